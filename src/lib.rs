@@ -1,0 +1,4 @@
+//! arpent turns contours and a register of establishments into figures that may lawfully be shown.
+
+pub mod model;
+pub mod steps;

@@ -1,0 +1,2 @@
+//! arpent
+fn main() {}

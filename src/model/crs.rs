@@ -1,0 +1,79 @@
+//! Places know their system: degrees and metres are different types, and only metres have an area.
+
+use std::fmt;
+
+/// A coordinate reference system as a file or an operator names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Crs {
+    /// A code of the EPSG register.
+    Epsg(u32),
+    /// Well-known text, as a `.prj` holds it.
+    Wkt(String),
+}
+
+impl Crs {
+    /// RGF93 v1 / Lambert-93, metres: the system arpent works in.
+    pub const LAMBERT93: Self = Self::Epsg(2154);
+    /// Longitude and latitude in degrees, in that order whatever the authority's axis order (OGC CRS84).
+    pub const WGS84: Self = Self::Epsg(4326);
+}
+
+impl fmt::Display for Crs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Epsg(code) => write!(f, "EPSG:{code}"),
+            Self::Wkt(text) => {
+                let name: String = text.split('"').nth(1).unwrap_or("unnamed").chars().take(60).collect();
+                write!(f, "WKT \"{name}\"")
+            }
+        }
+    }
+}
+
+/// A geometry as read, in the system its file declares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared<G> {
+    /// The system of the coordinates.
+    pub crs: Crs,
+    /// The coordinates, x (or longitude) first.
+    pub geometry: G,
+}
+
+/// A geometry in EPSG:2154, metres. [`crate::steps::reproject`] alone makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lambert93<G>(G);
+
+/// A geometry in CRS84, degrees, longitude first: what GeoJSON wants. It has no area.
+/// [`crate::steps::reproject`] alone makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wgs84<G>(G);
+
+impl<G> Lambert93<G> {
+    /// Vouches that the coordinates are EPSG:2154 metres; `tests/it/doors.rs` keeps the callers few.
+    pub(crate) fn vouch(geometry: G) -> Self {
+        Self(geometry)
+    }
+    /// The coordinates, in metres.
+    pub fn metres(&self) -> &G {
+        &self.0
+    }
+}
+
+impl<G> Wgs84<G> {
+    /// Vouches that the coordinates are degrees, longitude first; `tests/it/doors.rs` keeps the callers few.
+    pub(crate) fn vouch(geometry: G) -> Self {
+        Self(geometry)
+    }
+    /// The coordinates, in degrees, longitude first.
+    pub fn degrees(&self) -> &G {
+        &self.0
+    }
+}
+
+impl Lambert93<geo::MultiPolygon> {
+    /// Area in square metres, holes taken off.
+    pub fn area_m2(&self) -> f64 {
+        use geo::Area;
+        self.0.unsigned_area()
+    }
+}

@@ -1,0 +1,17 @@
+//! What the steps exchange: identifiers, codes, places, records. No step, no store, no clock is named here.
+
+pub mod crs;
+pub mod establishment;
+pub mod headcount;
+pub mod id;
+pub mod naf;
+pub mod reject;
+pub mod zone;
+
+pub use crs::{Crs, Declared, Lambert93, Wgs84};
+pub use establishment::{Establishment, Register, Source};
+pub use headcount::{Bracket, Headcount};
+pub use id::{ReleaseId, Siren, Siret, ZoneCode};
+pub use naf::Naf;
+pub use reject::{Read, Reject, Unreadable};
+pub use zone::{Zone, ZoneRecord, Zoning};
