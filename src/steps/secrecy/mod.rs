@@ -1,0 +1,15 @@
+//! The strongroom: raw cells come in, protected tables go out, and nothing else.
+//!
+//! It knows no geography: contributor, weight and codes by dimension come in, so that `arpent protect` and the service
+//! use one door.
+
+mod lp;
+mod microdata;
+mod policy;
+mod primary;
+mod secondary;
+mod tabulate;
+
+pub use microdata::{Column, Microdata};
+pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
+pub use tabulate::{NotTabulable, RawTables, WEIGHT_SUM_MAX, tabulate};

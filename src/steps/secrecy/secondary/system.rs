@@ -1,0 +1,154 @@
+//! The system an attacker faces: atoms, rows over them, what is open, and which moves keep everything open unchanged.
+
+use super::super::policy::{Protection, Rules};
+use super::super::primary::{self, Unsafe};
+use super::super::tabulate::RawTables;
+use std::collections::HashMap;
+
+/// What becomes of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Fate {
+    /// Shown.
+    Open,
+    /// Shown for ever: an earlier release holds it, or its value is zero and hiding it would protect nothing.
+    Locked,
+    /// Withheld because a rule says so.
+    Primary,
+    /// Withheld so that nobody works out another row.
+    Secondary,
+}
+
+impl Fate {
+    pub fn is_shown(self) -> bool {
+        matches!(self, Self::Open | Self::Locked)
+    }
+}
+
+/// How the move of a row follows from smaller ones.
+pub(super) enum Parts {
+    /// It is the sum of these rows, which share no atom.
+    Rows(Vec<u32>),
+    /// It is the sum of its atoms.
+    Atoms,
+}
+
+/// The raw tables made ready for attack and defence.
+pub(in super::super) struct System<'a> {
+    pub raw: &'a RawTables,
+    pub fate: Vec<Fate>,
+    pub verdict: Vec<Option<Unsafe>>,
+    /// Rows each atom lies in.
+    pub rows_of: Vec<Vec<u32>>,
+    pub(super) parts: Vec<Parts>,
+    pub(super) insiders: bool,
+}
+
+impl<'a> System<'a> {
+    /// Judges every row. `locked` rows are already public.
+    pub fn new(raw: &'a RawTables, rules: &Rules, protection: &Protection, locked: &[bool]) -> Self {
+        let verdict: Vec<Option<Unsafe>> = raw
+            .rows
+            .iter()
+            .map(|row| {
+                let mut contributions: Vec<u64> =
+                    raw.contributions(row).into_iter().map(|c| c.1).filter(|&w| w > 0).collect();
+                contributions.sort_unstable_by(|a, b| b.cmp(a));
+                let cell = primary::Cell { establishments: row.establishments, contributions: &contributions };
+                primary::judge(&cell, rules, protection.width)
+            })
+            .collect();
+        let fate = raw
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(r, row)| match &verdict[r] {
+                _ if locked.get(r) == Some(&true) => Fate::Locked,
+                Some(_) => Fate::Primary,
+                None if row.value == 0 => Fate::Locked,
+                None => Fate::Open,
+            })
+            .collect();
+        let mut rows_of = vec![Vec::new(); raw.atoms.len()];
+        for (r, row) in raw.rows.iter().enumerate() {
+            for &a in &row.atoms {
+                rows_of[a as usize].push(r as u32);
+            }
+        }
+        Self { raw, fate, verdict, rows_of, parts: parts(raw), insiders: protection.insiders }
+    }
+
+    /// Greatest move down that leaves every contributor of the atom at least its own weight: what others may hold.
+    pub fn slack_down(&self, atom: u32) -> i64 {
+        let atom = &self.raw.atoms[atom as usize];
+        let own = atom.contributions.iter().map(|c| c.1).max().unwrap_or(0);
+        (atom.value - own) as i64
+    }
+
+    /// The contributor who alone makes up the atom, and so knows it.
+    pub fn lone(&self, atom: u32) -> Option<u32> {
+        match self.raw.atoms[atom as usize].contributions.as_slice() {
+            [only] => Some(only.0),
+            _ => None,
+        }
+    }
+}
+
+/// For each row the refinement with the fewest parts, among all tables and dimensions that refine it.
+fn parts(raw: &RawTables) -> Vec<Parts> {
+    let mut best: Vec<Option<Vec<u32>>> = (0..raw.rows.len()).map(|_| None).collect();
+    for table in &raw.tables {
+        for d in 0..table.dimensions.len() {
+            // Cells that differ in dimension d alone, one level finer than their parent there.
+            let depth = table.dimensions[d].levels.len() as u8;
+            let mut children: HashMap<Vec<(u8, u32)>, Vec<u32>> = HashMap::new();
+            let parent_code = parent_codes(raw, table, d);
+            for cell in table.cells.iter().filter(|c| c.key[d].0 > 0) {
+                let mut key = cell.key.clone();
+                let (level, code) = key[d];
+                debug_assert!(level <= depth);
+                key[d] = if level == 1 { (0, 0) } else { (level - 1, parent_code[&(level, code)]) };
+                children.entry(key).or_default().push(cell.row);
+            }
+            for cell in &table.cells {
+                let Some(rows) = children.get(&cell.key) else { continue };
+                if rows.contains(&cell.row) {
+                    continue; // one part only, the row itself
+                }
+                let known = &mut best[cell.row as usize];
+                if known.as_ref().is_none_or(|k| rows.len() < k.len()) {
+                    *known = Some(rows.clone());
+                }
+            }
+        }
+    }
+    best.into_iter()
+        .zip(&raw.rows)
+        .map(|(rows, row)| match rows {
+            Some(rows) if rows.len() < row.atoms.len() => Parts::Rows(rows),
+            _ => Parts::Atoms,
+        })
+        .collect()
+}
+
+/// The coarse code above each fine code, by (level, code), read off the cells that refine dimension `d` alone.
+fn parent_codes(
+    raw: &RawTables,
+    table: &super::super::tabulate::RawTable,
+    d: usize,
+) -> HashMap<(u8, u32), u32> {
+    let mut of_atom: HashMap<(u8, u32), u32> = HashMap::new();
+    let mut above: HashMap<(u8, u32), u32> = HashMap::new();
+    let others_total = |key: &[(u8, u32)]| key.iter().enumerate().all(|(i, k)| i == d || k.0 == 0);
+    for cell in table.cells.iter().filter(|c| others_total(&c.key)) {
+        let (level, code) = cell.key[d];
+        for &a in &raw.rows[cell.row as usize].atoms {
+            of_atom.insert((level, a), code);
+        }
+    }
+    for cell in table.cells.iter().filter(|c| others_total(&c.key) && c.key[d].0 > 1) {
+        let (level, code) = cell.key[d];
+        let atom = raw.rows[cell.row as usize].atoms[0];
+        above.insert((level, code), of_atom[&(level - 1, atom)]);
+    }
+    above
+}

@@ -1,0 +1,166 @@
+//! Witnesses: moves in whole numbers that keep every shown row unchanged, and so prove what an attacker cannot exclude.
+
+use super::system::System;
+use std::collections::HashMap;
+
+/// One end of an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in super::super) enum Side {
+    Up,
+    Down,
+}
+
+/// A move: how much each atom changes. Checked by exact arithmetic before it counts.
+pub(in super::super) struct Witness {
+    /// By atom, no zeros.
+    pub moves: Vec<(u32, i64)>,
+    /// Change of each row that changes, by row.
+    pub rows: Vec<(u32, i64)>,
+    /// Contributors whose own knowledge excludes this move, ascending.
+    pub spoiled_by: Vec<u32>,
+}
+
+impl Witness {
+    /// Checks a move against everything shown; `None` when it is no witness.
+    pub fn check(system: &System<'_>, mut moves: Vec<(u32, i64)>) -> Option<Self> {
+        moves.retain(|m| m.1 != 0);
+        moves.sort_unstable();
+        if moves.is_empty() {
+            return None;
+        }
+        let mut rows: HashMap<u32, i64> = HashMap::new();
+        let mut spoiled_by = Vec::new();
+        for &(a, by) in &moves {
+            let atom = &system.raw.atoms[a as usize];
+            if (atom.value as i64).checked_add(by)? < 0 {
+                return None;
+            }
+            for &r in &system.rows_of[a as usize] {
+                *rows.entry(r).or_default() += by;
+            }
+            if let [only] = atom.contributions.as_slice() {
+                spoiled_by.push(only.0);
+            } else {
+                let left = atom.value as i64 + by;
+                spoiled_by.extend(atom.contributions.iter().filter(|c| c.1 as i64 > left).map(|c| c.0));
+            }
+        }
+        let mut rows: Vec<(u32, i64)> = rows.into_iter().filter(|r| r.1 != 0).collect();
+        rows.sort_unstable();
+        if rows.iter().any(|r| system.fate[r.0 as usize].is_shown()) {
+            return None;
+        }
+        spoiled_by.sort_unstable();
+        spoiled_by.dedup();
+        Some(Self { moves, rows, spoiled_by })
+    }
+}
+
+/// What a row needs on one side: how far some table that fits everything shown must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in super::super) struct Need {
+    pub row: u32,
+    pub side: Side,
+}
+
+/// Why a need is not met yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Unmet {
+    pub need: Need,
+    /// The attackers that every witness fails against, ascending; empty when even an outsider is one.
+    pub attackers: Vec<u32>,
+    /// The distance the move must reach.
+    pub distance: i64,
+}
+
+/// Every witness found so far, and which needs they meet.
+#[derive(Default)]
+pub(in super::super) struct Pool {
+    pub witnesses: Vec<Option<Witness>>,
+    /// Witnesses that move a row that has needs, with the size of the move; by row.
+    by_row: HashMap<u32, Vec<(u32, i64)>>,
+}
+
+impl Pool {
+    pub fn add(&mut self, system: &System<'_>, witness: Witness) {
+        let id = self.witnesses.len() as u32;
+        for &(row, by) in &witness.rows {
+            if system.verdict[row as usize].is_some() {
+                self.by_row.entry(row).or_default().push((id, by));
+            }
+        }
+        self.witnesses.push(Some(witness));
+    }
+
+    fn alive(&self, id: u32) -> Option<&Witness> {
+        self.witnesses[id as usize].as_ref()
+    }
+
+    /// Takes back the witnesses that change `row`; gives their names, for [`Pool::restore`].
+    pub fn bench(&mut self, row: u32) -> Vec<(u32, Witness)> {
+        let mut benched = Vec::new();
+        for (id, slot) in self.witnesses.iter_mut().enumerate() {
+            if slot.as_ref().is_some_and(|w| w.rows.binary_search_by_key(&row, |r| r.0).is_ok()) {
+                benched.push((id as u32, slot.take().expect("just seen")));
+            }
+        }
+        benched
+    }
+
+    /// Puts benched witnesses back.
+    pub fn restore(&mut self, benched: Vec<(u32, Witness)>) {
+        for (id, witness) in benched {
+            self.witnesses[id as usize] = Some(witness);
+        }
+    }
+
+    /// What a need still lacks: a witness at all, or one for contributors who can exclude all those there are.
+    pub fn unmet(&self, system: &System<'_>, need: Need) -> Option<Unmet> {
+        let row = &system.raw.rows[need.row as usize];
+        let level = system.verdict[need.row as usize].as_ref().expect("a need is of an unsafe row").level as i64;
+        let far = match need.side {
+            Side::Up => level,
+            Side::Down => level.min(row.value as i64),
+        };
+        if far == 0 {
+            return None;
+        }
+        let empty = Vec::new();
+        let movers = self.by_row.get(&need.row).unwrap_or(&empty);
+        let reach = |by: i64| if need.side == Side::Up { by } else { -by };
+        let meeting = |distance: i64| {
+            movers.iter().filter(move |m| reach(m.1) >= distance).filter_map(|m| self.alive(m.0))
+        };
+        let mut spoilers: Option<Vec<u32>> = None;
+        for witness in meeting(far) {
+            match &mut spoilers {
+                None => spoilers = Some(witness.spoiled_by.clone()),
+                Some(all) => all.retain(|s| witness.spoiled_by.binary_search(s).is_ok()),
+            }
+            if !system.insiders || spoilers.as_ref().is_some_and(Vec::is_empty) {
+                return None;
+            }
+        }
+        let Some(mut spoilers) = spoilers else {
+            return Some(Unmet { need, attackers: Vec::new(), distance: far });
+        };
+        let inside = system.raw.contributions(row);
+        let own = |s: u32| inside.binary_search_by_key(&s, |c| c.0).ok().map(|i| inside[i].1 as i64);
+        if inside.len() == 1 {
+            spoilers.retain(|&s| own(s).is_none()); // the row is this contributor's own figure
+        }
+        // A contributor inside the row cannot be kept from knowing that the row holds its own weight.
+        let less = |s: u32| if need.side == Side::Up { far } else { far.min(row.value as i64 - own(s).unwrap_or(0)) };
+        spoilers.retain(|&s| {
+            let distance = less(s);
+            distance == far || (distance > 0 && !meeting(distance).any(|w| w.spoiled_by.binary_search(&s).is_err()))
+        });
+        match spoilers.iter().position(|&s| less(s) == far) {
+            Some(_) => {
+                spoilers.retain(|&s| less(s) == far);
+                Some(Unmet { need, attackers: spoilers, distance: far })
+            }
+            None => spoilers.first().map(|&s| Unmet { need, attackers: vec![s], distance: less(s) }),
+        }
+    }
+}
