@@ -30,6 +30,9 @@ pub fn layers(mesh: &Mesh, layers: &[Layer<'_>]) {
             assert!(is_connected(mesh, layer.cover, zone), "{name}: zone {zone} is in several parts");
             let outer = feature.rings.iter().filter(|ring| doubled_area(ring) > 0).count();
             assert_eq!(outer, 1, "{name}: zone {zone} has {outer} outer rings");
+            let places: BTreeSet<&Spot> = feature.rings.iter().flatten().collect();
+            let count: usize = feature.rings.iter().map(Vec::len).sum();
+            assert_eq!(places.len(), count, "{name}: zone {zone} touches itself");
             for ring in &feature.rings {
                 for (k, &from) in ring.iter().enumerate() {
                     let to = ring[(k + 1) % ring.len()];
@@ -81,9 +84,9 @@ pub fn register(mesh: &Mesh, territory: &Territory, list: &[Establishment]) {
     for siret in sirets {
         assert!(siret.starts_with("99") && luhn_holds(siret) && luhn_holds(&siret[..9]), "a SIRET fails its key");
     }
-    for year in 0..VINTAGES.len() {
+    for (year, vintage) in VINTAGES.iter().enumerate() {
         let open = list.iter().filter(|one| one.employees[year].is_some()).count();
-        assert!((21_000..=23_000).contains(&open), "{open} establishments in {}", VINTAGES[year]);
+        assert!((21_000..=23_000).contains(&open), "{open} establishments in {vintage}");
     }
     let (midpoints, vertices) = border_places(mesh, territory);
     for (places, what) in [(midpoints, "midpoint"), (vertices, "vertex")] {

@@ -150,7 +150,7 @@ impl Mesh {
     /// The edges of which a piece meets a piece of another line, or of its own, elsewhere than at a common end.
     pub fn crossed_edges(&self) -> BTreeSet<(usize, usize)> {
         const BUCKET_CM: i64 = 20_000;
-        let mut buckets: BTreeMap<(i64, i64), Vec<(Spot, Spot, (usize, usize))>> = BTreeMap::new();
+        let mut buckets: BTreeMap<(i64, i64), Vec<Piece>> = BTreeMap::new();
         let mut crossed = BTreeSet::new();
         for (&key, line) in &self.edges {
             for piece in line.windows(2) {
@@ -158,12 +158,12 @@ impl Mesh {
                 for bx in a.x.min(b.x).div_euclid(BUCKET_CM)..=a.x.max(b.x).div_euclid(BUCKET_CM) {
                     for by in a.y.min(b.y).div_euclid(BUCKET_CM)..=a.y.max(b.y).div_euclid(BUCKET_CM) {
                         let bucket = buckets.entry((bx, by)).or_default();
-                        for &(c, d, other) in bucket.iter() {
-                            if meet_wrongly(a, b, c, d) {
-                                crossed.extend([key, other]);
+                        for other in bucket.iter() {
+                            if meet_wrongly(a, b, other.a, other.b) {
+                                crossed.extend([key, other.edge]);
                             }
                         }
-                        bucket.push((a, b, key));
+                        bucket.push(Piece { a, b, edge: key });
                     }
                 }
             }
@@ -207,6 +207,13 @@ fn scatter_sites(frame: &Frame, rng: &mut Pcg64) -> Vec<(f64, f64)> {
         }
     }
     sites
+}
+
+/// A straight part of the rough line of an edge.
+struct Piece {
+    a: Spot,
+    b: Spot,
+    edge: (usize, usize),
 }
 
 struct Triangle {

@@ -181,7 +181,7 @@ fn bell(rng: &mut Pcg64) -> f64 {
 /// A heavy-tailed headcount of at least one.
 fn headcount(size: f64, rng: &mut Pcg64) -> u32 {
     let tail = if rng.random_bool(0.075) { 1.9 } else { 0.0 };
-    (0.54 + size + tail + 1.08 * bell(rng)).exp().round().clamp(1.0, 1_900.0) as u32
+    (0.45 + size + tail + 1.08 * bell(rng)).exp().round().clamp(1.0, 1_900.0) as u32
 }
 
 /// The headcounts at the two year-ends, from a usual one.

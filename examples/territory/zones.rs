@@ -222,6 +222,8 @@ struct Grain {
     power: f64,
     /// How much faster or slower than the mean a zone may grow.
     uneven: f64,
+    /// How much faster the zone in the middle of Dijon grows.
+    heart: f64,
 }
 
 /// Seeds far from each other by number of cells, then moved to the middle of what they take.
@@ -241,6 +243,10 @@ fn divide(mesh: &Mesh, allowed: &[bool], parts: usize, grain: Grain, rng: &mut P
             .expect("some tries");
         seeds.push(Seed { cell: farthest, speed: rng.random_range(1.0 - grain.uneven..1.0 + grain.uneven) });
     }
+    let centre = (names::COMMUNES[0].x, names::COMMUNES[0].y);
+    let from_centre = |seed: &Seed| distance(mesh.sites[seed.cell], centre);
+    let heart = seeds.iter_mut().min_by(|a, b| from_centre(a).total_cmp(&from_centre(b))).expect("some seeds");
+    heart.speed *= grain.heart;
     let mut cover = grow(mesh, allowed, &seeds, &cost, f64::MAX / 1e12);
     for _ in 0..4 {
         for (zone, seed) in seeds.iter_mut().enumerate() {
@@ -276,7 +282,7 @@ fn draw_iris(mesh: &Mesh, communes: &Cover, rng: &mut Pcg64) -> (Cover, Vec<Iris
             list.push(Iris { commune: number, number: "0000".into(), name, kind: IrisKind::Whole });
             continue;
         }
-        let parts = divide(mesh, &allowed, commune.iris, Grain { power: 0.35, uneven: 0.2 }, rng);
+        let parts = divide(mesh, &allowed, commune.iris, Grain { power: 0.35, uneven: 0.2, heart: 1.0 }, rng);
         let groups: Vec<Vec<usize>> =
             (0..commune.iris).map(|p| (0..parts.len()).filter(|&c| parts[c] == Some(p)).collect()).collect();
         // Far from the middle of Dijon come activity zones and woods; the rest is housing, numbered from the middle out.
@@ -314,7 +320,7 @@ fn draw_iris(mesh: &Mesh, communes: &Cover, rng: &mut Pcg64) -> (Cover, Vec<Iris
 /// Sectors, numbered from north to south; the last one drawn lies wholly inside another.
 fn draw_sectors(mesh: &Mesh, communes: &Cover, rng: &mut Pcg64) -> Cover {
     let allowed: Vec<bool> = communes.iter().map(Option::is_some).collect();
-    let mut cover = divide(mesh, &allowed, SECTORS - 1, Grain { power: 0.62, uneven: 0.4 }, rng);
+    let mut cover = divide(mesh, &allowed, SECTORS - 1, Grain { power: 0.62, uneven: 0.4, heart: 1.75 }, rng);
     let alone = |cell: usize, rounds: usize| {
         let mut around = vec![cell];
         for _ in 0..rounds {
