@@ -7,9 +7,14 @@ mod lp;
 mod microdata;
 mod policy;
 mod primary;
+mod protect;
 mod secondary;
 mod tabulate;
 
 pub use microdata::{Column, Microdata};
 pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
+pub use protect::{
+    Cell, Coordinate, Counts, Dossier, NotProtectable, Proof, ProtectedTable, ProtectedTables, Reason, TableDimension,
+    protect,
+};
 pub use tabulate::{NotTabulable, RawTables, WEIGHT_SUM_MAX, tabulate};

@@ -164,7 +164,11 @@ impl Spec {
             }
             for level in &dimension.levels {
                 if !columns.insert(level) {
-                    return Err(bad(format!("dimensions.{name}.levels"), format!("`{level}` twice"), "each column once"));
+                    return Err(bad(
+                        format!("dimensions.{name}.levels"),
+                        format!("`{level}` twice"),
+                        "each column once",
+                    ));
                 }
                 if level == "TOTAL" {
                     return Err(bad(format!("dimensions.{name}.levels"), "`TOTAL`", "a column; totals are implied"));

@@ -102,7 +102,7 @@ mod tests {
         for (contributions, expected) in [
             (&[10, 10][..], Some((vec!["min_contributors"], 2))),
             (&[10, 10, 10][..], None),
-            (&[85, 10, 5][..], None), // 85 % exactly is still open
+            (&[85, 10, 5][..], None),                         // 85 % exactly is still open
             (&[86, 10, 4][..], Some((vec!["dominance"], 2))), // 86 / 0.85 = 101.2: the upper end must reach 102
             (&[20][..], Some((vec!["min_contributors", "dominance"], 4))), // 20 / 0.85 = 23.5
             (&[1][..], Some((vec!["min_contributors", "dominance"], 1))),

@@ -107,7 +107,9 @@ pub enum NotTabulable {
         other: String,
     },
     /// A record has a code at one level of a dimension and none at another.
-    #[error("dimension `{dimension}`: found a record with a code at one level and none at another, expected all or none")]
+    #[error(
+        "dimension `{dimension}`: found a record with a code at one level and none at another, expected all or none"
+    )]
     HalfCoded {
         /// The dimension.
         dimension: String,
@@ -200,8 +202,7 @@ pub fn tabulate(micro: &Microdata, spec: &Spec) -> Result<RawTables, NotTabulabl
         }
         let mut cells: Vec<_> = cells.into_iter().collect();
         cells.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        table.cells =
-            cells.into_iter().map(|(key, members)| RawCell { key, row: rows.of(members, &atoms) }).collect();
+        table.cells = cells.into_iter().map(|(key, members)| RawCell { key, row: rows.of(members, &atoms) }).collect();
     }
     Ok(RawTables { atoms, rows: rows.rows, tables, n_contributors: micro.contributors.len() })
 }
@@ -281,7 +282,11 @@ impl Rows {
         }
         let of = |f: fn(&Atom) -> u64| members.iter().map(|&a| f(&atoms[a as usize])).sum();
         let row = self.rows.len() as u32;
-        self.rows.push(Row { value: of(|a| a.value), establishments: of(|a| a.establishments), atoms: members.clone() });
+        self.rows.push(Row {
+            value: of(|a| a.value),
+            establishments: of(|a| a.establishments),
+            atoms: members.clone(),
+        });
         self.by_atoms.insert(members, row);
         row
     }

@@ -18,7 +18,8 @@ pub(super) fn harvest(system: &System<'_>, pool: &mut Pool) {
     let mut before = usize::MAX;
     for round in 0..PROGRAMS_MAX {
         let unmet: Vec<Unmet> = needs(system).into_iter().filter_map(|n| pool.unmet(system, n)).collect();
-        let lack: usize = unmet.iter().map(|u| if u.attackers.is_empty() { 40 } else { u.attackers.len().min(20) }).sum();
+        let lack: usize =
+            unmet.iter().map(|u| if u.attackers.is_empty() { 40 } else { u.attackers.len().min(20) }).sum();
         if unmet.is_empty() {
             return;
         }

@@ -14,6 +14,7 @@ pub(super) mod system;
 pub(super) mod witness;
 
 mod harvest;
+mod rectangles;
 mod widen;
 
 use super::policy::{Protection, Rules};
@@ -46,20 +47,14 @@ pub(super) fn suppress<'a>(
     let mut system = System::new(raw, rules, protection, locked);
     let mut pool = Pool::default();
     for _ in 0..ROUNDS_MAX {
-        let t = std::time::Instant::now();
+        rectangles::rectangles(&system, &mut pool);
         harvest::harvest(&system, &mut pool);
-        eprintln!("harvest {:?} pool {} hidden {}", t.elapsed(), pool.witnesses.len(), system.fate.iter().filter(|f| !f.is_shown()).count());
         let mut unmet: Vec<_> = needs(&system).into_iter().filter_map(|need| pool.unmet(&system, need)).collect();
         if unmet.is_empty() {
-            let sec = |system: &System<'_>| { let mut v: Vec<u64> = (0..system.fate.len()).filter(|&r| system.fate[r] == Fate::Secondary).map(|r| raw.rows[r].value).collect(); v.sort(); v.reverse(); (v.len(), v.iter().sum::<u64>(), v[..v.len().min(12)].to_vec()) };
-            eprintln!("before clean {:?}", sec(&system));
-            let t = std::time::Instant::now();
             clean_up(&mut system, &mut pool);
-            eprintln!("after clean {:?} {:?}", sec(&system), t.elapsed());
             return Ok(Pattern { system, pool });
         }
         // The most demanding first: its witness often serves the others.
-        eprintln!("unmet {} of which outsider {}", unmet.len(), unmet.iter().filter(|u| u.attackers.is_empty()).count());
         unmet.sort_by_key(|u| (std::cmp::Reverse(u.distance), u.need));
         widen::widen(&mut system, &mut pool, &unmet)?;
     }
@@ -74,9 +69,8 @@ pub(super) fn needs(system: &System<'_>) -> Vec<Need> {
 
 /// Shows again each secondary row without which every need is still met, dearest first.
 fn clean_up(system: &mut System<'_>, pool: &mut Pool) {
-    let mut secondary: Vec<u32> = (0..system.raw.rows.len() as u32)
-        .filter(|&r| system.fate[r as usize] == Fate::Secondary)
-        .collect();
+    let mut secondary: Vec<u32> =
+        (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Secondary).collect();
     secondary.sort_by_key(|&r| (std::cmp::Reverse(system.raw.rows[r as usize].value), r));
     for row in secondary {
         let benched = pool.bench(row);
@@ -111,15 +105,38 @@ mod scratch {
         let mut reader = csv::Reader::from_path(file).unwrap();
         let head = reader.headers().unwrap().clone();
         let rows: Vec<_> = reader.records().map(|r| r.unwrap()).collect();
-        let get = |n: &str| { let i = head.iter().position(|h| h == n).unwrap(); rows.iter().map(|r| r[i].to_owned()).collect::<Vec<_>>() };
-        let cols = spec.columns().iter().map(|c| Column::of(c, &get(c).into_iter().map(Some).collect::<Vec<_>>())).collect();
-        let micro = Microdata::new(get("siret"), &get(&spec.contributor), get(&spec.weight).iter().map(|w| w.parse().unwrap()).collect(), cols);
+        let get = |n: &str| {
+            let i = head.iter().position(|h| h == n).unwrap();
+            rows.iter().map(|r| r[i].to_owned()).collect::<Vec<_>>()
+        };
+        let cols =
+            spec.columns().iter().map(|c| Column::of(c, &get(c).into_iter().map(Some).collect::<Vec<_>>())).collect();
+        let micro = Microdata::new(
+            get("siret"),
+            &get(&spec.contributor),
+            get(&spec.weight).iter().map(|w| w.parse().unwrap()).collect(),
+            cols,
+        );
         let t = std::time::Instant::now();
         let raw = tabulate(&micro, &spec).unwrap();
         eprintln!("{raw:?} {:?} nnz {}", t.elapsed(), raw.rows.iter().map(|r| r.atoms.len()).sum::<usize>());
-        let p = super::suppress(&raw, &spec.rules, &spec.protection, &[]).unwrap_or_else(|h| panic!("hopeless {}", h.row));
+        let p =
+            super::suppress(&raw, &spec.rules, &spec.protection, &[]).unwrap_or_else(|h| panic!("hopeless {}", h.row));
         let n = |f| p.system.fate.iter().filter(|x| **x == f).count();
-        let v: u64 = p.system.fate.iter().zip(&raw.rows).filter(|(f, _)| **f == super::system::Fate::Secondary).map(|x| x.1.value).sum();
-        eprintln!("primary {} secondary {} value {v} witnesses {} {:?}", n(super::system::Fate::Primary), n(super::system::Fate::Secondary), p.pool.witnesses.len(), t.elapsed());
+        let v: u64 = p
+            .system
+            .fate
+            .iter()
+            .zip(&raw.rows)
+            .filter(|(f, _)| **f == super::system::Fate::Secondary)
+            .map(|x| x.1.value)
+            .sum();
+        eprintln!(
+            "primary {} secondary {} value {v} witnesses {} {:?}",
+            n(super::system::Fate::Primary),
+            n(super::system::Fate::Secondary),
+            p.pool.witnesses.len(),
+            t.elapsed()
+        );
     }
 }

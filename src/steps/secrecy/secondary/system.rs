@@ -131,11 +131,7 @@ fn parts(raw: &RawTables) -> Vec<Parts> {
 }
 
 /// The coarse code above each fine code, by (level, code), read off the cells that refine dimension `d` alone.
-fn parent_codes(
-    raw: &RawTables,
-    table: &super::super::tabulate::RawTable,
-    d: usize,
-) -> HashMap<(u8, u32), u32> {
+fn parent_codes(raw: &RawTables, table: &super::super::tabulate::RawTable, d: usize) -> HashMap<(u8, u32), u32> {
     let mut of_atom: HashMap<(u8, u32), u32> = HashMap::new();
     let mut above: HashMap<(u8, u32), u32> = HashMap::new();
     let others_total = |key: &[(u8, u32)]| key.iter().enumerate().all(|(i, k)| i == d || k.0 == 0);

@@ -193,8 +193,12 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool,
         Side::Down => (-distance, -distance, of_target),
     });
     let Outcome::Optimal(x) = Program::minimise(&columns, &rows).solve() else { return None };
-    let moves: Vec<(u32, i64)> =
-        atoms.iter().zip(x.chunks_exact(2)).map(|(&a, by)| (a, (by[0] - by[1]).round() as i64)).filter(|m| m.1 != 0).collect();
+    let moves: Vec<(u32, i64)> = atoms
+        .iter()
+        .zip(x.chunks_exact(2))
+        .map(|(&a, by)| (a, (by[0] - by[1]).round() as i64))
+        .filter(|m| m.1 != 0)
+        .collect();
     // The rows the rounded move changes; exact arithmetic has the last word.
     let mut changes: HashMap<u32, i64> = HashMap::new();
     for &(a, by) in &moves {

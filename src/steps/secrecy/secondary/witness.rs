@@ -114,6 +114,13 @@ impl Pool {
         }
     }
 
+    /// How far a row moves at most among the witnesses, in units of the weight.
+    pub fn reach(&self, row: u32, side: Side) -> u64 {
+        let moves = self.by_row.get(&row).into_iter().flatten().filter(|m| self.alive(m.0).is_some());
+        let far = moves.map(|m| if side == Side::Up { m.1 } else { -m.1 }).max().unwrap_or(0);
+        u64::try_from(far).unwrap_or(0)
+    }
+
     /// What a need still lacks: a witness at all, or one for contributors who can exclude all those there are.
     pub fn unmet(&self, system: &System<'_>, need: Need) -> Option<Unmet> {
         let row = &system.raw.rows[need.row as usize];
@@ -128,9 +135,8 @@ impl Pool {
         let empty = Vec::new();
         let movers = self.by_row.get(&need.row).unwrap_or(&empty);
         let reach = |by: i64| if need.side == Side::Up { by } else { -by };
-        let meeting = |distance: i64| {
-            movers.iter().filter(move |m| reach(m.1) >= distance).filter_map(|m| self.alive(m.0))
-        };
+        let meeting =
+            |distance: i64| movers.iter().filter(move |m| reach(m.1) >= distance).filter_map(|m| self.alive(m.0));
         let mut spoilers: Option<Vec<u32>> = None;
         for witness in meeting(far) {
             match &mut spoilers {
