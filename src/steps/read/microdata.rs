@@ -238,3 +238,138 @@ impl Coder {
         (codes, labels.into_iter().map(|(label, _)| label).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::Int64Array;
+    use proptest::prelude::*;
+
+    use super::super::table::samples::{gz, parquet, texts};
+    use super::*;
+
+    fn read(bytes: Vec<u8>) -> Result<MicroTable, Vec<Reject>> {
+        microdata("m", bytes.into(), &["sector", "naf"], "siren", "headcount")
+    }
+
+    /// The rows as texts, whatever the positions of codes.
+    fn rows(table: &MicroTable) -> Vec<(String, String, u64, Vec<String>)> {
+        let row = |at: usize| {
+            let who = &table.contributor_names[table.contributors[at] as usize];
+            let codes = table.columns.iter().map(|c| c.labels[c.codes[at] as usize].clone()).collect();
+            (table.ids[at].clone(), who.clone(), table.weights[at], codes)
+        };
+        (0..table.ids.len()).map(row).collect()
+    }
+
+    #[test]
+    fn every_format_gives_the_same_microdata() {
+        let text = "siret,siren,headcount,sector,naf,note\nA1,A,3,S2,G,\nB1,B,0,S1,G,x\nA2,A,12.0,S1,C,y\n";
+        let columns = parquet(vec![
+            ("naf", texts(&["G", "G", "C"])),
+            ("sector", texts(&["S2", "S1", "S1"])),
+            ("headcount", Arc::new(Int64Array::from(vec![3, 0, 12]))),
+            ("siren", texts(&["A", "B", "A"])),
+            ("siret", texts(&["A1", "B1", "A2"])),
+        ]);
+        let expected = vec![
+            ("A1".to_owned(), "A".to_owned(), 3, vec!["S2".to_owned(), "G".to_owned()]),
+            ("B1".to_owned(), "B".to_owned(), 0, vec!["S1".to_owned(), "G".to_owned()]),
+            ("A2".to_owned(), "A".to_owned(), 12, vec!["S1".to_owned(), "C".to_owned()]),
+        ];
+        let semicolon = text.replace(',', ";");
+        for bytes in [text.as_bytes().to_vec(), semicolon.into_bytes(), gz(text.as_bytes()), columns] {
+            let table = read(bytes).unwrap();
+            assert_eq!(rows(&table), expected);
+            assert_eq!(table.columns[0].labels, ["S1", "S2"]);
+            assert_eq!(table.columns[0].codes, [1, 0, 0]);
+        }
+        let without_siret = read(b"siren,headcount,sector,naf\nA,3,S,G\nB,4,S,G\n".to_vec()).unwrap();
+        assert_eq!(without_siret.ids, ["1", "2"]);
+    }
+
+    #[test]
+    fn one_bad_row_refuses_the_file_and_every_bad_row_is_named() {
+        let header = "siret,siren,headcount,sector,naf\n";
+        for (row, codes) in [
+            ("A1,A,-3,S,G", vec!["weight_negative"]),
+            ("A1,A,1.5,S,G", vec!["weight_fraction"]),
+            ("A1,A,,S,G", vec!["weight_missing"]),
+            ("A1,A,many,S,G", vec!["weight_not_a_number"]),
+            ("A1,A,100000000000,S,G", vec![]),
+            ("A1,A,100000000001,S,G", vec!["weight_too_large"]),
+            ("A1,A,3, ,", vec!["code_empty", "code_empty"]),
+            ("A1,,3,S,G", vec!["contributor_empty"]),
+            (",A,3,S,G", vec!["siret_empty"]),
+            ("Z9,A,3,S,G", vec!["duplicate_siret"]),
+            ("A1,A,3,S", vec!["row_ragged"]),
+            ("A1,A,3,S,G", vec![]),
+        ] {
+            let found = read(format!("{header}Z9,Z,1,S,G\n{row}\n").into_bytes());
+            let found: Vec<_> = found.err().unwrap_or_default().iter().map(|r| (r.row, r.code)).collect();
+            let expected: Vec<_> = codes.into_iter().map(|code| (Some(3), code)).collect();
+            assert_eq!(found, expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn missing_columns_are_all_named() {
+        let refused = read(b"siret,siren,effectif,naf\nA1,A,3,G\n".to_vec()).unwrap_err();
+        let found: Vec<String> = refused.iter().map(Reject::to_string).collect();
+        let columns = "m: found the columns `siret`, `siren`, `effectif`, `naf`";
+        assert_eq!(
+            found,
+            [
+                format!("{columns}, expected a column `headcount` [column_missing]"),
+                format!("{columns}, expected a column `sector` [column_missing]")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_hundred_faults_are_described_and_the_rest_counted() {
+        for (faults, listed, last) in [(100, 100, "weight_missing"), (101, 101, "more_rejects")] {
+            let text = "siren,headcount,sector,naf\n".to_owned() + &"A,,S,G\n".repeat(faults);
+            let refused = read(text.into_bytes()).unwrap_err();
+            assert_eq!((refused.len(), refused.last().unwrap().code), (listed, last));
+        }
+    }
+
+    #[test]
+    fn debug_shows_counts_only() {
+        let table = read(b"siret,siren,headcount,sector,naf\n77,88,99,S,G\n".to_vec()).unwrap();
+        assert_eq!(format!("{table:?}"), "1 rows of 1 contributors, values withheld; [sector: 1 codes, naf: 1 codes]");
+    }
+
+    proptest! {
+        #[test]
+        fn codes_do_not_depend_on_the_order_of_rows(
+            drawn in prop::collection::vec(("[A-E]", 0..50_u64, "[S-Zé]", "[a-c]{1,2}"), 1..30),
+            seed in any::<u64>(),
+        ) {
+            let lines: Vec<String> =
+                drawn.iter().enumerate().map(|(i, (who, n, s, naf))| format!("{i:03},{who},{n},{s},{naf}\n")).collect();
+            let mut shuffled = lines.clone();
+            shuffled.sort_by_key(|line| line.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)));
+            let table = |lines: &[String]| {
+                read(("siret,siren,headcount,sector,naf\n".to_owned() + &lines.concat()).into_bytes()).unwrap()
+            };
+            let (one, other) = (table(&lines), table(&shuffled));
+            prop_assert_eq!(&one.contributor_names, &other.contributor_names);
+            prop_assert_eq!(&one.columns[0].labels, &other.columns[0].labels);
+            let (mut left, mut right) = (rows(&one), rows(&other));
+            left.sort();
+            right.sort();
+            prop_assert_eq!(left, right);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_of_microdata_panic(bytes in any::<Vec<u8>>(), zipped in any::<bool>()) {
+            let mut text = b"siret,siren,headcount,sector,naf\n".to_vec();
+            text.extend(&bytes);
+            let _ = read(if zipped { gz(&text) } else { text });
+            let _ = read(bytes);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef};
@@ -25,7 +25,9 @@ pub(super) struct ParquetBody {
 
 impl ParquetBody {
     pub(super) fn open(name: &str, input: Input, bytes_max: u64) -> Result<(Vec<String>, Self), Unreadable> {
-        let builder = guarded(name, || ParquetRecordBatchReaderBuilder::try_new(input))?
+        // Parquet's own types are enough; the Arrow schema some writers add is one more thing that may be damaged.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = guarded(name, || ParquetRecordBatchReaderBuilder::try_new_with_options(input, options))?
             .map_err(|error| damaged(name, &error.to_string()))?;
         let headers = builder.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
         let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);

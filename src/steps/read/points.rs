@@ -299,3 +299,157 @@ impl Places {
         Ok(Place { x, y, epsg, random_in_commune })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Float64Array, Int32Array, Int64Array};
+    use proptest::prelude::*;
+
+    use super::super::table::samples::{gz, parquet};
+    use super::*;
+
+    fn read(bytes: Vec<u8>) -> (ChosenColumns, PointBatch) {
+        let mut points = points("p", bytes.into(), &PointColumns::default(), None).unwrap();
+        let batch = points.next_batch().unwrap().unwrap();
+        assert!(points.next_batch().unwrap().is_none());
+        (points.chosen().clone(), batch)
+    }
+
+    #[test]
+    fn columns_are_found_by_their_usual_names_and_bring_their_system() {
+        for (header, id, x, y, epsg, crs) in [
+            ("id,x,y", "id", "x", "y", None, Crs::LAMBERT93),
+            ("Y,X,SIRET", "SIRET", "X", "Y", None, Crs::LAMBERT93),
+            ("id,siret,Lon,Lat", "siret", "Lon", "Lat", None, Crs::WGS84),
+            ("siret,longitude,latitude,epsg", "siret", "longitude", "latitude", Some("epsg"), Crs::WGS84),
+            ("siret,x,y,epsg,x_longitude,y_latitude", "siret", "x", "y", Some("epsg"), Crs::LAMBERT93),
+            ("siret,x_longitude,y_latitude", "siret", "x_longitude", "y_latitude", None, Crs::WGS84),
+            // One half of a pair is no pair.
+            ("id,x,lon,lat", "id", "lon", "lat", None, Crs::WGS84),
+        ] {
+            let points = points("p", header.as_bytes().to_vec().into(), &PointColumns::default(), None).unwrap();
+            let chosen = points.chosen();
+            assert_eq!((chosen.id.as_str(), chosen.x.as_str(), chosen.y.as_str()), (id, x, y), "{header}");
+            assert_eq!((chosen.epsg.as_deref(), &chosen.crs), (epsg, &crs), "{header}");
+        }
+    }
+
+    #[test]
+    fn named_columns_win_and_epsg_speaks_of_x_and_y_alone() {
+        let header = "code,siret,x,y,epsg,x_longitude,y_latitude,east,north";
+        let open = |id: Option<&str>, xy: Option<(&str, &str)>, crs: Option<Crs>| {
+            let named = PointColumns {
+                id: id.map(str::to_owned),
+                x: xy.map(|xy| xy.0.to_owned()),
+                y: xy.map(|xy| xy.1.to_owned()),
+            };
+            points("p", header.as_bytes().to_vec().into(), &named, crs.as_ref()).map(|p| p.chosen().clone())
+        };
+        let chosen = open(Some("CODE"), Some(("x_longitude", "y_latitude")), None).unwrap();
+        assert_eq!((chosen.id.as_str(), &chosen.crs, &chosen.epsg), ("code", &Crs::WGS84, &None));
+        let chosen = open(None, Some(("east", "north")), None).unwrap();
+        assert_eq!((&chosen.crs, &chosen.epsg), (&Crs::LAMBERT93, &None));
+        let chosen = open(None, None, Some(Crs::Epsg(3947))).unwrap();
+        assert_eq!((&chosen.crs, chosen.epsg.as_deref()), (&Crs::Epsg(3947), Some("epsg")));
+        assert_eq!(open(Some("nom"), None, None).unwrap_err().0.code, "column_missing");
+    }
+
+    #[test]
+    fn a_wrong_header_is_answered_with_what_was_found_and_expected() {
+        for (header, answer) in [
+            ("siren;x;y", "p: found the columns `siren`, `x`, `y`, expected a column `siret` or `id` [column_missing]"),
+            (
+                "siret;x;lat",
+                "p: found the columns `siret`, `x`, `lat`, expected coordinates in columns `x` and `y`, or \
+                 `x_longitude` and `y_latitude`, or `longitude` and `latitude`, or `lon` and `lat`, in any case \
+                 [coordinates_missing]",
+            ),
+        ] {
+            let error = points("p", header.as_bytes().to_vec().into(), &PointColumns::default(), None).err().unwrap();
+            assert_eq!(error.to_string(), answer);
+        }
+    }
+
+    #[test]
+    fn every_row_is_a_point_or_says_why_not() {
+        let rows = [
+            ("a;652000.5;6862000;2154;11", (652000.5, 6862000.0), None, None),
+            ("b;652000,5;6862000;;", (652000.5, 6862000.0), None, None),
+            ("c;;6862000;;", (f64::NAN, f64::NAN), Some(Unplaced::NoCoordinate), None),
+            ("d;0;0;;", (f64::NAN, f64::NAN), Some(Unplaced::Zero), None),
+            ("e;0;1;;", (0.0, 1.0), None, None),
+            ("f;NaN;1;;", (f64::NAN, f64::NAN), Some(Unplaced::NotFinite), None),
+            ("g;1;-inf;;", (f64::NAN, f64::NAN), Some(Unplaced::NotFinite), None),
+            ("h;1;[ND];;", (f64::NAN, f64::NAN), Some(Unplaced::NoCoordinate), Some("coordinate_not_a_number")),
+            ("i;1;2;2975;33", (f64::NAN, f64::NAN), Some(Unplaced::RandomInCommune), None),
+            ("j;1;2;Lambert;11", (f64::NAN, f64::NAN), Some(Unplaced::NoCoordinate), Some("epsg_not_a_code")),
+            ("k;1;2", (f64::NAN, f64::NAN), Some(Unplaced::NoCoordinate), Some("row_ragged")),
+            ("l;1;2;2975;32", (1.0, 2.0), None, None),
+        ];
+        let text = rows.iter().fold("id;x;y;epsg;qualite_xy\n".to_owned(), |text, row| text + row.0 + "\n");
+        let (_, batch) = read(text.into_bytes());
+        assert_eq!(batch.ids.iter().collect::<String>(), "abcdefghijkl");
+        let mut rejected = batch.rejected.iter();
+        for (at, (line, (x, y), unplaced, code)) in rows.into_iter().enumerate() {
+            let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
+            assert!(same(batch.x[at], x) && same(batch.y[at], y), "{line}");
+            assert_eq!(batch.unplaced[at], unplaced, "{line}");
+            if let Some(code) = code {
+                let reject = rejected.next().unwrap();
+                assert_eq!((reject.code, reject.row), (code, Some(at + 2)), "{line}");
+            }
+        }
+        assert_eq!(rejected.next(), None);
+        assert_eq!((batch.epsg[0], batch.epsg[1], batch.epsg[11]), (Some(2154), None, Some(2975)));
+    }
+
+    #[test]
+    fn parquet_gives_the_points_that_csv_gives() {
+        let columns = parquet(vec![
+            ("siret", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+            ("qualite_xy", Arc::new(Float64Array::from(vec![Some(11.0), Some(33.0), None]))),
+            ("x", Arc::new(Float64Array::from(vec![Some(6.5), Some(1.0), None]))),
+            ("y", Arc::new(Int32Array::from(vec![Some(49), Some(1), Some(2)]))),
+            ("epsg", Arc::new(Int32Array::from(vec![Some(4326), None, Some(2154)]))),
+        ]);
+        let text = b"siret,x,y,epsg,qualite_xy\n1,6.5,49,4326,11\n2,1,1,,33\n3,,2,2154,\n".to_vec();
+        let (from_parquet, from_csv) = (read(columns), read(text));
+        assert_eq!(from_parquet.0, from_csv.0);
+        let shape =
+            |b: &PointBatch| (b.ids.iter().map(str::to_owned).collect::<Vec<_>>(), b.epsg.clone(), b.unplaced.clone());
+        assert_eq!(shape(&from_parquet.1), shape(&from_csv.1));
+        assert_eq!((from_parquet.1.x[0], from_parquet.1.y[0]), (6.5, 49.0));
+    }
+
+    #[test]
+    fn the_establishments_of_metz_are_all_read() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/territories/metz/sirene_metz_geo.csv.gz");
+        let Ok(bytes) = std::fs::read(path) else {
+            println!("skipped: no ../shared");
+            return;
+        };
+        let (chosen, batch) = read(bytes);
+        assert_eq!((chosen.x.as_str(), chosen.crs), ("longitude", Crs::WGS84));
+        assert_eq!(batch.ids.len(), 3_094);
+        assert_eq!(batch.unplaced.iter().filter(|u| **u == Some(Unplaced::Zero)).count(), 76);
+        assert_eq!(batch.unplaced.iter().filter(|u| u.is_none()).count(), 3_094 - 76);
+        assert_eq!(batch.rejected, []);
+    }
+
+    proptest! {
+        #[test]
+        fn no_rows_make_the_reader_of_points_panic_or_lose_one(
+            lines in prop::collection::vec("[0-9a-zA,.e+-]{0,12}", 0..20),
+            zipped in any::<bool>(),
+        ) {
+            let expected = lines.iter().filter(|line| !line.is_empty()).count();
+            let text = lines.iter().fold("id,x,y,epsg,qualite_xy\n".to_owned(), |text, line| text + line + "\n");
+            let bytes = if zipped { gz(text.as_bytes()) } else { text.into_bytes() };
+            let mut points = points("p", bytes.into(), &PointColumns::default(), None).unwrap();
+            let batch = points.next_batch().unwrap();
+            prop_assert_eq!(batch.map_or(0, |batch| batch.ids.len()), expected);
+        }
+    }
+}

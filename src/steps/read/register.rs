@@ -234,3 +234,151 @@ fn source_of(cell: &str, known: Option<Source>) -> Result<Source, Refusal> {
         (false, _) => Source::from_code(cell).map_or_else(|| refuse("another text"), Ok),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Float64Array, Int64Array};
+    use proptest::prelude::*;
+
+    use super::super::table::samples::{gz, parquet, texts};
+    use super::*;
+
+    const HEADER: &str = "siret,effectif,naf,millesime,source,x,y,epsg,qualite_xy\n";
+
+    fn read(bytes: Vec<u8>, options: &RegisterOptions) -> Read<Establishment> {
+        register("r", bytes.into(), options).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_accepted_or_rejected_under_a_stable_code() {
+        let good = "73282932000074,12,47.11F,2024,urssaf,652000,6862000,,11";
+        for (row, code, field) in [
+            ("35600000049837,0,4711F,2024,MSA,652000,6862000,2154,", None, ""),
+            ("732 829 320 00074,,4711F,2023,urssaf,,,,", None, ""),
+            ("7328293200007,12,47.11F,2024,urssaf,1,2,,", Some("siret_length"), "siret"),
+            ("732829320000744,12,47.11F,2024,urssaf,1,2,,", Some("siret_length"), "siret"),
+            (",12,47.11F,2024,urssaf,1,2,,", Some("siret_length"), "siret"),
+            ("7.32829E+13,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
+            ("73282932000074.0,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
+            ("7328293200007A,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
+            ("73282932000075,12,47.11F,2024,urssaf,1,2,,", Some("siret_key"), "siret"),
+            ("73282932000074,-1,47.11F,2023,urssaf,1,2,,", Some("headcount_negative"), "effectif"),
+            ("73282932000074,1.5,47.11F,2023,urssaf,1,2,,", Some("headcount_not_a_number"), "effectif"),
+            ("73282932000074,NN,47.11F,2023,urssaf,1,2,,", Some("headcount_not_a_number"), "effectif"),
+            ("73282932000074,1000000,47.11F,2023,urssaf,1,2,,", None, ""),
+            ("73282932000074,1000001,47.11F,2022,urssaf,1,2,,", Some("headcount_too_large"), "effectif"),
+            ("73282932000074,12,47.99Z,2023,urssaf,1,2,,", Some("naf_unknown"), "naf"),
+            ("73282932000074,12,47.11F,1973,urssaf,1,2,,", None, ""),
+            ("73282932000074,12,47.11F,1972,urssaf,1,2,,", Some("vintage_range"), "millesime"),
+            ("73282932000074,12,47.11F,2100,urssaf,1,2,,", None, ""),
+            ("73282932000074,12,47.11F,2101,urssaf,1,2,,", Some("vintage_range"), "millesime"),
+            ("73282932000074,12,47.11F,,urssaf,1,2,,", Some("vintage_range"), "millesime"),
+            ("73282932000074,12,47.11F,2023,insee,1,2,,", Some("source_unknown"), "source"),
+            ("73282932000074,13,47.11F,2024,urssaf,1,2,,", Some("duplicate_siret"), "siret"),
+            ("73282932000074,13,47.11F,2024,msa,1,2,,", None, ""),
+            ("73282932000074,13,47.11F,2021,msa,1,est,,", Some("coordinate_not_a_number"), "y"),
+            ("73282932000074,13,47.11F,2021,msa,1,2,-4,", Some("epsg_not_a_code"), "epsg"),
+        ] {
+            let read = read(format!("{HEADER}{good}\n{row}\n").into_bytes(), &RegisterOptions::default());
+            assert_eq!(read.accepted[0].siret.as_str(), "73282932000074", "{row}: the good row is kept");
+            match code {
+                None => assert_eq!((read.accepted.len(), read.rejected.len()), (2, 0), "{row}"),
+                Some(code) => {
+                    assert_eq!(read.accepted.len(), 1, "{row}");
+                    let reject = &read.rejected[0];
+                    assert_eq!(
+                        (reject.code, reject.row, reject.field.as_deref()),
+                        (code, Some(3), Some(field)),
+                        "{row}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_repeats_neither_siret_nor_headcount_even_where_columns_are_swapped() {
+        let rows = [
+            "732829320000755,987654321,47.11F,2024,urssaf,1,2,,",
+            "73282932000074,987654321,47.11F,2024,urssaf,1,2,,",
+            "73282932000074,12,732829320,2024,urssaf,1,2,,",
+            "73282932000074,12,47.11F,987654321,urssaf,1,2,,",
+            "73282932000074,12,47.11F,2024,732829320,1,2,,",
+            "73282932000074,12,47.11F,2024,urssaf,A732829320,2,,",
+        ];
+        let read = read(format!("{HEADER}{}\n", rows.join("\n")).into_bytes(), &RegisterOptions::default());
+        assert_eq!(read.rejected.len(), rows.len());
+        for reject in &read.rejected {
+            let message = reject.to_string();
+            assert!(!message.contains("732829") && !message.contains("987654"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_operator_fills_what_the_file_leaves_out() {
+        let options = RegisterOptions { vintage: Some(2022), source: Some(Source::Msa), crs: Some(Crs::Epsg(3947)) };
+        let text = b"SIRET;Effectifs;APE;X;Y\r\n73282932000074;3;4711F;1,5;2\r\n".to_vec();
+        let establishment = &read(text.clone(), &options).accepted[0];
+        assert_eq!((establishment.vintage, establishment.source), (2022, Source::Msa));
+        let place = Declared { crs: Crs::Epsg(3947), geometry: (1.5, 2.0) };
+        assert_eq!(establishment.place, Ok(place));
+        let missing = register("r", text.into(), &RegisterOptions { vintage: None, ..options }).unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "r: found the columns `SIRET`, `Effectifs`, `APE`, `X`, `Y`, expected a column `millesime` or `annee` or \
+             `vintage` or `year` [column_missing]"
+        );
+    }
+
+    #[test]
+    fn an_establishment_without_a_place_still_counts_and_says_why() {
+        for (place, expected) in [
+            (",,,", Err(Unplaced::NoCoordinate)),
+            ("0,0,,", Err(Unplaced::Zero)),
+            ("nan,1,,", Err(Unplaced::NotFinite)),
+            ("1,2,,33", Err(Unplaced::RandomInCommune)),
+            ("1,2,2975,12", Ok(Declared { crs: Crs::Epsg(2975), geometry: (1.0, 2.0) })),
+            ("1,2,,", Ok(Declared { crs: Crs::LAMBERT93, geometry: (1.0, 2.0) })),
+        ] {
+            let text = format!("{HEADER}73282932000074,12,47.11F,2024,urssaf,{place}\n");
+            let read = read(text.into_bytes(), &RegisterOptions::default());
+            assert_eq!(read.accepted[0].place, expected, "{place}");
+        }
+    }
+
+    #[test]
+    fn parquet_numbers_are_read_as_the_texts_they_stand_for() {
+        let bytes = parquet(vec![
+            ("siret", Arc::new(Int64Array::from(vec![Some(73282932000074), Some(1928074200016), None]))),
+            ("headcount", Arc::new(Float64Array::from(vec![Some(12.0), Some(1.0), Some(1.0)]))),
+            ("ape", texts(&["4711F", "4711F", "4711F"])),
+            ("year", Arc::new(Int64Array::from(vec![2024, 2024, 2024]))),
+            ("source", texts(&["urssaf", "urssaf", "urssaf"])),
+            ("lon", Arc::new(Float64Array::from(vec![5.04, 5.04, 5.04]))),
+            ("lat", Arc::new(Float64Array::from(vec![47.3, 47.3, 47.3]))),
+        ]);
+        let read = read(bytes, &RegisterOptions::default());
+        assert_eq!(read.accepted.len(), 1);
+        assert_eq!(read.accepted[0].headcount, Headcount::new(12));
+        assert_eq!(read.accepted[0].place, Ok(Declared { crs: Crs::WGS84, geometry: (5.04, 47.3) }));
+        let found: Vec<_> = read.rejected.iter().map(|r| (r.row, r.code, r.found.as_str())).collect();
+        assert_eq!(found, [(Some(2), "siret_length", "13 digits"), (Some(3), "siret_length", "nothing")]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_of_registers_panic(
+            lines in prop::collection::vec(any::<Vec<u8>>(), 0..8),
+            zipped in any::<bool>(),
+        ) {
+            let mut bytes = HEADER.as_bytes().to_vec();
+            lines.iter().for_each(|line| bytes.extend(line.iter().chain(b"\n")));
+            let bytes = if zipped { gz(&bytes) } else { bytes };
+            if let Ok(read) = register("r", bytes.into(), &RegisterOptions::default()) {
+                prop_assert!(read.accepted.is_empty(), "noise holds no valid SIRET");
+            }
+        }
+    }
+}

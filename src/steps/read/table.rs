@@ -535,3 +535,329 @@ fn within(input: &Input, start: u64, length: usize) -> ::parquet::errors::Result
         _ => Err(::parquet::errors::ParquetError::EOF("a range past the end of the file".to_owned())),
     }
 }
+
+#[cfg(test)]
+pub(super) mod samples {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, RecordBatch};
+    use flate2::{Compression, write::GzEncoder};
+
+    pub fn gz(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    pub fn texts(cells: &[&str]) -> ArrayRef {
+        Arc::new(arrow_array::StringArray::from(cells.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use arrow_array::types::Int32Type;
+    use arrow_array::{DictionaryArray, Float32Array, Int16Array, Int64Array, LargeStringArray, StringViewArray};
+    use proptest::prelude::*;
+
+    use super::samples::{gz, parquet, texts};
+    use super::*;
+
+    const MAX: u64 = 1 << 30;
+
+    /// Every row as text, and the places and codes of broken rows.
+    fn rows(input: impl Into<Input>) -> Result<(Vec<Vec<String>>, Vec<(usize, &'static str)>), Unreadable> {
+        let mut table = Table::open("t", input.into(), MAX)?;
+        let all: Vec<_> = (0..table.headers().len()).map(|at| (at, Kind::Text)).collect();
+        table.select(&all)?;
+        let (mut rows, mut broken) = (Vec::new(), Vec::new());
+        while let Some(mut batch) = table.next_batch()? {
+            assert_eq!(batch.first_row, rows.len() + 1);
+            let columns: Vec<Texts> = (0..all.len()).map(|at| batch.take_texts(at)).collect();
+            rows.extend((0..batch.len()).map(|row| columns.iter().map(|c| c[row].to_owned()).collect::<Vec<_>>()));
+            broken.extend(batch.broken.iter().map(|b| (b.reject.row.unwrap(), b.reject.code)));
+        }
+        Ok((rows, broken))
+    }
+
+    #[test]
+    fn every_format_gives_the_same_rows() {
+        let expected = vec![
+            vec!["é1".to_owned(), "12".into(), "0.5".into()],
+            vec!["a,b;c\td".into(), "".into(), "-3".into()],
+            vec!["say \"hi\"\nthere".into(), "7".into(), "".into()],
+        ];
+        let comma = "name,n,x\né1,12,0.5\n\"a,b;c\td\",,-3\n\"say \"\"hi\"\"\nthere\",7,\n";
+        let semicolon = "name;n;x\r\né1;12;0.5\r\n\"a,b;c\td\";;-3\r\n\"say \"\"hi\"\"\nthere\";7;\r\n";
+        let tab = "name\tn\tx\né1\t12\t0.5\n\n\"a,b;c\td\"\t\t-3\n\"say \"\"hi\"\"\nthere\"\t7\t";
+        let ansi: Vec<u8> = comma.chars().map(|c| if c == 'é' { 0xe9 } else { c as u8 }).collect();
+        let with_bom = [b"\xef\xbb\xbf", semicolon.as_bytes()].concat();
+        let (head, tail) = comma.as_bytes().split_at(17);
+        let names = ["é1", "a,b;c\td", "say \"hi\"\nthere"];
+        let numbers = Arc::new(Int64Array::from(vec![Some(12), None, Some(7)]));
+        let floats = Arc::new(Float32Array::from(vec![Some(0.5), Some(-3.0), None]));
+        let plain = texts(&["0.5", "-3", ""]);
+        let small = Arc::new(Int16Array::from(vec![Some(12), None, Some(7)]));
+        let coded: DictionaryArray<Int32Type> = names.into_iter().collect();
+        let large = Arc::new(LargeStringArray::from(names.to_vec()));
+        let view = Arc::new(StringViewArray::from(names.to_vec()));
+        for (what, bytes) in [
+            ("comma", comma.as_bytes().to_vec()),
+            ("semicolon, CRLF", semicolon.as_bytes().to_vec()),
+            ("semicolon, CRLF, byte order mark", with_bom),
+            ("tab, blank line, no line end at the end", tab.as_bytes().to_vec()),
+            ("Windows-1252", ansi.clone()),
+            ("gzip", gz(comma.as_bytes())),
+            ("gzip in two members", [gz(head), gz(tail)].concat()),
+            ("gzip of Windows-1252", gz(&ansi)),
+            ("Parquet", parquet(vec![("name", texts(&names)), ("n", numbers.clone()), ("x", plain.clone())])),
+            ("Parquet, dictionary", parquet(vec![("name", Arc::new(coded)), ("n", small), ("x", plain.clone())])),
+            ("Parquet, large texts", parquet(vec![("name", large), ("n", numbers.clone()), ("x", plain.clone())])),
+            ("Parquet, views", parquet(vec![("name", view), ("n", numbers.clone()), ("x", plain)])),
+        ] {
+            assert_eq!(rows(bytes), Ok((expected.clone(), vec![])), "{what}");
+        }
+        let floating = rows(parquet(vec![("name", texts(&names)), ("n", numbers), ("x", floats)])).unwrap().0;
+        assert_eq!(floating.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(), ["0.5", "-3.0", ""]);
+    }
+
+    #[test]
+    fn an_opened_file_reads_as_its_bytes_do() {
+        for bytes in
+            [b"a,b\n1,2\n".to_vec(), gz(b"a,b\n1,2\n"), parquet(vec![("a", texts(&["1"])), ("b", texts(&["2"]))])]
+        {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            assert_eq!(rows(Input::File(file)), rows(bytes));
+        }
+    }
+
+    #[test]
+    fn a_broken_row_costs_itself_and_no_other() {
+        let long = "z".repeat(FIELD_BYTES_MAX + 1);
+        let fits = "z".repeat(FIELD_BYTES_MAX);
+        let endless = "z".repeat(3 << 20);
+        for (what, body, kept, broken) in [
+            ("too few", "1,2\n3\n4,5\n".to_owned(), vec!["1", "3", "4"], vec![(3, "row_ragged")]),
+            ("too many", "1,2\n3,4,5\n6,7\n".into(), vec!["1", "3", "6"], vec![(3, "row_ragged")]),
+            ("quote torn", "1,2\n3,\"4\n5,6\n7,8\n".into(), vec!["1", "3", "5", "7"], vec![(3, "quote_torn")]),
+            ("torn at the end", "1,2\n3,\"4".into(), vec!["1", "3"], vec![(3, "quote_torn")]),
+            // The quote of line 3 closes on that of line 4, which is read again alone.
+            (
+                "closed by the next",
+                "1,2\n3,\"4\n\"5\",6\n7,8\n".into(),
+                vec!["1", "3", "5", "7"],
+                vec![(3, "quote_torn")],
+            ),
+            ("long field", format!("1,2\n3,{long}\n4,5\n"), vec!["1", "3", "4"], vec![(3, "field_too_long")]),
+            ("long enough", format!("1,2\n3,{fits}\n4,5\n"), vec!["1", "3", "4"], vec![]),
+            ("endless line", format!("1,2\n3,{endless}\n4,5\n"), vec!["1", "", "4"], vec![(3, "record_too_long")]),
+            ("lines in quotes", "\"1\n2\r\n3\",2\n4\n".into(), vec!["1\n2\r\n3", "4"], vec![(5, "row_ragged")]),
+            ("text after a quote", "\"1\"2,3\n".into(), vec!["12"], vec![]),
+            ("quote in the middle", "5\",3\n".into(), vec!["5\""], vec![]),
+            ("lone CR", "1,2\r3,4\r5\r".into(), vec!["1", "3", "5"], vec![(4, "row_ragged")]),
+        ] {
+            let (found, found_broken) = rows(format!("a,b\n{body}").into_bytes()).unwrap();
+            assert_eq!(found.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), kept, "{what}");
+            assert_eq!(found_broken, broken, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_encoding_of_the_first_block_holds_for_the_file() {
+        let mut bytes = b"a,b\n".to_vec();
+        bytes.extend("1,2\n".repeat(400_000).bytes());
+        bytes.extend(b"caf\xe9,2\n3,4\n");
+        let (found, broken) = rows(bytes).unwrap();
+        assert_eq!(found.len(), 400_002);
+        assert_eq!(broken, [(400_002, "not_utf8")]);
+        assert_eq!(rows(b"a,b\ncaf\xe9 \x80,2\n".to_vec()).unwrap().0[0][0], "café €");
+    }
+
+    #[test]
+    fn a_file_without_a_proper_header_is_unreadable() {
+        let wide = |n: usize| (0..n).map(|i| format!("c{i}")).collect::<Vec<_>>().join(",").into_bytes();
+        for (bytes, code, found) in [
+            (b"".to_vec(), "header_missing", "an empty file"),
+            (b"\n\r\n\n".to_vec(), "header_missing", "no line"),
+            (b"a,,c\n1,2,3\n".to_vec(), "header_empty", "no name for column 2 of 3"),
+            (
+                b"a,b,A\n".to_vec(),
+                "header_duplicate",
+                "the name `A` for column 1 and again for column 3, capitals aside",
+            ),
+            (b"a,\"b\n1,2\n".to_vec(), "header_missing", "a first line that cannot be read"),
+            (wide(COLUMNS_MAX + 1), "too_many_columns", "4097 columns"),
+            (b"PK\x03\x04whatever".to_vec(), "not_a_table", "a zip archive or an Excel workbook"),
+            (b"\xff\xfea\0,\0".to_vec(), "not_a_table", "UTF-16 text"),
+            (b"a,b\n\0\0\n".to_vec(), "not_a_table", "bytes that are no text"),
+            (gz(b"a,b\n1,2\n")[..20].to_vec(), "gzip_torn", "a gzip stream that stops before its end"),
+        ] {
+            let Unreadable(reject) = rows(bytes).unwrap_err();
+            assert_eq!((reject.code, reject.found.as_str()), (code, found));
+        }
+        assert!(rows(wide(COLUMNS_MAX)).is_ok());
+        let damaged = rows(b"PAR1 and nothing more PAR1".to_vec()).unwrap_err();
+        assert_eq!(damaged.0.code, "parquet_damaged");
+    }
+
+    #[test]
+    fn an_input_has_a_limit_on_its_uncompressed_size() {
+        let text = "a\n".to_owned() + &"1\n".repeat(999);
+        let column = parquet(vec![("a", texts(&["1"; 999]))]);
+        let read_all = |bytes: Vec<u8>, max| -> Result<(), Unreadable> {
+            let mut table = Table::open("t", bytes.into(), max)?;
+            table.select(&[(0, Kind::Text)])?;
+            while table.next_batch()?.is_some() {}
+            Ok(())
+        };
+        for bytes in [text.clone().into_bytes(), gz(text.as_bytes())] {
+            assert_eq!(read_all(bytes.clone(), 2000), Ok(()));
+            assert_eq!(read_all(bytes, 1999).unwrap_err().0.code, "too_large");
+        }
+        assert_eq!(read_all(column.clone(), 1 << 20), Ok(()));
+        assert_eq!(read_all(column, 10).unwrap_err().0.code, "too_large");
+    }
+
+    #[test]
+    fn a_missing_column_is_named_beside_those_found_but_digits_of_a_row_taken_for_a_header_are_not() {
+        let table = Table::open("t.csv", b"73282932000074,Nom,12\n".to_vec().into(), MAX).unwrap();
+        assert_eq!(
+            table.require_among("column_missing", &["siret", "id"]).unwrap_err().to_string(),
+            "t.csv: found the columns (a name without letters), `Nom`, (a name without letters), \
+             expected a column `siret` or `id` [column_missing]"
+        );
+    }
+
+    #[test]
+    fn a_number_has_a_point_or_where_it_cannot_delimit_a_comma() {
+        for (cell, decimal_comma, expected) in [
+            ("6.17", false, Ok(6.17)),
+            (" -3 ", false, Ok(-3.0)),
+            ("1e3", false, Ok(1000.0)),
+            ("6,17", true, Ok(6.17)),
+            ("6,17", false, Err(NumberFault::NotANumber)),
+            ("1.234,5", true, Err(NumberFault::NotANumber)),
+            ("1,234,5", true, Err(NumberFault::NotANumber)),
+            ("[ND]", true, Err(NumberFault::NotANumber)),
+            ("  ", true, Err(NumberFault::Empty)),
+        ] {
+            let mut numbers = Numbers::default();
+            numbers.push_text(cell, decimal_comma);
+            assert_eq!(numbers.faults[0].map_or(Ok(numbers.values[0]), Err), expected, "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_never_guessed() {
+        for (cell, expected) in [
+            ("0", Whole::Value(0)),
+            ("-0", Whole::Value(0)),
+            (" 12 ", Whole::Value(12)),
+            ("12.0", Whole::Value(12)),
+            ("12,00", Whole::Value(12)),
+            ("1e3", Whole::Value(1000)),
+            ("1.200", Whole::NotANumber), // thousands, or decimals?
+            ("1,000", Whole::NotANumber),
+            ("12.5", Whole::Fraction),
+            ("1e-3", Whole::Fraction),
+            ("-1", Whole::Negative),
+            ("-0.5", Whole::Negative),
+            ("", Whole::Empty),
+            ("nan", Whole::NotANumber),
+            ("inf", Whole::NotANumber),
+            ("1 200", Whole::NotANumber),
+            ("9007199254740992", Whole::Value(1 << 53)),
+            ("9007199254740993", Whole::TooLarge),
+            ("99999999999999999999999", Whole::TooLarge),
+        ] {
+            assert_eq!(whole(cell), expected, "{cell}");
+        }
+    }
+
+    /// The same rows by the csv crate, blank lines and limits aside.
+    fn by_csv_crate(bytes: &[u8]) -> Vec<Vec<String>> {
+        let mut reader = ::csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
+        reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+    }
+
+    #[test]
+    fn blocks_may_end_anywhere_in_a_record() {
+        let mut text = "a,b,c\r\n".to_owned();
+        for i in 0..60_000_usize {
+            let quoted = "\"\"x\r\n,".repeat(i % 7);
+            text += &format!("{i},\"{quoted}\",{}\r\n", "é".repeat(i % 23));
+        }
+        assert!(text.len() > 2 << 20, "several blocks");
+        let (found, broken) = rows(text.clone().into_bytes()).unwrap();
+        assert_eq!(broken, []);
+        assert!(found == by_csv_crate(text.as_bytes()));
+        assert!(rows(gz(text.as_bytes())).unwrap().0 == found);
+    }
+
+    fn any_rows() -> impl Strategy<Value = Vec<Vec<String>>> {
+        let cell = prop_oneof!["[a-z0-9]{0,4}", "[ -~é\r\n\t\"]{0,8}"];
+        prop::collection::vec(prop::collection::vec(cell, 3), 0..20)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn what_another_writer_wrote_is_read_back(written in any_rows()) {
+            let mut writer = ::csv::Writer::from_writer(Vec::new());
+            writer.write_record(["a", "b", "c"]).unwrap();
+            for row in &written {
+                writer.write_record(row).unwrap();
+            }
+            let bytes = writer.into_inner().unwrap();
+            prop_assert_eq!(rows(bytes).unwrap(), (written, vec![]));
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(
+            start in prop::sample::select(vec![&b""[..], b"\x1f\x8b\x08\0", b"PAR1", b"\xef\xbb\xbf", b"a;b\n", b"a,\"b\"\n"]),
+            body in prop::collection::vec(any::<u8>(), 0..300),
+            end in prop::sample::select(vec![&b""[..], b"\x10\0\0\0PAR1", b"\"", b"\n"]),
+        ) {
+            let _ = rows([start, &body, end].concat());
+        }
+
+        #[test]
+        fn no_text_however_torn_swallows_the_row_after_it(body in "[a,;\"\r\n\té]{0,200}") {
+            let (rows, broken) = rows(format!("x,y\n{body}\nlast,row\n").into_bytes()).unwrap();
+            prop_assert_eq!(rows.last().unwrap(), &["last", "row"]);
+            prop_assert!(broken.len() < rows.len());
+        }
+
+        #[test]
+        fn a_damaged_file_does_not_make_a_reader_panic(
+            which in 0..3_usize,
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let text = "a,b\n".to_owned() + &"1,x\n".repeat(50);
+            let numbers = Arc::new(Int64Array::from_iter_values(0..50));
+            let mut bytes = match which {
+                0 => text.into_bytes(),
+                1 => gz(text.as_bytes()),
+                _ => parquet(vec![("a", numbers), ("b", texts(&["x"; 50]))]),
+            };
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let _ = rows(bytes);
+        }
+    }
+}
