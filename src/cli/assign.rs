@@ -439,12 +439,7 @@ impl Report {
 
     fn placements(&self) -> [(&'static str, usize); 4] {
         let tally = &self.tally;
-        [
-            ("inside", tally.inside),
-            ("border", tally.border),
-            ("outside", tally.outside),
-            ("unplaced", self.unplaced()),
-        ]
+        [("inside", tally.inside), ("border", tally.border), ("outside", tally.outside), ("unplaced", self.unplaced())]
     }
 
     fn json(&self) -> Value {
@@ -534,4 +529,186 @@ fn reject_json(reject: &Reject) -> Value {
         "found": reject.found,
         "expected": reject.expected,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        assign: AssignArgs,
+    }
+
+    /// Two squares of one kilometre which share the edge x = 651 000.
+    const ZONES: &str = r#"{"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": {"code": "B"}, "geometry": {"type": "Polygon", "coordinates":
+            [[[651000, 6862000], [652000, 6862000], [652000, 6863000], [651000, 6863000], [651000, 6862000]]]}},
+        {"type": "Feature", "properties": {"code": "A"}, "geometry": {"type": "Polygon", "coordinates":
+            [[[650000, 6862000], [651000, 6862000], [651000, 6863000], [650000, 6863000], [650000, 6862000]]]}}]}"#;
+
+    const POINTS: &str = "siret;x;y;epsg;qualite_xy\n\
+        p1;650500,5;6862500;;11\n\
+        p2;651500;6862500;2154;11\n\
+        p3;651000;6862500;;\n\
+        p4;655000;6862500;;\n\
+        p5;;6862500;;\n\
+        p6;650500;6862500;;33\n\
+        p7;650500\n\
+        p8;0;0;;\n\
+        p9;9000000;9000000;;\n\
+        p10;650500;6862500;999999;\n\
+        p11;est;6862500;;\n";
+
+    struct Bench {
+        folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new(points: &[u8]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("zones.geojson"), ZONES).unwrap();
+            std::fs::write(folder.path().join("points"), points).unwrap();
+            Self { folder }
+        }
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+        fn names(&self) -> Vec<String> {
+            let entries = std::fs::read_dir(self.folder.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+        fn run(&self, out: &str, more: &[&str]) -> Result<Report, Vec<Reject>> {
+            let path = |name| self.path(name).display().to_string();
+            let (zones, points, out) = (path("zones.geojson"), path("points"), path(out));
+            let mut words = vec!["assign", "--zones", &zones, "--zone-id", "code", "--zones-crs", "EPSG:2154"];
+            words.extend(["--points", &points, "--out", &out]);
+            words.extend(more);
+            place(&Line::try_parse_from(words).unwrap().assign, false)
+        }
+    }
+
+    #[test]
+    fn each_point_has_its_row_in_the_order_read_whatever_becomes_of_it() {
+        let bench = Bench::new(POINTS.as_bytes());
+        let report_path = bench.path("report.json");
+        let report = bench.run("out.csv", &["--report", report_path.to_str().unwrap()]).unwrap();
+        let out = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+        let border = if out.contains("p3,A,border") { "A" } else { "B" };
+        let expected = format!(
+            "siret,zone,placement\np1,A,inside\np2,B,inside\np3,{border},border\np4,,outside\np5,,unplaced\n\
+             p6,,unplaced\np7,,unplaced\np8,,unplaced\np9,,unplaced\np10,,unplaced\np11,,unplaced\n"
+        );
+        assert_eq!(out, expected);
+
+        let written: Value = serde_json::from_slice(&std::fs::read(report_path).unwrap()).unwrap();
+        assert_eq!(written, report.json());
+        assert_eq!(written["placements"], json!({"inside": 2, "border": 1, "outside": 1, "unplaced": 7}));
+        let reasons = json!({"no_coordinate": 3, "outside_crs": 2, "random_in_commune": 1, "zero": 1});
+        assert_eq!(written["unplaced"], reasons);
+        assert_eq!(written["zones"]["count"], 2);
+        let by_code = json!({"coordinate_not_a_number": 1, "epsg_unknown": 1, "row_ragged": 1});
+        assert_eq!(written["rejected"]["by_code"], by_code);
+        let by_zone: u64 = written["by_zone"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(by_zone, 3);
+        assert!(report.text().contains("unplaced: 7"), "{}", report.text());
+        assert_eq!(bench.names(), ["out.csv", "points", "report.json", "zones.geojson"]);
+    }
+
+    #[test]
+    fn every_format_out_holds_the_same_rows() {
+        let bench = Bench::new(POINTS.as_bytes());
+        for name in ["out.csv", "out.csv.gz", "out.parquet"] {
+            bench.run(name, &[]).unwrap();
+        }
+        let plain = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+        let mut unzipped = String::new();
+        let gzip = std::fs::read(bench.path("out.csv.gz")).unwrap();
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut unzipped).unwrap();
+        assert_eq!(unzipped, plain);
+        let file = File::open(bench.path("out.parquet")).unwrap();
+        let named = crate::steps::read::table::Kind::Text;
+        let mut table = crate::steps::read::table::Table::open("out", Input::File(file), 1 << 20).unwrap();
+        table.select(&[(0, named), (1, named), (2, named)]).unwrap();
+        let batch = table.next_batch().unwrap().unwrap();
+        let row = |at| format!("{},{},{}\n", &batch.texts(0)[at], &batch.texts(1)[at], &batch.texts(2)[at]);
+        assert_eq!("siret,zone,placement\n".to_owned() + &(0..batch.len()).map(row).collect::<String>(), plain);
+    }
+
+    #[test]
+    fn more_points_than_a_batch_keep_their_order() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writeln!(gzip, "id,x,y").unwrap();
+        let n = 2 * crate::steps::read::table::BATCH_ROWS + 1;
+        (0..n).for_each(|i| writeln!(gzip, "{i},{},6862500", 650_000.5 + (i % 3) as f64 * 1000.0).unwrap());
+        let bench = Bench::new(&gzip.finish().unwrap());
+        bench.run("out.csv", &["--expect", "2"]).unwrap();
+        let out = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+        let zone = ["A,inside", "B,inside", ",outside"];
+        let expected = (0..n).map(|i| format!("{i},{}\n", zone[i % 3]));
+        assert!(out == "id,zone,placement\n".to_owned() + &expected.collect::<String>());
+    }
+
+    #[test]
+    fn what_is_refused_leaves_nothing_behind() {
+        let torn = {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(b"id,x,y\n").unwrap();
+            (0..200_000).for_each(|i| writeln!(gzip, "{i},650500,6862500").unwrap());
+            let mut bytes = gzip.finish().unwrap();
+            bytes.truncate(bytes.len() - 20);
+            bytes
+        };
+        for (points, out, more, code) in [
+            (b"name,x,y\n".to_vec(), "out.csv", vec![], "column_missing"),
+            (POINTS.as_bytes().to_vec(), "out.txt", vec![], "output_format"),
+            (POINTS.as_bytes().to_vec(), "points.csv/out.csv", vec![], "output_unwritable"),
+            (POINTS.as_bytes().to_vec(), "out.csv", vec!["--id", "nom"], "column_missing"),
+            (torn, "out.csv", vec![], "gzip_torn"),
+        ] {
+            let bench = Bench::new(&points);
+            let refused = bench.run(out, &more).err().unwrap();
+            assert_eq!(refused[0].code, code);
+            assert_eq!(bench.names(), ["points", "zones.geojson"], "{code}");
+        }
+        let bench = Bench::new(POINTS.as_bytes());
+        assert!(bench.run("out.csv", &["--expect", "3"]).is_err());
+        assert_eq!(bench.names(), ["points", "zones.geojson"]);
+    }
+
+    #[test]
+    fn an_input_is_never_overwritten() {
+        let bench = Bench::new(POINTS.as_bytes());
+        std::fs::rename(bench.path("points"), bench.path("points.csv")).unwrap();
+        std::fs::write(bench.path("points"), POINTS).unwrap();
+        let points = bench.path("points.csv").display().to_string();
+        let zones = bench.path("zones.geojson").display().to_string();
+        let words = ["assign", "--zones", &zones, "--points", &points, "--out", &points];
+        let refused = place(&Line::try_parse_from(words).unwrap().assign, false).err().unwrap();
+        assert_eq!(refused[0].code, "output_is_input");
+        let report = bench.path("out.csv").display().to_string();
+        assert_eq!(bench.run("out.csv", &["--report", &report]).map(|_| ()).unwrap_err()[0].code, "output_is_input");
+        assert_eq!(std::fs::read_to_string(points).unwrap(), POINTS);
+    }
+
+    #[test]
+    fn a_system_is_named_by_its_code() {
+        for (text, expected) in [
+            ("EPSG:2154", Some(Crs::LAMBERT93)),
+            ("epsg:4326", Some(Crs::WGS84)),
+            ("3947", Some(Crs::Epsg(3947))),
+            ("EPSG:0", None),
+            ("ESRI:2154", None),
+            ("EPSG:", None),
+        ] {
+            assert_eq!(epsg(text).ok(), expected, "{text}");
+        }
+    }
 }

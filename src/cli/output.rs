@@ -216,3 +216,91 @@ fn array(texts: &Texts, empty_is_null: bool) -> ArrayRef {
     }
     Arc::new(builder.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::read::table::{Input, Kind, Table};
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.csv");
+        let mut abandoned = WholeFile::create(&target).unwrap();
+        abandoned.fill(b"half").unwrap();
+        assert!(!target.exists());
+        drop(abandoned);
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+
+        std::fs::write(&target, "before").unwrap();
+        let mut whole = WholeFile::create(&target).unwrap();
+        whole.fill(b"after").unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"before");
+        whole.commit().unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"after");
+        assert_eq!(names(folder.path()), ["out.csv"]);
+
+        let refused = WholeFile::create(&folder.path().join("nowhere").join("out.csv")).unwrap_err();
+        assert_eq!(refused.0.code, "output_unwritable");
+    }
+
+    #[test]
+    fn the_extension_decides_the_format() {
+        for (name, format) in [
+            ("a.csv", Some(TableFormat::Csv)),
+            ("a.b.CSV.GZ", Some(TableFormat::CsvGz)),
+            ("a.parquet", Some(TableFormat::Parquet)),
+            ("a.gz", None),
+            ("csv", None),
+            ("a.xlsx", None),
+        ] {
+            assert_eq!(TableFormat::of(Path::new(name)).ok(), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_in_every_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids: Texts = ["1", "a,b", "say \"hi\"", "é\n", ""].iter().collect();
+        let zones: Texts = ["S1", "", "S2", "", "S3"].iter().collect();
+        for name in ["t.csv", "t.csv.gz", "t.parquet"] {
+            let target = folder.path().join(name);
+            let column = |name: &str, empty_is_null| OutColumn { name: name.to_owned(), empty_is_null };
+            let mut writer = TableWriter::create(&target, vec![column("id", false), column("zone", true)]).unwrap();
+            writer.write(&[&ids, &zones]).unwrap();
+            writer.write(&[&zones, &ids]).unwrap();
+            writer.finish().unwrap().commit().unwrap();
+
+            let mut table = Table::open(name, Input::File(File::open(&target).unwrap()), 1 << 20).unwrap();
+            assert_eq!(table.headers(), ["id", "zone"]);
+            table.select(&[(0, Kind::Text), (1, Kind::Text)]).unwrap();
+            let batch = table.next_batch().unwrap().unwrap();
+            let both = |a: &Texts, b: &Texts| a.iter().chain(b.iter()).map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(batch.texts(0).iter().collect::<Vec<_>>(), both(&ids, &zones), "{name}");
+            assert_eq!(batch.texts(1).iter().collect::<Vec<_>>(), both(&zones, &ids), "{name}");
+        }
+        assert_eq!(names(folder.path()), ["t.csv", "t.csv.gz", "t.parquet"]);
+    }
+
+    #[test]
+    fn an_empty_text_is_null_in_parquet_where_it_means_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("t.parquet");
+        let column = |name: &str, empty_is_null| OutColumn { name: name.to_owned(), empty_is_null };
+        let mut writer = TableWriter::create(&target, vec![column("id", false), column("zone", true)]).unwrap();
+        let cells: Texts = ["", "x"].iter().collect();
+        writer.write(&[&cells, &cells]).unwrap();
+        writer.finish().unwrap().commit().unwrap();
+        let reader =
+            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(File::open(target).unwrap());
+        let batch = reader.unwrap().build().unwrap().next().unwrap().unwrap();
+        assert_eq!((batch.column(0).null_count(), batch.column(1).null_count()), (0, 1));
+    }
+}

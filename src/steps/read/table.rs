@@ -326,14 +326,21 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
-    /// The texts of a column that was selected as text; empties where it was not selected.
+    /// The texts of a column that was selected as text.
+    pub fn texts(&self, at: usize) -> &Texts {
+        match &self.columns[at] {
+            Column::Text(texts) => texts,
+            Column::Number(_) => unreachable!("selected as numbers"),
+        }
+    }
+    /// Takes the texts of a column that was selected as text.
     pub(super) fn take_texts(&mut self, at: usize) -> Texts {
         match &mut self.columns[at] {
             Column::Text(texts) => std::mem::take(texts),
             Column::Number(_) => unreachable!("selected as numbers"),
         }
     }
-    /// The numbers of a column that was selected as numbers.
+    /// Takes the numbers of a column that was selected as numbers.
     pub(super) fn take_numbers(&mut self, at: usize) -> Numbers {
         match &mut self.columns[at] {
             Column::Number(numbers) => std::mem::take(numbers),
