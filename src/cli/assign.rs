@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -92,11 +92,12 @@ fn epsg(text: &str) -> Result<Crs, String> {
 /// The error says what to tell the user; the exit code is then 2 and no output was written.
 pub fn run(args: &AssignArgs) -> Result<(), Vec<Reject>> {
     let report = place(args, std::io::stderr().is_terminal())?;
-    if args.json {
-        println!("{:#}", report.json());
+    // A reader that has gone away, such as `head`, is no fault of the work done.
+    let _ = if args.json {
+        writeln!(std::io::stdout(), "{:#}", report.json())
     } else {
-        eprint!("{}", report.text());
-    }
+        write!(std::io::stderr(), "{}", report.text())
+    };
     Ok(())
 }
 
@@ -150,7 +151,7 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
             let mut batch = batch?;
             clock.lap("read");
             tally.rejected(std::mem::take(&mut batch.rejected));
-            let batch = systems.to_metres(batch, &mut tally)?;
+            let batch = systems.reproject(batch, &mut tally);
             clock.lap("reproject");
             let placements = assign(&index, &batch.x, &batch.y);
             clock.lap("assign");
@@ -248,12 +249,12 @@ impl Systems {
 
     /// Turns the coordinates of a batch into EPSG:2154 metres; points outside the area of use of their system become
     /// unplaced.
-    fn to_metres(&mut self, mut batch: PointBatch, tally: &mut Tally) -> Result<PointBatch, Unreadable> {
+    fn reproject(&mut self, mut batch: PointBatch, tally: &mut Tally) -> PointBatch {
         let unusual = batch.epsg.iter().any(Option::is_some);
         if !unusual {
             let inside = self.usual.points(&mut batch.x, &mut batch.y);
             mark_outside(&mut batch.unplaced, inside.into_iter().enumerate());
-            return Ok(batch);
+            return batch;
         }
         let mut rows_of: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
         for (row, epsg) in batch.epsg.iter().enumerate().filter(|(row, _)| batch.unplaced[*row].is_none()) {
@@ -279,7 +280,7 @@ impl Systems {
             }
             mark_outside(&mut batch.unplaced, rows.iter().copied().zip(inside));
         }
-        Ok(batch)
+        batch
     }
 
     /// The system a row names; one that cannot be had is reported once, at the first row naming it.
@@ -533,7 +534,7 @@ fn reject_json(reject: &Reject) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     use clap::Parser;
 

@@ -17,6 +17,8 @@ use crate::steps::read::table::Texts;
 
 /// Bytes gathered before a write to disk.
 const BUFFER_BYTES: usize = 1 << 20;
+/// Names tried for a draft; more leftovers than that beside one target are a sign of something else.
+const DRAFTS_MAX: usize = 100;
 /// The level of gzip: the fastest, since a table of codes shrinks nearly as well and time is what users wait for.
 const GZIP_LEVEL: u32 = 1;
 
@@ -34,10 +36,17 @@ impl WholeFile {
     /// Opens a draft beside the target.
     pub fn create(target: &Path) -> Result<Self, Unreadable> {
         let name = target.file_name().ok_or_else(|| cannot_write(target, "the name of no file"))?;
-        let draft = target.with_file_name(format!(".{}.{}.draft", name.to_string_lossy(), std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).open(&draft);
-        let file = file.map_err(|error| cannot_write(target, &error.to_string()))?;
-        Ok(Self { target: target.to_owned(), draft, file, committed: false })
+        let mut attempt = 0;
+        loop {
+            let draft = format!(".{}.{}-{attempt}.draft", name.to_string_lossy(), std::process::id());
+            let draft = target.with_file_name(draft);
+            match OpenOptions::new().write(true).create_new(true).open(&draft) {
+                Ok(file) => return Ok(Self { target: target.to_owned(), draft, file, committed: false }),
+                // A draft of the same name outlived a process that was killed.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < DRAFTS_MAX => attempt += 1,
+                Err(error) => return Err(cannot_write(target, &error.to_string())),
+            }
+        }
     }
 
     /// Puts the file under its name, replacing what stood there, once its bytes are on the disk.

@@ -26,11 +26,15 @@ const TORN_QUOTES_MAX: usize = 1_000;
 /// What stands between fields, in the order preferred when the header line holds none or as many of each.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
+/// Whether a byte ends an unquoted field: the delimiter, LF or CR. One look-up a byte is what reading costs most.
+type EndsField = [bool; 256];
+
 pub(super) struct CsvBody {
     lines: Lines,
     gzipped: bool,
     encoding: Encoding,
     delimiter: u8,
+    ends_field: EndsField,
     selected: Vec<(usize, Kind)>,
     torn_quotes: usize,
     fields: Vec<Field>,
@@ -52,8 +56,16 @@ impl CsvBody {
         let delimiter = delimiter_of(&head[bom..]);
         lines.start += bom;
 
-        let mut body =
-            Self { lines, gzipped, encoding, delimiter, selected: Vec::new(), torn_quotes: 0, fields: Vec::new() };
+        let mut body = Self {
+            lines,
+            gzipped,
+            encoding,
+            delimiter,
+            ends_field: std::array::from_fn(|b| [delimiter, b'\n', b'\r'].contains(&(b as u8))),
+            selected: Vec::new(),
+            torn_quotes: 0,
+            fields: Vec::new(),
+        };
         let headers = match body.next_record(name)? {
             Some(record) if record.fault.is_none() => {
                 if body.fields.len() > COLUMNS_MAX {
@@ -143,7 +155,7 @@ impl CsvBody {
                 }
             }
             let start = self.lines.start;
-            match scan(self.lines.rest(), self.lines.at_end, self.delimiter, &mut self.fields) {
+            match scan(self.lines.rest(), self.lines.at_end, &self.ends_field, &mut self.fields) {
                 Scan::Record { length, line_ends } => {
                     self.lines.pass(length, line_ends);
                     if self.fields.len() == 1 && self.fields[0].is_blank() {
@@ -171,7 +183,7 @@ impl CsvBody {
         self.lines.line = record.line;
         let rest = self.lines.rest();
         let length = rest.iter().position(|&b| b == b'\n' || b == b'\r').unwrap_or(rest.len());
-        let quoted = matches!(scan(&rest[..length], true, self.delimiter, &mut self.fields), Scan::OpenQuote);
+        let quoted = matches!(scan(&rest[..length], true, &self.ends_field, &mut self.fields), Scan::OpenQuote);
         let fault = if quoted { Fault::TornQuote } else { Fault::LongRecord };
         let ended = length < rest.len();
         let after = match &rest[length..] {
@@ -280,9 +292,9 @@ enum Scan {
 }
 
 /// Finds the fields of the record at the start of `bytes`; `whole` says that nothing follows them.
-fn scan(bytes: &[u8], whole: bool, delimiter: u8, fields: &mut Vec<Field>) -> Scan {
+fn scan(bytes: &[u8], whole: bool, ends_field: &EndsField, fields: &mut Vec<Field>) -> Scan {
     fields.clear();
-    let ends_field = |b: &u8| *b == delimiter || *b == b'\n' || *b == b'\r';
+    let ends_field = |b: &u8| ends_field[usize::from(*b)];
     let mut at = 0;
     let mut line_ends = 0;
     loop {

@@ -130,11 +130,11 @@ impl Points {
                 points.rejected.push(broken.reject);
                 Err(Unplaced::NoCoordinate)
             } else {
-                places.at(index).or_else(|fault| match fault {
-                    Misplaced::Unplaced(why) => Err(why),
+                places.at(index).map_err(|fault| match fault {
+                    Misplaced::Unplaced(why) => why,
                     Misplaced::Bad(cell) => {
                         points.rejected.push(cell.reject(name, &self.table, &self.place, batch.places[index]));
-                        Err(Unplaced::NoCoordinate)
+                        Unplaced::NoCoordinate
                     }
                 })
             };

@@ -417,6 +417,10 @@ impl Numbers {
         self.faults.push(Some(fault));
     }
     pub(super) fn push_text(&mut self, cell: &str, decimal_comma: bool) {
+        // Nearly every cell is a plain number, and is one at the first attempt.
+        if let Ok(value) = cell.parse() {
+            return self.push(value);
+        }
         let cell = cell.trim();
         if cell.is_empty() {
             return self.push_fault(NumberFault::Empty);
@@ -447,6 +451,10 @@ pub(super) const WHOLE_MAX: u64 = 1 << 53;
 /// Reads a whole number: digits, possibly followed by the `.0` that a column of doubles gets when written as text.
 /// Three decimals could be thousands, so they are no number.
 pub(super) fn whole(cell: &str) -> Whole {
+    // Fifteen digits are always below `WHOLE_MAX`.
+    if (1..=15).contains(&cell.len()) && cell.bytes().all(|b| b.is_ascii_digit()) {
+        return Whole::Value(cell.bytes().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')));
+    }
     let cell = cell.trim();
     let unsigned = cell.strip_prefix(['-', '+']).unwrap_or(cell);
     let (digits, decimals) = unsigned.split_once(['.', ',']).unwrap_or((unsigned, ""));
@@ -584,7 +592,9 @@ mod tests {
     const MAX: u64 = 1 << 30;
 
     /// Every row as text, and the places and codes of broken rows.
-    fn rows(input: impl Into<Input>) -> Result<(Vec<Vec<String>>, Vec<(usize, &'static str)>), Unreadable> {
+    type Rows = (Vec<Vec<String>>, Vec<(usize, &'static str)>);
+
+    fn rows(input: impl Into<Input>) -> Result<Rows, Unreadable> {
         let mut table = Table::open("t", input.into(), MAX)?;
         let all: Vec<_> = (0..table.headers().len()).map(|at| (at, Kind::Text)).collect();
         table.select(&all)?;
@@ -787,6 +797,8 @@ mod tests {
             ("1 200", Whole::NotANumber),
             ("9007199254740992", Whole::Value(1 << 53)),
             ("9007199254740993", Whole::TooLarge),
+            ("999999999999999", Whole::Value(999_999_999_999_999)),
+            ("1000000000000000", Whole::Value(1_000_000_000_000_000)),
             ("99999999999999999999999", Whole::TooLarge),
         ] {
             assert_eq!(whole(cell), expected, "{cell}");
