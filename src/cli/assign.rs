@@ -220,9 +220,10 @@ fn read_zones(args: &AssignArgs) -> Result<(Zoning, ZonesRead), Vec<Reject>> {
     remarks.extend(layer.records.rejected);
     let in_metres = reproject::zones(layer.records.accepted).map_err(one)?;
     remarks.extend(in_metres.rejected);
-    let (zoning, _topology) = validate(in_metres.accepted, args.expect).map_err(|mut refused| {
-        refused.extend(remarks.iter().cloned());
-        refused
+    let (zoning, _topology) = validate(&layer.layer, in_metres.accepted, args.expect).map_err(|refused| {
+        let mut errors = refused.errors;
+        errors.extend(remarks.iter().cloned());
+        errors
     })?;
     let read = ZonesRead {
         file: args.zones.display().to_string(),
