@@ -2,11 +2,10 @@
 
 pub mod table;
 
-pub mod csv;
-pub mod parquet;
+mod csv;
+mod parquet;
 
 pub mod points;
-
 pub mod register;
 
 pub mod microdata;
