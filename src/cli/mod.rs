@@ -1,0 +1,6 @@
+//! The command line: one file a command.
+
+pub mod assign;
+pub mod output;
+
+pub mod files;
