@@ -1,0 +1,197 @@
+//! Step 2: coordinates come to EPSG:2154, and zones go out to CRS84. The only file that calls PROJ.
+
+use super::validate::ZoneInMetres;
+use crate::model::{Crs, Lambert93, Read, Reject, Unreadable, Wgs84, ZoneRecord};
+use geo::{Coord, MapCoords, MultiPolygon};
+use proj::Proj;
+
+/// Turns coordinates of one system into EPSG:2154 metres, and refuses those the system was not made for.
+///
+/// PROJ's objects belong to one thread; make one of these a thread.
+pub struct Reprojector {
+    /// None when the system is EPSG:2154 already.
+    to_lambert93: Option<Proj>,
+    usable: Bounds,
+    lambert93: Bounds,
+}
+
+/// A rectangle in the units of a system.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    least: (f64, f64),
+    greatest: (f64, f64),
+}
+
+/// Areas of use are drawn around countries and bands; a contour or an address a little outside is still sound.
+const MARGIN: f64 = 0.02;
+
+/// How many points of each side of an area of use are projected to bound it.
+const DENSIFY: i32 = 21;
+
+impl Bounds {
+    fn hold(&self, x: f64, y: f64) -> bool {
+        x >= self.least.0 && x <= self.greatest.0 && y >= self.least.1 && y <= self.greatest.1
+    }
+
+    /// The area of use of a system, in its own coordinates; the whole plane when the register gives none.
+    fn of(definition: &str) -> Self {
+        let everywhere = Self { least: (f64::MIN, f64::MIN), greatest: (f64::MAX, f64::MAX) };
+        let area = Proj::new(definition).ok().and_then(|crs| crs.area_of_use().ok()?.0);
+        let Some(area) = area else { return everywhere };
+        let Ok(from_degrees) = Proj::new_known_crs("EPSG:4326", definition, None) else { return everywhere };
+        match from_degrees.transform_bounds(area.west, area.south, area.east, area.north, DENSIFY) {
+            Ok([left, bottom, right, top]) if [left, bottom, right, top].iter().all(|v: &f64| v.is_finite()) => {
+                let (dx, dy) = ((right - left) * MARGIN, (top - bottom) * MARGIN);
+                Self { least: (left - dx, bottom - dy), greatest: (right + dx, top + dy) }
+            }
+            _ => everywhere,
+        }
+    }
+}
+
+fn definition(crs: &Crs) -> String {
+    match crs {
+        Crs::Epsg(code) => format!("EPSG:{code}"),
+        Crs::Wkt(text) => text.clone(),
+    }
+}
+
+impl Reprojector {
+    /// Prepares the way from a system.
+    ///
+    /// # Errors
+    /// A system that PROJ does not know.
+    pub fn new(crs: &Crs) -> Result<Self, Unreadable> {
+        let from = definition(crs);
+        let to = definition(&Crs::LAMBERT93);
+        let unknown = |_| {
+            Unreadable::file("crs_unknown", "coordinate reference system", crs.to_string(), "a system that PROJ knows, such as EPSG:2154")
+        };
+        let to_lambert93 = match crs {
+            Crs::Epsg(2154) => None,
+            _ => Some(Proj::new_known_crs(&from, &to, None).map_err(unknown)?),
+        };
+        Ok(Self { to_lambert93, usable: Bounds::of(&from), lambert93: Bounds::of(&to) })
+    }
+
+    /// One position, or `None` outside the area of use of its system or of Lambert-93.
+    pub fn point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        if !self.usable.hold(x, y) {
+            return None;
+        }
+        let (x, y) = match &self.to_lambert93 {
+            None => (x, y),
+            Some(way) => way.convert((x, y)).ok()?,
+        };
+        self.lambert93.hold(x, y).then_some((x, y))
+    }
+
+    /// Columns of coordinates, in place; false marks a place outside the area of use, whose coordinates become NaN.
+    pub fn points(&mut self, x: &mut [f64], y: &mut [f64]) -> Vec<bool> {
+        let one = |(x, y): (&mut f64, &mut f64)| {
+            let place = self.point(*x, *y);
+            (*x, *y) = place.unwrap_or((f64::NAN, f64::NAN));
+            place.is_some()
+        };
+        x.iter_mut().zip(y).map(one).collect()
+    }
+}
+
+/// Zones in EPSG:2154 metres. A zone with a vertex outside the area of use of its system is rejected.
+///
+/// # Errors
+/// A system that PROJ does not know; no zone at all inside the area of use, which is a system wrongly declared.
+pub fn zones(records: Vec<ZoneRecord>) -> Result<Read<ZoneInMetres>, Unreadable> {
+    let mut read = Read { accepted: Vec::with_capacity(records.len()), rejected: Vec::new() };
+    let mut ways: Vec<(Crs, Reprojector)> = Vec::new();
+    for ZoneRecord { record, code, label, contour } in records {
+        let way = match ways.iter().position(|(crs, _)| *crs == contour.crs) {
+            Some(known) => &ways[known].1,
+            None => {
+                ways.push((contour.crs.clone(), Reprojector::new(&contour.crs)?));
+                &ways[ways.len() - 1].1
+            }
+        };
+        let moved = contour.geometry.try_map_coords(|c| way.point(c.x, c.y).map(|(x, y)| Coord { x, y }).ok_or(c));
+        match moved {
+            Ok(contour) => {
+                read.accepted.push(ZoneInMetres { record, code, label, contour: Lambert93::vouch(contour) });
+            }
+            Err(vertex) => read.rejected.push(Reject {
+                code: "outside_crs",
+                file: "zones".to_owned(),
+                row: Some(record),
+                field: None,
+                found: format!("a vertex at ({}, {}) for {}", vertex.x, vertex.y, contour.crs),
+                expected: "coordinates inside the area where that system is used, in France; is the system the right one?"
+                    .to_owned(),
+            }),
+        }
+    }
+    match read.rejected.first() {
+        Some(first) if read.accepted.is_empty() => Err(Unreadable(first.clone())),
+        _ => Ok(read),
+    }
+}
+
+/// A contour in CRS84 degrees; equal vertices stay equal, so shared borders stay shared.
+///
+/// # Errors
+/// PROJ's own failure, which a contour inside the area of use does not meet.
+pub fn to_wgs84(contours: &[&Lambert93<MultiPolygon>]) -> Result<Vec<Wgs84<MultiPolygon>>, Unreadable> {
+    let failed = |error: String| Unreadable::file("reproject", "zones", error, "contours inside France");
+    let way = Proj::new_known_crs(&definition(&Crs::LAMBERT93), &definition(&Crs::WGS84), None)
+        .map_err(|e| failed(e.to_string()))?;
+    let turned = contours.iter().map(|contour| {
+        let degrees = contour.metres().try_map_coords(|c| {
+            way.convert((c.x, c.y)).map(|(x, y)| Coord { x, y }).map_err(|e| failed(e.to_string()))
+        })?;
+        Ok(Wgs84::vouch(degrees))
+    });
+    turned.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// IGN's circular on Lambert-93 and the conical systems gives no point in Dijon; these were computed with PROJ's
+    /// `cs2cs` from the same geographic position, 5.0415 E 47.3220 N, and agree with IGN's formulas to a millimetre.
+    #[test]
+    fn one_place_has_one_position_whatever_its_system() {
+        let lambert93 = Reprojector::new(&Crs::WGS84).unwrap().point(5.0415, 47.3220).unwrap();
+        for (crs, tolerance_m) in [(Crs::Epsg(3947), 1e-3), (Crs::Epsg(2154), 1e-9)] {
+            let there = Proj::new_known_crs("EPSG:4326", &definition(&crs), None).unwrap();
+            let (x, y) = there.convert((5.0415, 47.3220)).unwrap();
+            let back = Reprojector::new(&crs).unwrap().point(x, y).unwrap();
+            assert!((back.0 - lambert93.0).hypot(back.1 - lambert93.1) < tolerance_m, "{crs}: {back:?} {lambert93:?}");
+        }
+    }
+
+    #[test]
+    fn the_definition_of_lambert_93_holds() {
+        // IGN, NTG 71: at the origin 46°30' N, 3° E the coordinates are (700 000, 6 600 000).
+        let (x, y) = Reprojector::new(&Crs::WGS84).unwrap().point(3.0, 46.5).unwrap();
+        assert!((x - 700_000.0).abs() < 1e-3 && (y - 6_600_000.0).abs() < 1e-3, "({x}, {y})");
+    }
+
+    #[test]
+    fn coordinates_of_another_system_are_refused() {
+        for (crs, x, y, usable) in [
+            (Crs::Epsg(2154), 853_000.0, 6_692_000.0, true),
+            (Crs::Epsg(2154), 5.04, 47.32, false),         // degrees taken for metres
+            (Crs::Epsg(2154), 6_692_000.0, 853_000.0, false), // x and y swapped
+            (Crs::Epsg(2154), 0.0, 0.0, false),
+            (Crs::Epsg(4326), 5.04, 47.32, true),
+            (Crs::Epsg(4326), 47.32, 5.04, false), // latitude first: a place in Africa
+            (Crs::Epsg(4326), 853_000.0, 6_692_000.0, false),
+            (Crs::Epsg(3947), 1_853_000.0, 6_232_000.0, true),
+            (Crs::Epsg(3947), 853_000.0, 6_692_000.0, false), // Lambert-93 taken for CC47
+            (Crs::Epsg(2154), f64::NAN, 6_692_000.0, false),
+            (Crs::Epsg(2154), f64::INFINITY, 6_692_000.0, false),
+        ] {
+            assert_eq!(Reprojector::new(&crs).unwrap().point(x, y).is_some(), usable, "{crs} ({x}, {y})");
+        }
+        assert!(Reprojector::new(&Crs::Epsg(999_999)).is_err());
+    }
+}
