@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn brackets_meet_without_gap() {
-        for (employees, code) in [(0, "00"), (1, "01"), (2, "01"), (3, "02"), (249, "31"), (250, "32"), (10_000, "53")] {
+        for (employees, code) in [(0, "00"), (1, "01"), (2, "01"), (3, "02"), (249, "31"), (250, "32"), (10_000, "53")]
+        {
             assert_eq!(Bracket::of(Headcount::new(employees).unwrap()).code(), code, "{employees}");
         }
         for pair in BRACKETS.windows(2) {

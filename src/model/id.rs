@@ -76,9 +76,8 @@ impl FromStr for Siret {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
         let siret: [u8; 14] = digits(text)?;
-        let la_poste = || {
-            siret.starts_with(LA_POSTE) && siret.iter().map(|d| u32::from(d - b'0')).sum::<u32>().is_multiple_of(5)
-        };
+        let la_poste =
+            || siret.starts_with(LA_POSTE) && siret.iter().map(|d| u32::from(d - b'0')).sum::<u32>().is_multiple_of(5);
         if luhn_holds(&siret) || la_poste() { Ok(Self(siret)) } else { Err(BadId::Key) }
     }
 }

@@ -48,7 +48,12 @@ pub struct Unreadable(pub Reject);
 
 impl Unreadable {
     /// For a file as a whole.
-    pub fn file(code: &'static str, file: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub fn file(
+        code: &'static str,
+        file: impl Into<String>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
         Self(Reject { code, file: file.into(), row: None, field: None, found: found.into(), expected: expected.into() })
     }
     /// For one record of a file, when that record makes the whole unusable.
@@ -59,6 +64,13 @@ impl Unreadable {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        Self(Reject { code, file: file.into(), row: Some(row), field: None, found: found.into(), expected: expected.into() })
+        Self(Reject {
+            code,
+            file: file.into(),
+            row: Some(row),
+            field: None,
+            found: found.into(),
+            expected: expected.into(),
+        })
     }
 }

@@ -1,3 +1,5 @@
 //! Steps 1 to 8: plain functions, values in and values out, without clock, disk, network or global state.
 
 pub mod read;
+pub mod reproject;
+pub mod validate;
