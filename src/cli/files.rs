@@ -1,7 +1,7 @@
 //! Zone files from a disk: the bytes a path names, with the files beside a `.shp`.
 
-use arpent::model::Unreadable;
-use arpent::steps::read::Files;
+use crate::model::Unreadable;
+use crate::steps::read::Files;
 use std::path::Path;
 
 /// Largest file read: more than the IRIS of the whole country, in any of the formats.

@@ -130,6 +130,29 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// A line of sums, then the findings, the first [`FINDINGS_SHOWN`] of them.
+impl std::fmt::Display for TopologyReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} zones, {} vertices, {:.3} km²", self.zones, self.vertices, self.area_m2 / 1e6)?;
+        if !self.overlaid {
+            write!(f, "; overlaps and gaps were not looked for, since contours are torn")?;
+        }
+        if self.below_tolerance > 0 {
+            write!(f, "; {} overlaps or gaps below {OVERLAY_TOLERANCE_M2} m² not listed", self.below_tolerance)?;
+        }
+        for finding in self.findings.iter().take(FINDINGS_SHOWN) {
+            write!(f, "\n{finding}")?;
+        }
+        match self.findings.len().saturating_sub(FINDINGS_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+/// Findings that a text report lists: as many as a person reads through.
+pub const FINDINGS_SHOWN: usize = 50;
+
 /// The answer no: what is wrong, and what could still be said of the contours.
 #[derive(Debug, Clone)]
 pub struct Refused {
@@ -228,7 +251,7 @@ type Fault = (&'static str, String, &'static str);
 /// The faults of one contour; what is merely worth knowing goes to `findings`.
 fn judge_contour(code: &str, contour: &MultiPolygon, findings: &mut Vec<Finding>) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut rings = Vec::new();
+    let (mut rings, mut flat) = (Vec::new(), Vec::new());
     let mut n_holes = 0;
     for polygon in contour {
         for (i, ring) in std::iter::once(polygon.exterior()).chain(polygon.interiors()).enumerate() {
@@ -239,20 +262,12 @@ fn judge_contour(code: &str, contour: &MultiPolygon, findings: &mut Vec<Finding>
             vertices.dedup();
             vertices.pop();
             if vertices.len() < 3 {
-                faults.push((
-                    "ring_too_short",
-                    format!("{name} of {} points{place}", ring.0.len()),
-                    "at least 4 points, the last one on the first",
-                ));
+                let found = format!("{name} of {} points{place}", ring.0.len());
+                faults.push(("ring_too_short", found, "at least 4 points, the last one on the first"));
             } else if Polygon::new(ring.clone(), vec![]).unsigned_area() < RING_AREA_MIN_M2 {
-                faults.push((
-                    "ring_flat",
-                    format!("{name} that encloses no area{place}"),
-                    "a ring that encloses ground",
-                ));
-            } else {
-                rings.push(vertices);
+                flat.push(("ring_flat", format!("{name} that encloses no area{place}"), "a ring that encloses ground"));
             }
+            rings.push(vertices);
         }
     }
     if contour.0.is_empty() {
@@ -270,6 +285,10 @@ fn judge_contour(code: &str, contour: &MultiPolygon, findings: &mut Vec<Finding>
             "rings that do not cross",
         ));
         return faults;
+    }
+    // After the crossings: the two halves of a bow-tie may cancel out.
+    if !flat.is_empty() {
+        return flat;
     }
     let area_m2 = contour.unsigned_area();
     if rings.len() > 1 && (unary_union([contour]).unsigned_area() - area_m2).abs() > OVERLAY_TOLERANCE_M2 {
@@ -458,4 +477,225 @@ fn note_area(kind: Kind, zones: Vec<String>, shape: &MultiPolygon, report: &mut 
 
 fn rectangle(rect: Rect) -> Rectangle<[f64; 2]> {
     Rectangle::from_corners([rect.min().x, rect.min().y], [rect.max().x, rect.max().y])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::read::{Files, ZoneOptions, zones};
+
+    fn zone(record: usize, code: &str, rings: &[&[(f64, f64)]]) -> ZoneInMetres {
+        let mut rings = rings.iter().map(|ring| LineString::from(ring.to_vec()));
+        let polygon = Polygon::new(rings.next().unwrap(), rings.collect());
+        parts(record, code, vec![polygon])
+    }
+
+    fn parts(record: usize, code: &str, parts: Vec<Polygon>) -> ZoneInMetres {
+        ZoneInMetres { record, code: code.into(), label: None, contour: Lambert93::vouch(MultiPolygon(parts)) }
+    }
+
+    fn rectangle_at(x: f64, y: f64, width: f64, height: f64) -> Vec<(f64, f64)> {
+        vec![(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)]
+    }
+
+    fn square(record: usize, code: &str, x: f64, y: f64) -> ZoneInMetres {
+        zone(record, code, &[&rectangle_at(x, y, 100.0, 100.0)])
+    }
+
+    fn errors(zones: Vec<ZoneInMetres>, expected: Option<usize>) -> Vec<String> {
+        match validate("layer", zones, expected) {
+            Ok(_) => vec![],
+            Err(refused) => refused.errors.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn findings(zones: Vec<ZoneInMetres>) -> Vec<(Kind, Vec<String>, i64)> {
+        let (_, report) = validate("layer", zones, None).unwrap();
+        report.findings.into_iter().map(|f| (f.kind, f.zones, f.area_m2.round() as i64)).collect()
+    }
+
+    #[test]
+    fn a_ring_may_touch_itself_but_not_cross() {
+        for (name, ring, verdict) in [
+            ("square", &[(0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0), (0.0, 0.0)][..], "sound"),
+            ("bow-tie", &[(0.0, 0.0), (9.0, 9.0), (9.0, 0.0), (0.0, 6.0), (0.0, 0.0)], "ring_crosses"),
+            (
+                "bow-tie through a vertex",
+                &[(0.0, 0.0), (4.0, 4.0), (9.0, 9.0), (9.0, 0.0), (4.0, 4.0), (0.0, 9.0), (0.0, 0.0)],
+                "ring_crosses",
+            ),
+            (
+                "two lobes that touch",
+                &[(0.0, 0.0), (4.0, 4.0), (9.0, 0.0), (9.0, 9.0), (4.0, 4.0), (0.0, 9.0), (0.0, 0.0)],
+                "touches",
+            ),
+            (
+                "a vertex on a side",
+                &[(0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (5.0, 0.0), (0.0, 9.0), (0.0, 0.0)],
+                "touches",
+            ),
+            (
+                "a vertex through a side",
+                &[(0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (5.0, 0.0), (4.0, -3.0), (0.0, 9.0), (0.0, 0.0)],
+                "ring_crosses",
+            ),
+            ("a spike", &[(0.0, 0.0), (9.0, 0.0), (12.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 0.0)], "touches"),
+            ("repeated points", &[(0.0, 0.0), (9.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 0.0), (0.0, 0.0)], "sound"),
+            ("unclosed", &[(0.0, 0.0), (9.0, 0.0), (9.0, 9.0)], "sound"),
+            ("two points", &[(0.0, 0.0), (9.0, 0.0), (0.0, 0.0)], "ring_too_short"),
+            ("one point", &[(0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)], "ring_too_short"),
+            ("empty", &[], "ring_too_short"),
+            ("flat", &[(0.0, 0.0), (9.0, 0.0), (4.0, 0.0), (0.0, 0.0)], "ring_flat"),
+        ] {
+            let found = match validate("layer", vec![zone(1, "A", &[ring])], None) {
+                Ok((_, report)) if report.findings.iter().any(|f| f.kind == Kind::SelfTouch) => "touches",
+                Ok(_) => "sound",
+                Err(refused) => refused.errors[0].code,
+            };
+            assert_eq!(found, verdict, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_crossing_is_told() {
+        let bow_tie = zone(7, "S-1", &[&[(0.0, 0.0), (10.0, 10.0), (10.0, 0.0), (0.0, 10.0), (0.0, 0.0)]]);
+        let message = &errors(vec![bow_tie], None)[0];
+        assert!(message.contains("row 7") && message.contains("`S-1`") && message.contains("(5.0, 5.0)"), "{message}");
+    }
+
+    #[test]
+    fn the_rings_of_a_zone_agree_with_each_other() {
+        let outer = rectangle_at(0.0, 0.0, 100.0, 100.0);
+        for (hole, verdict) in [
+            (rectangle_at(10.0, 10.0, 10.0, 10.0), None),
+            (vec![(0.0, 0.0), (50.0, 20.0), (20.0, 50.0), (0.0, 0.0)], None), // touches a corner
+            (rectangle_at(90.0, 10.0, 20.0, 10.0), Some("ring_crosses")),
+            (rectangle_at(200.0, 10.0, 10.0, 10.0), Some("rings_disagree")),
+            (vec![(10.0, 10.0), (20.0, 10.0), (15.0, 10.0), (10.0, 10.0)], Some("ring_flat")),
+        ] {
+            let verdict_found =
+                validate("layer", vec![zone(1, "A", &[&outer, &hole])], None).err().map(|r| r.errors[0].code);
+            assert_eq!(verdict_found, verdict, "{hole:?}");
+        }
+        let part = |x| Polygon::new(rectangle_at(x, 0.0, 10.0, 10.0).into(), vec![]);
+        for (second, verdict) in
+            [(10.0, None), (20.0, None), (0.0, Some("rings_disagree")), (5.0, Some("rings_disagree"))]
+        {
+            let found = validate("layer", vec![parts(1, "A", vec![part(0.0), part(second)])], None).err();
+            assert_eq!(found.map(|r| r.errors[0].code), verdict, "{second}");
+        }
+    }
+
+    #[test]
+    fn codes_and_counts_are_checked_together_and_all_faults_told() {
+        let zones = || {
+            vec![
+                square(1, "A", 0.0, 0.0),
+                square(2, "B", 100.0, 0.0),
+                square(5, "A", 200.0, 0.0),
+                square(6, " ", 300.0, 0.0),
+            ]
+        };
+        let told = errors(zones(), Some(5));
+        assert_eq!(told.len(), 3, "{told:#?}");
+        assert!(told[0].contains("row 5") && told[0].contains("`A`, which record 1 has too"), "{told:#?}");
+        assert!(told[1].contains("row 6") && told[1].contains("bad_code"), "{told:#?}");
+        assert!(told[2].contains("4 zones (1 missing), expected 5 zones"), "{told:#?}");
+        for (expected, fault) in [(1, Some("1 too many")), (2, None), (3, Some("1 missing"))] {
+            let told = errors(vec![square(1, "A", 0.0, 0.0), square(2, "B", 100.0, 0.0)], Some(expected));
+            assert_eq!(told.len(), usize::from(fault.is_some()), "{told:?}");
+            assert!(fault.is_none_or(|fault| told[0].contains(fault)), "{told:?}");
+        }
+        assert!(errors(vec![], None)[0].contains("no_zone"));
+    }
+
+    #[test]
+    fn overlaps_gaps_and_slivers_are_found_where_they_are() {
+        let two = |x: f64, y: f64| vec![square(1, "A", 0.0, 0.0), square(2, "B", x, y)];
+        let ab = || vec!["A".to_owned(), "B".to_owned()];
+        assert_eq!(findings(two(100.0, 0.0)), []);
+        assert_eq!(findings(two(50.0, 0.0)), [(Kind::Overlap, ab(), 5_000)]);
+        assert_eq!(findings(two(99.5, 0.0)), [(Kind::Sliver, ab(), 50)]);
+        assert_eq!(findings(two(99.991, 0.0)), [], "0.9 m² is below the tolerance");
+        assert_eq!(findings(two(0.0, 0.0)), [(Kind::Overlap, ab(), 10_000)]);
+        let frame = rectangle_at(0.0, 0.0, 100.0, 100.0);
+        let lake = rectangle_at(20.0, 20.0, 50.0, 50.0);
+        let ring = || zone(1, "A", &[&frame, &lake]);
+        assert_eq!(findings(vec![ring()]), [(Kind::Gap, vec![], 2_500), (Kind::Hole, vec!["A".into()], 2_500)]);
+        let island = zone(2, "B", &[&rectangle_at(30.0, 30.0, 10.0, 10.0)]);
+        assert_eq!(findings(vec![ring(), island])[0], (Kind::Gap, vec![], 2_400));
+        assert_eq!(findings(vec![ring(), zone(2, "B", &[&lake])]), [(Kind::Hole, vec!["A".into()], 2_500)]);
+        let (_, report) = validate("layer", two(50.0, 0.0), None).unwrap();
+        let (x, y) = report.findings[0].place;
+        assert!((50.0..=100.0).contains(&x) && (0.0..=100.0).contains(&y), "{:?}", report.findings);
+    }
+
+    #[test]
+    fn contours_leave_closed_and_counter_clockwise() {
+        let mut ring = rectangle_at(0.0, 0.0, 10.0, 10.0);
+        ring.reverse();
+        let hole = rectangle_at(2.0, 2.0, 5.0, 5.0);
+        let (zoning, _) =
+            validate("layer", vec![zone(1, "B", &[&ring, &hole]), square(2, "A", 50.0, 0.0)], Some(2)).unwrap();
+        assert_eq!(zoning.zones().iter().map(|z| z.label.as_str()).collect::<Vec<_>>(), ["A", "B"]);
+        let polygon = &zoning.zones()[1].contour.metres().0[0];
+        assert!(Polygon::new(polygon.exterior().clone(), vec![]).signed_area() > 0.0);
+        assert!(Polygon::new(polygon.interiors()[0].clone(), vec![]).signed_area() < 0.0);
+    }
+
+    /// Reads a Lambert-93 layer of the shared data.
+    fn territory(path: &str, code_field: Option<&str>) -> Option<Vec<ZoneInMetres>> {
+        let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")).join(path);
+        if !path.exists() {
+            println!("skipped: no ../shared");
+            return None;
+        }
+        let names = ["shp", "shx", "dbf", "prj"].map(|e| path.with_extension(e));
+        let paths = if path.extension().is_some_and(|e| e == "shp") { names.to_vec() } else { vec![path] };
+        let part =
+            |p: &std::path::PathBuf| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(p).unwrap());
+        let files = Files { name: "layer".into(), parts: paths.iter().map(part).collect() };
+        let options = ZoneOptions { code_field: code_field.map(str::to_owned), ..ZoneOptions::default() };
+        let records = zones(&files, &options).unwrap().records.accepted.into_iter();
+        let metres = |r: crate::model::ZoneRecord| ZoneInMetres {
+            record: r.record,
+            code: r.code,
+            label: r.label,
+            contour: Lambert93::vouch(r.contour.geometry),
+        };
+        Some(records.map(metres).collect())
+    }
+
+    #[test]
+    fn real_layers_are_judged_as_they_are() {
+        for (path, field, faults) in [
+            ("territories/bas-rhin/CONTOURS-IRIS_D067.shp", None, &[][..]),
+            ("territories/montpellier/VilleMTP_MTP_SousQuartiers.zip", Some("SQUARTIER_"), &[]),
+            (
+                "territories/montpellier/VilleMTP_MTP_SousQuartiers.zip",
+                Some("SQUARTMNO"),
+                &["`MIP`, which record 11 has too"],
+            ),
+            ("shapefiles-corpus/derived/rings-reversed.zip", Some("SQUARTIER_"), &[]),
+            ("shapefiles-corpus/derived/overlap-and-gap.zip", Some("SQUARTIER_"), &[]),
+            ("shapefiles-corpus/derived/self-intersection.zip", Some("SQUARTIER_"), &["row 3"]),
+            (
+                "shapefiles-corpus/mtp-VilleMTP_MTP_ZAC.zip",
+                Some("NOMZAC"),
+                &["record 15", "record 5", "hole that encloses no area"],
+            ),
+            ("shapefiles-corpus/mtp-VilleMTP_MTP_BureauxVote.zip", None, &[]),
+        ] {
+            let Some(zones) = territory(path, field) else { return };
+            let told = errors(zones, None);
+            assert_eq!(told.len(), faults.len(), "{path}: {told:#?}");
+            assert!(told.iter().zip(faults).all(|(told, fault)| told.contains(fault)), "{path}: {told:#?}");
+        }
+        let Some(moved) = territory("shapefiles-corpus/derived/overlap-and-gap.zip", Some("SQUARTIER_")) else {
+            return;
+        };
+        let found = findings(moved);
+        assert!(found.iter().any(|f| f.0 == Kind::Overlap && f.2 > 10_000), "{found:?}");
+        assert!(found.iter().any(|f| f.0 == Kind::Gap && f.2 > 10_000), "{found:?}");
+    }
 }

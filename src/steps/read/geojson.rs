@@ -157,7 +157,7 @@ fn kind(value: &Value) -> Option<FieldType> {
     match value {
         Value::Null => None,
         Value::Bool(_) => Some(FieldType::Logical),
-        Value::Number(n) if n.is_f64() && n.as_f64().is_none_or(|v| v.fract() != 0.0) => Some(FieldType::Real),
+        Value::Number(n) if n.is_f64() => Some(FieldType::Real),
         Value::Number(_) => Some(FieldType::Integer),
         Value::String(_) => Some(FieldType::Text),
         Value::Array(_) | Value::Object(_) => Some(FieldType::Other),
