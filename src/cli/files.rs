@@ -58,3 +58,24 @@ fn file_name(path: &Path) -> String {
 fn extension(path: &Path) -> String {
     path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_beside_a_shp_come_with_it_in_any_case() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["Sect.shp", "SECT.DBF", "sect.Prj", "sect.shp.xml", "other.dbf", "sect.zip"] {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let files = load(&folder.path().join("Sect.shp")).unwrap();
+        let mut names: Vec<&str> = files.parts.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["Sect.DBF", "Sect.Prj", "Sect.shp"]);
+        assert_eq!(load(&folder.path().join("sect.zip")).unwrap().parts.len(), 1);
+        for missing in ["absent.zip", "absent.shp"] {
+            assert_eq!(load(&folder.path().join(missing)).unwrap_err().0.code, "cannot_open", "{missing}");
+        }
+    }
+}

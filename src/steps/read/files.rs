@@ -14,6 +14,14 @@ pub struct Files {
     pub parts: Vec<(String, Vec<u8>)>,
 }
 
+/// Names and sizes; never the bytes.
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sizes = self.parts.iter().map(|(name, bytes)| format!("{name} ({} bytes)", bytes.len()));
+        write!(f, "{}: {}", self.name, sizes.collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// The files of one shapefile, whichever of them there are.
 #[derive(Default)]
 pub(super) struct Bundle<'a> {

@@ -366,3 +366,146 @@ impl Wkb<'_> {
         Ok(rings.next().map(|exterior| Polygon::new(exterior, rings.collect())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Files, ZoneOptions, inspect, zones};
+    use super::*;
+    use geozero::{CoordDimensions, ToGeo, ToWkb, wkb::GpkgWkb};
+    use proptest::prelude::*;
+
+    fn square(x: f64) -> Polygon {
+        let hole = vec![(x + 5.0, 1.0), (x + 8.0, 1.0), (x + 8.0, 4.0), (x + 5.0, 1.0)];
+        Polygon::new(vec![(x, 0.0), (x + 9.0, 0.0), (x + 9.0, 9.0), (x, 0.0)].into(), vec![hole.into()])
+    }
+
+    fn blob(geometry: impl Into<geo::Geometry>) -> Vec<u8> {
+        geometry.into().to_gpkg_wkb(CoordDimensions::xy(), Some(2154), vec![]).unwrap()
+    }
+
+    /// A GeoPackage of one layer with a name that needs quoting, after some more SQL.
+    fn package(sql: &str, geometries: &[Option<Vec<u8>>]) -> Vec<u8> {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(
+            r#"CREATE TABLE gpkg_spatial_ref_sys (srs_name, srs_id INTEGER, organization, organization_coordsys_id INTEGER, definition);
+               CREATE TABLE gpkg_contents (table_name, data_type, min_x, min_y, max_x, max_y, srs_id);
+               CREATE TABLE gpkg_geometry_columns (table_name, column_name, geometry_type_name, srs_id);
+               INSERT INTO gpkg_spatial_ref_sys VALUES ('L93', 7, 'epsg', 2154, 'undefined');
+               INSERT INTO gpkg_contents VALUES ('les "zones"', 'features', 0, 0, 18, 9, 7), ('notes', 'attributes', 0, 0, 0, 0, 7);
+               INSERT INTO gpkg_geometry_columns VALUES ('les "zones"', 'geom', 'POLYGON', 7);
+               CREATE TABLE "les ""zones""" (fid INTEGER PRIMARY KEY, geom POLYGON, "code ""iris""" TEXT, nom TEXT(40), rang REAL);"#,
+        )
+        .unwrap();
+        for (i, geometry) in geometries.iter().enumerate() {
+            db.execute(
+                r#"INSERT INTO "les ""zones""" VALUES (?1, ?2, ?3, 'Cité', 2.0)"#,
+                (i, geometry, format!("Z{i}")),
+            )
+            .unwrap();
+        }
+        db.execute_batch(sql).unwrap();
+        db.serialize("main").unwrap().to_vec()
+    }
+
+    fn read_zones(bytes: Vec<u8>) -> Result<super::super::ZoneLayer, Unreadable> {
+        zones(&Files { name: "z.gpkg".into(), parts: vec![("z.gpkg".into(), bytes)] }, &ZoneOptions::default())
+    }
+
+    #[test]
+    fn a_layer_is_read_whatever_its_name_and_journal() {
+        let shapes = [Some(blob(square(0.0))), None, Some(blob(MultiPolygon(vec![square(0.0), square(9.0)])))];
+        let bytes = package("", &shapes);
+        let mut logged = bytes.clone();
+        logged[18..20].fill(2);
+        for bytes in [bytes, logged] {
+            let layer = read_zones(bytes).unwrap();
+            assert_eq!((layer.layer.as_str(), layer.crs.clone()), ("les \"zones\"", Crs::Epsg(2154)));
+            assert_eq!((layer.code_field.as_str(), layer.label_field.as_deref()), ("code \"iris\"", Some("nom")));
+            let first = &layer.records.accepted[0];
+            assert_eq!((first.code.as_str(), first.label.as_deref()), ("Z0", Some("Cité")));
+            assert_eq!(first.contour.geometry, MultiPolygon(vec![square(0.0)]));
+            assert_eq!(layer.records.accepted[1].contour.geometry.0.len(), 2);
+            assert_eq!((layer.records.rejected[0].row, layer.records.rejected[0].code), (Some(2), "null_geometry"));
+        }
+    }
+
+    #[test]
+    fn a_blob_gives_what_another_reader_gives_or_is_refused() {
+        let good = blob(square(3.0));
+        let geo::Geometry::Polygon(theirs) = GpkgWkb(good.clone()).to_geo().unwrap() else {
+            panic!("a polygon went in")
+        };
+        let Ok(Ok(ours)) = contour("z", 1, &good) else { panic!("a sound blob") };
+        assert_eq!(ours.0, [theirs]);
+        for length in 0..good.len() {
+            assert_eq!(contour("z", 4, &good[..length]).unwrap_err().0.code, "bad_geometry", "{length} bytes");
+        }
+        let head = good.len() - 4 - 2 * (4 + 4 * 16);
+        let patch = |at: usize, bytes: &[u8]| {
+            let mut blob = good.clone();
+            blob[at..at + bytes.len()].copy_from_slice(bytes);
+            match contour("z", 4, &blob) {
+                Ok(Ok(_)) => "accepted",
+                Ok(Err(reject)) => reject.code,
+                Err(unreadable) => unreadable.0.code,
+            }
+        };
+        assert_eq!(patch(head, &u32::MAX.to_le_bytes()), "bad_geometry", "rings");
+        assert_eq!(patch(head + 4, &u32::MAX.to_le_bytes()), "bad_geometry", "points");
+        assert_eq!(patch(head + 8, &f64::NAN.to_le_bytes()), "not_finite");
+        assert_eq!(patch(head, &0_u32.to_le_bytes()), "null_geometry");
+        assert_eq!(patch(head - 4, &2_u32.to_le_bytes()), "wrong_type");
+        assert_eq!(patch(head - 4, &10_u32.to_le_bytes()), "wrong_type");
+        for (kind, dimensions) in [(1003_u32, 3), (2003, 3), (3003, 4), (0x8000_0003, 3), (0xc000_0003, 4)] {
+            let mut blob = b"GP\0\x01\0\0\0\0\x01".to_vec();
+            blob.extend([kind, 1, 4].iter().flat_map(|n| n.to_le_bytes()));
+            for (x, y) in [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)] {
+                blob.extend([x, y, 8.0, 9.0].iter().take(dimensions).flat_map(|v: &f64| v.to_le_bytes()));
+            }
+            let Ok(Ok(shape)) = contour("z", 1, &blob) else { panic!("{kind}") };
+            assert_eq!(shape.0[0].exterior().0[2], Coord { x: 1.0, y: 1.0 }, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_plain_table_is_not_run() {
+        let shapes = [Some(blob(square(0.0)))];
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS fid, NULL AS geom FROM n";
+        for (sql, code) in [
+            (format!(r#"DROP TABLE "les ""zones"""; CREATE VIEW "les ""zones""" AS {endless}"#), "not_polygonal"),
+            (format!("DROP TABLE gpkg_contents; CREATE VIEW gpkg_contents AS {endless}"), "not_a_geopackage"),
+            ("DROP TABLE gpkg_contents".to_owned(), "not_a_geopackage"),
+            ("DELETE FROM gpkg_contents".to_owned(), "no_layer"),
+            ("UPDATE gpkg_geometry_columns SET column_name = 'g'".to_owned(), "not_polygonal"),
+            ("UPDATE gpkg_geometry_columns SET geometry_type_name = 'POINT'".to_owned(), "not_polygonal"),
+            ("DELETE FROM gpkg_spatial_ref_sys".to_owned(), "unknown_crs"),
+            (r#"ALTER TABLE "les ""zones""" ADD COLUMN big AS (zeroblob(1000000000))"#.to_owned(), "accepted"),
+        ] {
+            let found = read_zones(package(&sql, &shapes)).map_or_else(|e| e.0.code, |_| "accepted");
+            assert_eq!(found, code, "{sql}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_damage_makes_the_reader_panic(
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+            keep in any::<prop::sample::Index>(),
+            cut in any::<bool>(),
+        ) {
+            let mut bytes = package("", &[Some(blob(square(0.0))), None]);
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if cut {
+                bytes.truncate(keep.index(bytes.len()));
+            }
+            let files = Files { name: "z.gpkg".into(), parts: vec![("z.gpkg".into(), bytes)] };
+            let _ = (inspect(&files), zones(&files, &ZoneOptions::default()));
+        }
+    }
+}

@@ -362,6 +362,12 @@ const LABEL_NAMES: [&str; 20] = [
     "libsquart",
 ];
 
+/// Whether a field is named as a label: one of [`LABEL_NAMES`], or a start in `lib` or `nom`.
+fn is_label_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    LABEL_NAMES.contains(&name.as_str()) || name.starts_with("lib") || name.starts_with("nom")
+}
+
 /// What the values of a field allow.
 struct Use {
     blanks: usize,
@@ -410,11 +416,12 @@ fn choose_code(layer: &str, fields: &[Field], rows: &[Row]) -> Result<(usize, Ve
         ROW_NUMBER_NAMES.contains(&name.as_str()) && (name != "id" || counts(0) || counts(1))
     };
     let may_be_code = |at: usize| matches!(fields[at].kind, FieldType::Text | FieldType::Integer) && uses[at].code_like;
+    let is_label = |at: usize| is_label_name(&fields[at].name);
     // A text field of codes with one value twice is what the operator probably meant, and must be told about.
     let spoilt: Vec<usize> = (0..fields.len())
         .filter(|&at| {
             let mostly = rows.len() > 2 && uses[at].distinct * 10 >= rows.len() * 9;
-            may_be_code(at) && !is_row_number(at) && !uses[at].unique() && mostly
+            may_be_code(at) && !is_row_number(at) && !is_label(at) && !uses[at].unique() && mostly
         })
         .collect();
     let twin = |at: usize| match &uses[at].twin {
@@ -434,8 +441,11 @@ fn choose_code(layer: &str, fields: &[Field], rows: &[Row]) -> Result<(usize, Ve
     if let Some(at) = named.into_iter().find(|&at| uses[at].unique() && may_be_code(at) && !is_row_number(at)) {
         return taken(at, "by its name");
     }
-    let candidates: Vec<usize> =
+    let mut candidates: Vec<usize> =
         (0..fields.len()).filter(|&at| may_be_code(at) && uses[at].unique() && !is_row_number(at)).collect();
+    if candidates.iter().any(|&at| !is_label(at)) {
+        candidates.retain(|&at| !is_label(at));
+    }
     match candidates[..] {
         [at] => return taken(at, "the only one that is unique and looks like codes"),
         [] => {}
@@ -470,7 +480,7 @@ fn choose_label(fields: &[Field], code: usize) -> Option<usize> {
     let text = |at: &usize| *at != code && fields[*at].kind == FieldType::Text;
     let by_name = |name: &&str| fields.iter().position(|f| f.name.to_lowercase() == *name);
     let named = LABEL_NAMES.iter().filter_map(by_name).find(text);
-    let starts = |at: &usize| ["lib", "nom"].iter().any(|start| fields[*at].name.to_lowercase().starts_with(start));
+    let starts = |at: &usize| is_label_name(&fields[*at].name);
     let similar: Vec<usize> = (0..fields.len()).filter(text).filter(starts).collect();
     named.or(match similar[..] {
         [only] => Some(only),
@@ -517,8 +527,8 @@ mod tests {
     #[test]
     fn every_file_of_the_corpus_is_accepted_or_refused_as_its_manifest_says() {
         let Some(corpus) = shared("shapefiles-corpus") else { return };
-        let table: &[(&str, ZoneOptions, Result<(usize, usize), &str>)] = &CORPUS();
-        for (file, options, verdict) in table {
+        let table = corpus_cases();
+        for (file, options, verdict) in &table {
             let read = zones(&load(&corpus.join(file)), options);
             let found = match &read {
                 Ok(layer) => Ok((layer.records.accepted.len(), layer.records.rejected.len())),
@@ -534,8 +544,9 @@ mod tests {
     }
 
     /// File, options, and zones accepted and rejected or the code of the refusal.
-    #[allow(non_snake_case)]
-    fn CORPUS() -> Vec<(&'static str, ZoneOptions, Result<(usize, usize), &'static str>)> {
+    type Case = (&'static str, ZoneOptions, Result<(usize, usize), &'static str>);
+
+    fn corpus_cases() -> Vec<Case> {
         let plain = || with("", 0, "");
         let lambert = || with("", 2154, "");
         vec![
@@ -750,6 +761,8 @@ mod tests {
             (&[r#"{"objectid":7,"nom":"Le Port"}"#, r#"{"objectid":9,"nom":"La Gare"}"#], Ok("objectid")),
             (&[r#"{"code":"A","sect":"1"}"#, r#"{"code":"A","sect":"2"}"#], Ok("sect")),
             (&[r#"{"a":"1","b":"2"}"#, r#"{"a":"2","b":"1"}"#], Err("ambiguous_code_field")),
+            (&[r#"{"sect":"A","nom":"Port"}"#, r#"{"sect":"B","nom":"Gare"}"#], Ok("sect")),
+            (&[r#"{"nom":"Port"}"#, r#"{"nom":"Gare"}"#], Ok("nom")),
             (&[r#"{"a":1.5}"#, r#"{"a":2.5}"#], Err("no_code_field")),
             (&[r#"{"a":"x y"}"#, r#"{"a":"y z"}"#], Err("no_code_field")),
             (&[r#"{"a":"x"}"#, r#"{"a":null}"#], Err("no_code_field")),
