@@ -1,6 +1,6 @@
-//! The command line: one file a command.
+//! The command line, a consumer of the steps beside HTTP: one file a command.
 
 pub mod assign;
-pub mod output;
-
 pub mod files;
+pub mod inspect;
+pub mod output;
