@@ -65,7 +65,12 @@ impl Reprojector {
         let from = definition(crs);
         let to = definition(&Crs::LAMBERT93);
         let unknown = |_| {
-            Unreadable::file("crs_unknown", "coordinate reference system", crs.to_string(), "a system that PROJ knows, such as EPSG:2154")
+            Unreadable::file(
+                "crs_unknown",
+                "coordinate reference system",
+                crs.to_string(),
+                "a system that PROJ knows, such as EPSG:2154",
+            )
         };
         let to_lambert93 = match crs {
             Crs::Epsg(2154) => None,
@@ -123,8 +128,9 @@ pub fn zones(records: Vec<ZoneRecord>) -> Result<Read<ZoneInMetres>, Unreadable>
                 row: Some(record),
                 field: None,
                 found: format!("a vertex at ({}, {}) for {}", vertex.x, vertex.y, contour.crs),
-                expected: "coordinates inside the area where that system is used, in France; is the system the right one?"
-                    .to_owned(),
+                expected:
+                    "coordinates inside the area where that system is used, in France; is the system the right one?"
+                        .to_owned(),
             }),
         }
     }
@@ -179,7 +185,7 @@ mod tests {
     fn coordinates_of_another_system_are_refused() {
         for (crs, x, y, usable) in [
             (Crs::Epsg(2154), 853_000.0, 6_692_000.0, true),
-            (Crs::Epsg(2154), 5.04, 47.32, false),         // degrees taken for metres
+            (Crs::Epsg(2154), 5.04, 47.32, false), // degrees taken for metres
             (Crs::Epsg(2154), 6_692_000.0, 853_000.0, false), // x and y swapped
             (Crs::Epsg(2154), 0.0, 0.0, false),
             (Crs::Epsg(4326), 5.04, 47.32, true),

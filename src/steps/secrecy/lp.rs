@@ -26,12 +26,11 @@ pub(super) struct Column {
     pub cost: f64,
     pub least: f64,
     pub greatest: f64,
-    pub whole: bool,
 }
 
 impl Column {
     pub fn new(cost: f64, least: f64, greatest: f64) -> Self {
-        Self { cost, least, greatest, whole: false }
+        Self { cost, least, greatest }
     }
 }
 
@@ -39,16 +38,7 @@ impl Program {
     /// Minimises. Rows are (least, greatest, coefficients by column).
     pub fn minimise(columns: &[Column], rows: &[(f64, f64, Vec<(u32, f64)>)]) -> Self {
         let mut problem = RowProblem::default();
-        let columns: Vec<Col> = columns
-            .iter()
-            .map(|c| {
-                if c.whole {
-                    problem.add_integer_column(c.cost, c.least..=c.greatest)
-                } else {
-                    problem.add_column(c.cost, c.least..=c.greatest)
-                }
-            })
-            .collect();
+        let columns: Vec<Col> = columns.iter().map(|c| problem.add_column(c.cost, c.least..=c.greatest)).collect();
         for (least, greatest, coefficients) in rows {
             problem.add_row(*least..=*greatest, coefficients.iter().map(|&(c, v)| (columns[c as usize], v)));
         }

@@ -113,11 +113,8 @@ fn one(system: &System<'_>, unmet: &[Unmet], round: u64) -> Option<Witness> {
     }
     match Program::minimise(&columns, &rows).solve() {
         Outcome::Optimal(x) => {
-            let moves = movable
-                .iter()
-                .map(|&a| (a, x[atom_column[a as usize].expect("movable") as usize].round() as i64))
-                .collect();
-            Witness::check(system, moves)
+            let column = |a: u32| atom_column[a as usize].expect("movable") as usize;
+            Witness::read(system, &movable.iter().map(|&a| (a, x[column(a)])).collect::<Vec<_>>())
         }
         Outcome::Infeasible | Outcome::NoVerdict => None,
     }

@@ -47,13 +47,39 @@ pub(super) fn suppress<'a>(
     let mut system = System::new(raw, rules, protection, locked);
     let mut pool = Pool::default();
     for _ in 0..ROUNDS_MAX {
+        let t = std::time::Instant::now();
         rectangles::rectangles(&system, &mut pool);
+        eprintln!(
+            "rect {:?} unmet {}",
+            t.elapsed(),
+            needs(&system).into_iter().filter_map(|n| pool.unmet(&system, n)).count()
+        );
         harvest::harvest(&system, &mut pool);
         let mut unmet: Vec<_> = needs(&system).into_iter().filter_map(|need| pool.unmet(&system, need)).collect();
         if unmet.is_empty() {
+            let sec = |system: &System<'_>| {
+                let mut v: Vec<u64> = (0..system.fate.len())
+                    .filter(|&r| system.fate[r] == Fate::Secondary)
+                    .map(|r| raw.rows[r].value)
+                    .collect();
+                v.sort();
+                v.reverse();
+                (v.len(), v.iter().sum::<u64>(), v[..v.len().min(12)].to_vec())
+            };
+            eprintln!("before clean {:?}", sec(&system));
+            let t = std::time::Instant::now();
             clean_up(&mut system, &mut pool);
+            eprintln!("after clean {:?} {:?}", sec(&system), t.elapsed());
             return Ok(Pattern { system, pool });
         }
+        eprintln!(
+            "harvested {:?} pool {} unmet {} outsider {} hidden {}",
+            t.elapsed(),
+            pool.witnesses.len(),
+            unmet.len(),
+            unmet.iter().filter(|u| u.attackers.is_empty()).count(),
+            system.fate.iter().filter(|f| !f.is_shown()).count()
+        );
         // The most demanding first: its witness often serves the others.
         unmet.sort_by_key(|u| (std::cmp::Reverse(u.distance), u.need));
         widen::widen(&mut system, &mut pool, &unmet)?;
@@ -63,7 +89,8 @@ pub(super) fn suppress<'a>(
 
 /// Every need of every unsafe row, in the order of rows.
 pub(super) fn needs(system: &System<'_>) -> Vec<Need> {
-    let rows = (0..system.raw.rows.len() as u32).filter(|&r| system.verdict[r as usize].is_some());
+    let rows = (0..system.raw.rows.len() as u32)
+        .filter(|&r| system.verdict[r as usize].is_some() && !system.fate[r as usize].is_shown());
     rows.flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect()
 }
 

@@ -128,7 +128,7 @@ impl Finder {
                     if tries > TRIES_MAX {
                         return;
                     }
-                    let Some(witness) = Witness::check(system, moves) else { continue };
+                    let Some(witness) = Witness::check(system, 1, moves) else { continue };
                     pool.add(system, witness);
                     match pool.unmet(system, wanted.need) {
                         Some(left) if left.distance == wanted.distance => wanted = left,

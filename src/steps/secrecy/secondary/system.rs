@@ -2,7 +2,7 @@
 
 use super::super::policy::{Protection, Rules};
 use super::super::primary::{self, Unsafe};
-use super::super::tabulate::RawTables;
+use super::super::tabulate::{RawTables, Row};
 use std::collections::HashMap;
 
 /// What becomes of a row.
@@ -39,6 +39,8 @@ pub(in super::super) struct System<'a> {
     pub verdict: Vec<Option<Unsafe>>,
     /// Rows each atom lies in.
     pub rows_of: Vec<Vec<u32>>,
+    /// What withholding a row costs: its value, dearer for totals, so that margins stay open.
+    pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
     pub(super) insiders: bool,
 }
@@ -74,7 +76,7 @@ impl<'a> System<'a> {
                 rows_of[a as usize].push(r as u32);
             }
         }
-        Self { raw, fate, verdict, rows_of, parts: parts(raw), insiders: protection.insiders }
+        Self { raw, fate, verdict, rows_of, price: prices(raw), parts: parts(raw), insiders: protection.insiders }
     }
 
     /// Greatest move down that leaves every contributor of the atom at least its own weight: what others may hold.
@@ -91,6 +93,22 @@ impl<'a> System<'a> {
             _ => None,
         }
     }
+}
+
+/// A total over one dimension is worth this many times its headcount, over two that many times more, and so on: people
+/// read totals first.
+const TOTAL_WORTH: f64 = 8.0;
+
+fn prices(raw: &RawTables) -> Vec<f64> {
+    let mut totals = vec![0; raw.rows.len()];
+    for table in &raw.tables {
+        for cell in &table.cells {
+            let over = cell.key.iter().filter(|k| k.0 == 0).count();
+            totals[cell.row as usize] = over.max(totals[cell.row as usize]);
+        }
+    }
+    let price = |(row, over): (&Row, usize)| (row.value as f64 + 1.0) * TOTAL_WORTH.powi(over as i32);
+    raw.rows.iter().zip(totals).map(price).collect()
 }
 
 /// For each row the refinement with the fewest parts, among all tables and dimensions that refine it.

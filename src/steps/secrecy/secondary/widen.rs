@@ -3,14 +3,14 @@
 use super::super::lp::{Column, Outcome, Program};
 use super::Hopeless;
 use super::system::{Fate, System};
-use super::witness::{Pool, Side, Unmet, Witness};
+use super::witness::{Pool, Side, Unmet, Witness, denominator};
 use std::collections::HashMap;
 
 /// A system with no more atoms than this is treated whole.
-const WHOLE_ATOMS: usize = 2_500;
+const WHOLE_ATOMS: usize = 3_000;
 
 /// Atoms a first local program may hold in a larger one; when it finds nothing the neighbourhood grows fourfold.
-const LOCAL_ATOMS: usize = 600;
+const LOCAL_ATOMS: usize = 250;
 
 /// Against more attackers than this, a smaller move is looked for first.
 const FEW_ATTACKERS: usize = 3;
@@ -18,6 +18,9 @@ const FEW_ATTACKERS: usize = 3;
 /// Price of moving an atom by one, beside the price of withholding a row, which is one at least: among moves that
 /// withhold the same, the smallest is best, since fewer contributors can exclude it.
 const MOVE_PRICE: f64 = 1e-3;
+
+/// Atoms of the row tried as one side of a trade.
+const TRADERS_MAX: usize = 8;
 
 /// When more needs than this hang on one row, it is kept.
 const RETRIES_MAX: usize = 6;
@@ -35,7 +38,7 @@ pub(super) fn widen(system: &mut System<'_>, pool: &mut Pool, unmet: &[Unmet]) -
         if wanted.attackers.len() > FEW_ATTACKERS {
             // A move of few atoms leaves few contributors who can exclude it.
             let anyone = Unmet { attackers: Vec::new(), ..wanted.clone() };
-            let small = cheapest(system, &ease, &anyone, false).and_then(|(moves, _)| Witness::check(system, moves));
+            let small = cheapest(system, &ease, &anyone, false).and_then(|(moves, _)| Witness::read(system, &moves));
             if let Some(small) = small {
                 pool.add(system, small);
             }
@@ -47,7 +50,7 @@ pub(super) fn widen(system: &mut System<'_>, pool: &mut Pool, unmet: &[Unmet]) -
         for row in withheld {
             system.fate[row as usize] = Fate::Secondary;
         }
-        let witness = Witness::check(system, moves).ok_or(Hopeless { row: wanted.need.row })?;
+        let witness = Witness::read(system, &moves).ok_or(Hopeless { row: wanted.need.row })?;
         pool.add(system, witness);
         done += 1;
         if done >= least {
@@ -65,7 +68,7 @@ pub(super) fn without(system: &System<'_>, pool: &mut Pool, unmet: &[Unmet]) -> 
     let ease = ease(system);
     unmet.iter().all(|wanted| {
         let Some(wanted) = pool.unmet(system, wanted.need) else { return true };
-        let found = cheapest(system, &ease, &wanted, false).and_then(|(moves, _)| Witness::check(system, moves));
+        let found = cheapest(system, &ease, &wanted, false).and_then(|(moves, _)| Witness::read(system, &moves));
         found.is_some_and(|witness| {
             pool.add(system, witness);
             pool.unmet(system, wanted.need).is_none()
@@ -75,22 +78,28 @@ pub(super) fn without(system: &System<'_>, pool: &mut Pool, unmet: &[Unmet]) -> 
 
 /// For each atom what it would cost to withhold every row it lies in: the low ones make good neighbours.
 fn ease(system: &System<'_>) -> Vec<u64> {
-    let price = |r: &u32| if system.fate[*r as usize] == Fate::Open { system.raw.rows[*r as usize].value } else { 0 };
+    let price = |r: &u32| if system.fate[*r as usize] == Fate::Open { system.price[*r as usize] as u64 } else { 0 };
     system.rows_of.iter().map(|rows| rows.iter().map(price).sum()).collect()
 }
 
-type Found = (Vec<(u32, i64)>, Vec<u32>);
+/// A move, and the rows it takes to withhold.
+type Found = (Vec<(u32, f64)>, Vec<u32>);
 
 fn cheapest(system: &System<'_>, ease: &[u64], wanted: &Unmet, may_withhold: bool) -> Option<Found> {
     let all = system.raw.atoms.len();
+    let largest = all.min(WHOLE_ATOMS);
     let mut size = if all <= WHOLE_ATOMS { all } else { LOCAL_ATOMS };
     loop {
         let atoms = neighbourhood(system, ease, wanted.need.row, size);
-        let whole = atoms.len() == all;
-        for integers in [false, true] {
-            if let Some(found) = solve(system, &atoms, wanted, may_withhold, integers) {
-                return Some(found);
-            }
+        let whole = size >= largest;
+        if let Some(found) = solve(system, &atoms, wanted, may_withhold) {
+            return Some(found);
+        }
+        if whole
+            && may_withhold
+            && let Some(found) = trade(system, wanted).or_else(|| alone(system, wanted))
+        {
+            return Some(found);
         }
         if whole && wanted.attackers.len() > 1 {
             // No one move escapes all of them: one for each half, and so on.
@@ -100,8 +109,87 @@ fn cheapest(system: &System<'_>, ease: &[u64], wanted: &Unmet, may_withhold: boo
         if whole || !may_withhold {
             return None;
         }
-        size *= 4;
+        size = (4 * size).min(largest);
     }
+}
+
+/// The move of the row's own atoms and nothing else, largest first, whatever it withholds.
+fn alone(system: &System<'_>, wanted: &Unmet) -> Option<Found> {
+    let mut atoms = system.raw.rows[wanted.need.row as usize].atoms.clone();
+    atoms.sort_by_key(|&a| (std::cmp::Reverse(system.raw.atoms[a as usize].value), a));
+    let mut left = wanted.distance;
+    let mut moves = Vec::new();
+    for a in atoms {
+        let atom = &system.raw.atoms[a as usize];
+        let known = atom.contributions.iter().filter(|c| wanted.attackers.binary_search(&c.0).is_ok()).map(|c| c.1);
+        let free = match known.max() {
+            Some(_) if atom.contributions.len() == 1 => 0,
+            own if wanted.need.side == Side::Down => (atom.value - own.unwrap_or(0)) as i64,
+            _ => left,
+        };
+        let by = free.min(left);
+        left -= by;
+        if by > 0 {
+            moves.push((a, if wanted.need.side == Side::Up { by as f64 } else { -by as f64 }));
+        }
+    }
+    let mut changed: Vec<u32> = moves.iter().flat_map(|&(a, _)| system.rows_of[a as usize].iter().copied()).collect();
+    changed.retain(|&r| system.fate[r as usize].is_shown());
+    changed.sort_unstable();
+    changed.dedup();
+    (left == 0 && changed.iter().all(|&r| system.fate[r as usize] == Fate::Open)).then_some((moves, changed))
+}
+
+/// The cheapest move of two atoms, or of one alone: whole by nature, so it is there when a program has no readable answer.
+fn trade(system: &System<'_>, wanted: &Unmet) -> Option<Found> {
+    let row = &system.raw.rows[wanted.need.row as usize];
+    let by = if wanted.need.side == Side::Up { wanted.distance } else { -wanted.distance };
+    let can = |a: u32, by: i64| {
+        let atom = &system.raw.atoms[a as usize];
+        let left = atom.value as i64 + by;
+        let known = atom.contributions.iter().filter(|c| wanted.attackers.binary_search(&c.0).is_ok());
+        left >= 0 && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
+    };
+    let mut in_first = vec![false; system.raw.rows.len()];
+    let mut best: Option<(f64, u32, Option<u32>)> = None;
+    let mut consider = |price: f64, a: u32, b: Option<u32>| {
+        if price.is_finite() && best.is_none_or(|known| (price, a, b) < known) {
+            best = Some((price, a, b));
+        }
+    };
+    let price = |r: u32| match system.fate[r as usize] {
+        Fate::Open => system.price[r as usize],
+        Fate::Locked => f64::INFINITY,
+        Fate::Primary | Fate::Secondary => 0.0,
+    };
+    for &a in row.atoms.iter().filter(|&&a| can(a, by)).take(TRADERS_MAX) {
+        let own = &system.rows_of[a as usize];
+        for &r in own {
+            in_first[r as usize] = true;
+        }
+        consider(own.iter().map(|&r| price(r)).sum(), a, None);
+        for b in (0..system.raw.atoms.len() as u32).filter(|&b| can(b, -by) && row.atoms.binary_search(&b).is_err()) {
+            let theirs = &system.rows_of[b as usize];
+            let shared = |r: &&u32| theirs.binary_search(r).is_ok();
+            let only_first: f64 = own.iter().filter(|r| !shared(r)).map(|&r| price(r)).sum();
+            let only_second: f64 = theirs.iter().filter(|&&r| !in_first[r as usize]).map(|&r| price(r)).sum();
+            consider(only_first + only_second, a, Some(b));
+        }
+        for &r in own {
+            in_first[r as usize] = false;
+        }
+    }
+    let (_, a, b) = best?;
+    let mut changed: Vec<u32> = system.rows_of[a as usize].clone();
+    if let Some(b) = b {
+        let theirs = &system.rows_of[b as usize];
+        changed.retain(|r| theirs.binary_search(r).is_err());
+        changed.extend(theirs.iter().filter(|r| system.rows_of[a as usize].binary_search(r).is_err()));
+    }
+    changed.retain(|&r| system.fate[r as usize].is_shown());
+    changed.sort_unstable();
+    let moves = std::iter::once((a, by as f64)).chain(b.map(|b| (b, -by as f64))).collect();
+    Some((moves, changed))
 }
 
 /// The atoms of the row, and the easiest others: first those that share its closest parents.
@@ -142,7 +230,7 @@ fn neighbourhood(system: &System<'_>, ease: &[u64], row: u32, size: usize) -> Ve
     atoms
 }
 
-fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool, integers: bool) -> Option<Found> {
+fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool) -> Option<Found> {
     let target = &system.raw.rows[wanted.need.row as usize];
     let mut columns: Vec<Column> = Vec::with_capacity(2 * atoms.len());
     let cap = 2.0 * wanted.distance as f64 + 4.0;
@@ -155,8 +243,8 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool,
             None => (-(atom.value as f64), cap),
         };
         let price = if atom.contributions.len() == 1 { MOVE_PRICE } else { MOVE_PRICE / 10.0 };
-        columns.push(Column { cost: price, least: 0.0, greatest, whole: integers });
-        columns.push(Column { cost: price, least: 0.0, greatest: f64::min(cap, -least), whole: integers });
+        columns.push(Column { cost: price, least: 0.0, greatest });
+        columns.push(Column { cost: price, least: 0.0, greatest: f64::min(cap, -least) });
     }
     // Rows that cut the neighbourhood alike are one constraint; if one of them is locked all are.
     let mut cuts: HashMap<u32, Vec<u32>> = HashMap::new();
@@ -177,7 +265,7 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool,
     for (cut, of) in &alike {
         let mut sum: Vec<(u32, f64)> = cut.iter().flat_map(|&c| signed(c as usize)).collect();
         if may_withhold && of.iter().all(|&r| system.fate[r as usize] == Fate::Open) {
-            let price: f64 = of.iter().map(|&r| system.raw.rows[r as usize].value as f64 + 1.0).sum();
+            let price: f64 = of.iter().map(|&r| system.price[r as usize]).sum();
             for sign in [-1.0, 1.0] {
                 sum.push((columns.len() as u32, sign));
                 columns.push(Column::new(price, 0.0, f64::INFINITY));
@@ -193,32 +281,28 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool,
         Side::Down => (-distance, -distance, of_target),
     });
     let Outcome::Optimal(x) = Program::minimise(&columns, &rows).solve() else { return None };
-    let moves: Vec<(u32, i64)> = atoms
-        .iter()
-        .zip(x.chunks_exact(2))
-        .map(|(&a, by)| (a, (by[0] - by[1]).round() as i64))
-        .filter(|m| m.1 != 0)
-        .collect();
-    // The rows the rounded move changes; exact arithmetic has the last word.
-    let mut changes: HashMap<u32, i64> = HashMap::new();
+    let moves: Vec<(u32, f64)> =
+        atoms.iter().zip(x.chunks_exact(2)).map(|(&a, by)| (a, by[0] - by[1])).filter(|m| m.1.abs() > 1e-9).collect();
+    // The rows the move changes; the exact check of the witness has the last word.
+    let mut changes: HashMap<u32, f64> = HashMap::new();
     for &(a, by) in &moves {
         for &r in &system.rows_of[a as usize] {
             *changes.entry(r).or_default() += by;
         }
     }
-    let reached = changes.get(&wanted.need.row).copied().unwrap_or(0);
-    let far_enough = match wanted.need.side {
-        Side::Up => reached >= wanted.distance,
-        Side::Down => -reached >= wanted.distance,
-    };
+    let reached = changes.get(&wanted.need.row).copied().unwrap_or(0.0);
+    let far_enough = (if wanted.need.side == Side::Up { reached } else { -reached }) >= distance - 1e-6;
     if !far_enough {
         return None;
     }
-    let mut withheld: Vec<u32> =
-        changes.into_iter().filter(|&(r, by)| by != 0 && system.fate[r as usize].is_shown()).map(|c| c.0).collect();
+    let mut withheld: Vec<u32> = changes
+        .into_iter()
+        .filter(|&(r, by)| by.abs() > 1e-6 && system.fate[r as usize].is_shown())
+        .map(|c| c.0)
+        .collect();
     withheld.sort_unstable();
     let allowed = withheld.iter().all(|&r| may_withhold && system.fate[r as usize] == Fate::Open);
-    allowed.then_some((moves, withheld))
+    (allowed && denominator(&moves).is_some()).then_some((moves, withheld))
 }
 
 /// The move of the atom at this place: a column for up, a column for down.

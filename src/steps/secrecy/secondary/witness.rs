@@ -3,6 +3,13 @@
 use super::system::System;
 use std::collections::HashMap;
 
+/// Largest denominator tried for a move that is not whole: those of a vertex are minors of a matrix of ones, most often
+/// below ten.
+const DENOMINATOR_MAX: i64 = 5_040;
+
+/// How far from a whole number a solver's answer may lie; the exact check has the last word.
+const ROUNDING: f64 = 1e-6;
+
 /// One end of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in super::super) enum Side {
@@ -10,10 +17,10 @@ pub(in super::super) enum Side {
     Down,
 }
 
-/// A move: how much each atom changes. Checked by exact arithmetic before it counts.
+/// A move: how much each atom changes, in fractions of one unit. Checked by exact arithmetic before it counts.
 pub(in super::super) struct Witness {
-    /// By atom, no zeros.
-    pub moves: Vec<(u32, i64)>,
+    /// The denominator of every figure below; 1 in a move of whole units.
+    pub scale: i64,
     /// Change of each row that changes, by row.
     pub rows: Vec<(u32, i64)>,
     /// Contributors whose own knowledge excludes this move, ascending.
@@ -21,39 +28,61 @@ pub(in super::super) struct Witness {
 }
 
 impl Witness {
+    /// Reads a move off a solver's answer: the smallest denominator that makes it whole, then the exact check.
+    pub fn read(system: &System<'_>, moves: &[(u32, f64)]) -> Option<Self> {
+        let scale = denominator(moves)?;
+        let whole = moves.iter().map(|&(a, by)| (a, (by * scale as f64).round() as i64)).collect();
+        Self::check(system, scale, whole)
+    }
+
     /// Checks a move against everything shown; `None` when it is no witness.
-    pub fn check(system: &System<'_>, mut moves: Vec<(u32, i64)>) -> Option<Self> {
+    pub fn check(system: &System<'_>, scale: i64, mut moves: Vec<(u32, i64)>) -> Option<Self> {
         moves.retain(|m| m.1 != 0);
         moves.sort_unstable();
         if moves.is_empty() {
             return None;
         }
-        let mut rows: HashMap<u32, i64> = HashMap::new();
+        let mut rows: Vec<(u32, i64)> = Vec::new();
         let mut spoiled_by = Vec::new();
         for &(a, by) in &moves {
             let atom = &system.raw.atoms[a as usize];
-            if (atom.value as i64).checked_add(by)? < 0 {
+            let left = (atom.value as i64).checked_mul(scale)?.checked_add(by)?;
+            if left < 0 {
                 return None;
             }
-            for &r in &system.rows_of[a as usize] {
-                *rows.entry(r).or_default() += by;
-            }
+            rows.extend(system.rows_of[a as usize].iter().map(|&r| (r, by)));
             if let [only] = atom.contributions.as_slice() {
                 spoiled_by.push(only.0);
             } else {
-                let left = atom.value as i64 + by;
-                spoiled_by.extend(atom.contributions.iter().filter(|c| c.1 as i64 > left).map(|c| c.0));
+                spoiled_by.extend(atom.contributions.iter().filter(|c| c.1 as i64 * scale > left).map(|c| c.0));
             }
         }
-        let mut rows: Vec<(u32, i64)> = rows.into_iter().filter(|r| r.1 != 0).collect();
-        rows.sort_unstable();
+        rows.sort_unstable_by_key(|r| r.0);
+        rows.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        rows.retain(|r| r.1 != 0);
         if rows.iter().any(|r| system.fate[r.0 as usize].is_shown()) {
             return None;
         }
         spoiled_by.sort_unstable();
         spoiled_by.dedup();
-        Some(Self { moves, rows, spoiled_by })
+        Some(Self { scale, rows, spoiled_by })
     }
+}
+
+/// The smallest denominator that makes a move whole.
+pub(super) fn denominator(moves: &[(u32, f64)]) -> Option<i64> {
+    (1..=DENOMINATOR_MAX).find(|&d| {
+        moves.iter().all(|m| {
+            let scaled = m.1 * d as f64;
+            (scaled - scaled.round()).abs() < (ROUNDING * d as f64).min(0.01)
+        })
+    })
 }
 
 /// What a row needs on one side: how far some table that fits everything shown must be.
@@ -86,7 +115,8 @@ impl Pool {
         let id = self.witnesses.len() as u32;
         for &(row, by) in &witness.rows {
             if system.verdict[row as usize].is_some() {
-                self.by_row.entry(row).or_default().push((id, by));
+                // Towards zero: a part of a unit that is left over proves nothing more.
+                self.by_row.entry(row).or_default().push((id, by / witness.scale));
             }
         }
         self.witnesses.push(Some(witness));
