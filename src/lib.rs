@@ -3,3 +3,4 @@
 pub mod cli;
 pub mod model;
 pub mod steps;
+pub mod store;
