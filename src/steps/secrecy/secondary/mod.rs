@@ -2,9 +2,11 @@
 //! witness that lets it be as far from the truth as its level asks.
 //!
 //! The work is in three passes over one system, all tables together:
-//! 1. *harvest*: linear programs over what is withheld already, each of which moves many unsafe rows at once;
+//! 1. *rectangles* and *harvest*: moves over what is withheld already; the first by hashing, two or four atoms at a time,
+//!    the second by linear programs, each of which moves many unsafe rows at once;
 //! 2. *widen*: for each need no witness meets, the cheapest move that meets it if rows may be opened to it at a price
-//!    (after Kelly, Golden & Assad 1992, and Castro's use of it); the rows it touches are withheld;
+//!    (after Kelly, Golden & Assad 1992), by a program over a small system, by an exchange of few atoms in a large one;
+//!    the rows it touches are withheld;
 //! 3. *clean up*: rows that turn out not to be needed are shown again, dearest first.
 //!
 //! Solvers propose, exact arithmetic disposes: a move counts only once [`witness::Witness::check`] has checked it in
@@ -14,11 +16,15 @@ pub(super) mod system;
 pub(super) mod witness;
 
 mod harvest;
+mod kelly;
 mod rectangles;
+mod swap;
 mod widen;
 
 use super::policy::{Protection, Rules};
 use super::tabulate::RawTables;
+use kelly::Kelly;
+use swap::Neighbours;
 use system::{Fate, System};
 use witness::{Need, Pool, Side};
 
@@ -46,43 +52,23 @@ pub(super) fn suppress<'a>(
 ) -> Result<Pattern<'a>, Hopeless> {
     let mut system = System::new(raw, rules, protection, locked);
     let mut pool = Pool::default();
+    let mut kelly = (raw.atoms.len() <= widen::WHOLE_ATOMS).then(|| Kelly::new(&system));
+    let near = Neighbours::new(&system);
     for _ in 0..ROUNDS_MAX {
-        let t = std::time::Instant::now();
         rectangles::rectangles(&system, &mut pool);
-        eprintln!(
-            "rect {:?} unmet {}",
-            t.elapsed(),
-            needs(&system).into_iter().filter_map(|n| pool.unmet(&system, n)).count()
-        );
-        harvest::harvest(&system, &mut pool);
+        let small = system.raw.atoms.len() <= widen::WHOLE_ATOMS;
+        if small {
+            harvest::harvest(&system, &mut pool);
+        }
         let mut unmet: Vec<_> = needs(&system).into_iter().filter_map(|need| pool.unmet(&system, need)).collect();
         if unmet.is_empty() {
-            let sec = |system: &System<'_>| {
-                let mut v: Vec<u64> = (0..system.fate.len())
-                    .filter(|&r| system.fate[r] == Fate::Secondary)
-                    .map(|r| raw.rows[r].value)
-                    .collect();
-                v.sort();
-                v.reverse();
-                (v.len(), v.iter().sum::<u64>(), v[..v.len().min(12)].to_vec())
-            };
-            eprintln!("before clean {:?}", sec(&system));
-            let t = std::time::Instant::now();
             clean_up(&mut system, &mut pool);
-            eprintln!("after clean {:?} {:?}", sec(&system), t.elapsed());
             return Ok(Pattern { system, pool });
         }
-        eprintln!(
-            "harvested {:?} pool {} unmet {} outsider {} hidden {}",
-            t.elapsed(),
-            pool.witnesses.len(),
-            unmet.len(),
-            unmet.iter().filter(|u| u.attackers.is_empty()).count(),
-            system.fate.iter().filter(|f| !f.is_shown()).count()
-        );
-        // The most demanding first: its witness often serves the others.
-        unmet.sort_by_key(|u| (std::cmp::Reverse(u.distance), u.need));
-        widen::widen(&mut system, &mut pool, &unmet)?;
+        // In a large system the least demanding first: what they withhold makes room for the others. In a small one the
+        // other way round, since one program sees the whole and its answer often serves the others.
+        unmet.sort_by_key(|u| (if small { -u.distance } else { u.distance }, u.need));
+        widen::widen(&mut system, &mut pool, kelly.as_mut(), &near, &unmet)?;
     }
     Err(Hopeless { row: 0 })
 }
@@ -119,51 +105,5 @@ fn clean_up(system: &mut System<'_>, pool: &mut Pool) {
             system.fate[row as usize] = Fate::Secondary;
             pool.restore(benched);
         }
-    }
-}
-
-#[cfg(test)]
-mod scratch {
-    use super::super::*;
-    #[test]
-    fn scratch() {
-        let Ok(file) = std::env::var("SCRATCH") else { return };
-        let spec = Spec::parse(&std::fs::read_to_string(std::env::var("SPEC").unwrap()).unwrap()).unwrap();
-        let mut reader = csv::Reader::from_path(file).unwrap();
-        let head = reader.headers().unwrap().clone();
-        let rows: Vec<_> = reader.records().map(|r| r.unwrap()).collect();
-        let get = |n: &str| {
-            let i = head.iter().position(|h| h == n).unwrap();
-            rows.iter().map(|r| r[i].to_owned()).collect::<Vec<_>>()
-        };
-        let cols =
-            spec.columns().iter().map(|c| Column::of(c, &get(c).into_iter().map(Some).collect::<Vec<_>>())).collect();
-        let micro = Microdata::new(
-            get("siret"),
-            &get(&spec.contributor),
-            get(&spec.weight).iter().map(|w| w.parse().unwrap()).collect(),
-            cols,
-        );
-        let t = std::time::Instant::now();
-        let raw = tabulate(&micro, &spec).unwrap();
-        eprintln!("{raw:?} {:?} nnz {}", t.elapsed(), raw.rows.iter().map(|r| r.atoms.len()).sum::<usize>());
-        let p =
-            super::suppress(&raw, &spec.rules, &spec.protection, &[]).unwrap_or_else(|h| panic!("hopeless {}", h.row));
-        let n = |f| p.system.fate.iter().filter(|x| **x == f).count();
-        let v: u64 = p
-            .system
-            .fate
-            .iter()
-            .zip(&raw.rows)
-            .filter(|(f, _)| **f == super::system::Fate::Secondary)
-            .map(|x| x.1.value)
-            .sum();
-        eprintln!(
-            "primary {} secondary {} value {v} witnesses {} {:?}",
-            n(super::system::Fate::Primary),
-            n(super::system::Fate::Secondary),
-            p.pool.witnesses.len(),
-            t.elapsed()
-        );
     }
 }

@@ -39,6 +39,8 @@ pub(in super::super) struct System<'a> {
     pub verdict: Vec<Option<Unsafe>>,
     /// Rows each atom lies in.
     pub rows_of: Vec<Vec<u32>>,
+    /// Atoms each contributor has a part in.
+    pub atoms_of: Vec<Vec<u32>>,
     /// What withholding a row costs: its value, dearer for totals, so that margins stay open.
     pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
@@ -76,7 +78,22 @@ impl<'a> System<'a> {
                 rows_of[a as usize].push(r as u32);
             }
         }
-        Self { raw, fate, verdict, rows_of, price: prices(raw), parts: parts(raw), insiders: protection.insiders }
+        let mut atoms_of = vec![Vec::new(); raw.n_contributors];
+        for (a, atom) in raw.atoms.iter().enumerate() {
+            for &(who, _) in &atom.contributions {
+                atoms_of[who as usize].push(a as u32);
+            }
+        }
+        Self {
+            raw,
+            fate,
+            verdict,
+            rows_of,
+            atoms_of,
+            price: prices(raw),
+            parts: parts(raw),
+            insiders: protection.insiders,
+        }
     }
 
     /// Greatest move down that leaves every contributor of the atom at least its own weight: what others may hold.
@@ -84,6 +101,20 @@ impl<'a> System<'a> {
         let atom = &self.raw.atoms[atom as usize];
         let own = atom.contributions.iter().map(|c| c.1).max().unwrap_or(0);
         (atom.value - own) as i64
+    }
+
+    /// Whether a shown row of value zero says that the atom is zero.
+    pub fn is_known_zero(&self, atom: u32) -> bool {
+        let mut rows = self.rows_of[atom as usize].iter();
+        rows.any(|&r| self.fate[r as usize].is_shown() && self.raw.rows[r as usize].value == 0)
+    }
+
+    /// Whether a row holds more than what one of its contributors knows to be its own.
+    pub fn holds_others(&self, row: u32, contributor: u32) -> bool {
+        self.raw.rows[row as usize].atoms.iter().any(|&a| {
+            let others = self.raw.atoms[a as usize].contributions.iter().any(|c| c.0 != contributor);
+            others && !self.is_known_zero(a)
+        })
     }
 
     /// The contributor who alone makes up the atom, and so knows it.

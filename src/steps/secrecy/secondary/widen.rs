@@ -2,12 +2,14 @@
 
 use super::super::lp::{Column, Outcome, Program};
 use super::Hopeless;
+use super::kelly::Kelly;
+use super::swap::{self, Neighbours};
 use super::system::{Fate, System};
 use super::witness::{Pool, Side, Unmet, Witness, denominator};
 use std::collections::HashMap;
 
 /// A system with no more atoms than this is treated whole.
-const WHOLE_ATOMS: usize = 3_000;
+pub(super) const WHOLE_ATOMS: usize = 1_200;
 
 /// Atoms a first local program may hold in a larger one; when it finds nothing the neighbourhood grows fourfold.
 const LOCAL_ATOMS: usize = 250;
@@ -26,11 +28,17 @@ const TRADERS_MAX: usize = 8;
 const RETRIES_MAX: usize = 6;
 
 /// A round of widening treats this share of the needs, then the pass before it gets another turn.
-const SHARE_A_ROUND: usize = 4;
+const SHARE_A_ROUND: usize = 8;
 
 /// Meets the first needs in turn, withholding what their cheapest moves touch.
-pub(super) fn widen(system: &mut System<'_>, pool: &mut Pool, unmet: &[Unmet]) -> Result<(), Hopeless> {
-    let ease = ease(system);
+pub(super) fn widen(
+    system: &mut System<'_>,
+    pool: &mut Pool,
+    mut kelly: Option<&mut Kelly>,
+    near: &Neighbours,
+    unmet: &[Unmet],
+) -> Result<(), Hopeless> {
+    let mut ease = ease(system);
     let least = (unmet.len() / SHARE_A_ROUND).max(20);
     let mut done = 0;
     for wanted in unmet {
@@ -46,9 +54,22 @@ pub(super) fn widen(system: &mut System<'_>, pool: &mut Pool, unmet: &[Unmet]) -
             wanted = left;
         }
         wanted.attackers.truncate(FEW_ATTACKERS);
-        let (moves, withheld) = cheapest(system, &ease, &wanted, true).ok_or(Hopeless { row: wanted.need.row })?;
+        let found = if let Some(kelly) = kelly.as_deref_mut() {
+            kelly.solve(system, &wanted).and_then(|moves| judged(system, &wanted, moves, true))
+        } else {
+            let whole = swap::exchange(system, near, &ease, &wanted);
+            whole.map(|(moves, withheld)| (moves.into_iter().map(|(a, by)| (a, by as f64)).collect(), withheld))
+        };
+        let found = found.or_else(|| cheapest(system, &ease, &wanted, true));
+        let (moves, withheld) = found.ok_or(Hopeless { row: wanted.need.row })?;
         for row in withheld {
             system.fate[row as usize] = Fate::Secondary;
+            if let Some(kelly) = kelly.as_deref_mut() {
+                kelly.withheld(row);
+            }
+            for &a in &system.raw.rows[row as usize].atoms {
+                ease[a as usize] -= system.price[row as usize] as u64;
+            }
         }
         let witness = Witness::read(system, &moves).ok_or(Hopeless { row: wanted.need.row })?;
         pool.add(system, witness);
@@ -283,6 +304,11 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool)
     let Outcome::Optimal(x) = Program::minimise(&columns, &rows).solve() else { return None };
     let moves: Vec<(u32, f64)> =
         atoms.iter().zip(x.chunks_exact(2)).map(|(&a, by)| (a, by[0] - by[1])).filter(|m| m.1.abs() > 1e-9).collect();
+    judged(system, wanted, moves, may_withhold)
+}
+
+/// What a move takes to withhold, when it reaches its distance, may be had, and can be read in fractions.
+fn judged(system: &System<'_>, wanted: &Unmet, moves: Vec<(u32, f64)>, may_withhold: bool) -> Option<Found> {
     // The rows the move changes; the exact check of the witness has the last word.
     let mut changes: HashMap<u32, f64> = HashMap::new();
     for &(a, by) in &moves {
@@ -291,7 +317,7 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool)
         }
     }
     let reached = changes.get(&wanted.need.row).copied().unwrap_or(0.0);
-    let far_enough = (if wanted.need.side == Side::Up { reached } else { -reached }) >= distance - 1e-6;
+    let far_enough = (if wanted.need.side == Side::Up { reached } else { -reached }) >= wanted.distance as f64 - 1e-6;
     if !far_enough {
         return None;
     }

@@ -182,9 +182,8 @@ impl Pool {
         };
         let inside = system.raw.contributions(row);
         let own = |s: u32| inside.binary_search_by_key(&s, |c| c.0).ok().map(|i| inside[i].1 as i64);
-        if inside.len() == 1 {
-            spoilers.retain(|&s| own(s).is_none()); // the row is this contributor's own figure
-        }
+        // A row that is a contributor's own figure is nobody else's secret to keep from it.
+        spoilers.retain(|&s| own(s).is_none() || system.holds_others(need.row, s));
         // A contributor inside the row cannot be kept from knowing that the row holds its own weight.
         let less = |s: u32| if need.side == Side::Up { far } else { far.min(row.value as i64 - own(s).unwrap_or(0)) };
         spoilers.retain(|&s| {

@@ -1,0 +1,124 @@
+//! The program of pass 2 over the whole system, built once and solved again and again from its last basis.
+//!
+//! Columns: each atom's move up and down, each row's move up and down at the row's price (nothing once it is withheld).
+//! Constraints: each row's move is the sum of its parts. After Kelly, Golden & Assad (1992), "Cell suppression:
+//! disclosure protection for sensitive tabular data".
+
+use super::super::lp::{Column, Outcome, Program};
+use super::system::{Fate, Parts, System};
+use super::witness::{Side, Unmet};
+
+/// Price of moving an atom by one, beside the price of withholding a row, which is one at least: among moves that
+/// withhold the same, the smallest is best, since fewer contributors can exclude it.
+const MOVE_PRICE: f64 = 1e-2;
+
+/// Dearest price in the program: a wider range would cost the solver its digits.
+const PRICE_MAX: f64 = 1e6;
+
+pub(super) struct Kelly {
+    program: Program,
+    /// Column of the atom's move up; the next one is down.
+    atom: Vec<u32>,
+    /// Column of the row's move up; the next one is down. None for locked rows, which do not move.
+    row: Vec<Option<u32>>,
+    /// Greatest move of an atom up.
+    cap: f64,
+}
+
+impl Kelly {
+    pub fn new(system: &System<'_>) -> Self {
+        let highest = system.verdict.iter().flatten().map(|u| u.level).max().unwrap_or(1);
+        let cap = 2.0 * highest as f64 + 4.0;
+        let mut columns = Vec::new();
+        let mut atom = Vec::with_capacity(system.raw.atoms.len());
+        for a in &system.raw.atoms {
+            atom.push(columns.len() as u32);
+            columns.push(Column::new(MOVE_PRICE, 0.0, cap));
+            columns.push(Column::new(MOVE_PRICE, 0.0, a.value as f64));
+        }
+        let mut row = Vec::with_capacity(system.raw.rows.len());
+        for (r, fate) in system.fate.iter().enumerate() {
+            let price = match fate {
+                Fate::Locked => {
+                    row.push(None);
+                    continue;
+                }
+                Fate::Open => system.price[r].min(PRICE_MAX),
+                Fate::Primary | Fate::Secondary => 0.0,
+            };
+            row.push(Some(columns.len() as u32));
+            columns.push(Column::new(price, 0.0, f64::INFINITY));
+            columns.push(Column::new(price, 0.0, f64::INFINITY));
+        }
+        let mut rows = Vec::with_capacity(system.raw.rows.len());
+        for (r, of) in system.raw.rows.iter().enumerate() {
+            let mut sum: Vec<(u32, f64)> = match &system.parts[r] {
+                Parts::Rows(parts) => parts.iter().filter_map(|&p| row[p as usize]).flat_map(signed).collect(),
+                Parts::Atoms => of.atoms.iter().map(|&a| atom[a as usize]).flat_map(signed).collect(),
+            };
+            if let Some(column) = row[r] {
+                sum.extend([(column, -1.0), (column + 1, 1.0)]);
+            }
+            rows.push((0.0, 0.0, sum));
+        }
+        Self { program: Program::minimise(&columns, &rows), atom, row, cap }
+    }
+
+    /// A row costs nothing once it is withheld.
+    pub fn withheld(&mut self, row: u32) {
+        if let Some(column) = self.row[row as usize] {
+            self.program.set_cost(column, 0.0);
+            self.program.set_cost(column + 1, 0.0);
+        }
+    }
+
+    /// The cheapest move that meets a need, by atom; `None` when there is none or the solver gives no verdict.
+    pub fn solve(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<Vec<(u32, f64)>> {
+        let target = self.row[wanted.need.row as usize]?;
+        let distance = wanted.distance as f64;
+        let (far, near) = if wanted.need.side == Side::Up { (target, target + 1) } else { (target + 1, target) };
+        self.program.set_bounds(far, distance, f64::INFINITY);
+        self.program.set_bounds(near, 0.0, 0.0);
+        let known: Vec<u32> = if wanted.attackers.is_empty() { Vec::new() } else { known(system, &wanted.attackers) };
+        for &a in &known {
+            let (up, down) = limits(system, a, &wanted.attackers, self.cap);
+            self.program.set_bounds(self.atom[a as usize], 0.0, up);
+            self.program.set_bounds(self.atom[a as usize] + 1, 0.0, down);
+        }
+        let outcome = self.program.solve();
+        for &a in &known {
+            self.program.set_bounds(self.atom[a as usize], 0.0, self.cap);
+            let value = system.raw.atoms[a as usize].value as f64;
+            self.program.set_bounds(self.atom[a as usize] + 1, 0.0, value);
+        }
+        for column in [far, near] {
+            self.program.set_bounds(column, 0.0, f64::INFINITY);
+        }
+        let Outcome::Optimal(x) = outcome else { return None };
+        let moves = self.atom.iter().enumerate().map(|(a, &c)| (a as u32, x[c as usize] - x[c as usize + 1]));
+        Some(moves.filter(|m| m.1.abs() > 1e-9).collect())
+    }
+}
+
+fn signed(column: u32) -> [(u32, f64); 2] {
+    [(column, 1.0), (column + 1, -1.0)]
+}
+
+/// Atoms of which an attacker knows something.
+fn known(system: &System<'_>, attackers: &[u32]) -> Vec<u32> {
+    let mut atoms: Vec<u32> = attackers.iter().flat_map(|&s| system.atoms_of[s as usize].iter().copied()).collect();
+    atoms.sort_unstable();
+    atoms.dedup();
+    atoms
+}
+
+/// How far an atom can move up and down as far as these attackers can tell.
+fn limits(system: &System<'_>, atom: u32, attackers: &[u32], cap: f64) -> (f64, f64) {
+    let atom = &system.raw.atoms[atom as usize];
+    if atom.contributions.len() == 1 {
+        return (0.0, 0.0);
+    }
+    let known = atom.contributions.iter().filter(|c| attackers.binary_search(&c.0).is_ok());
+    let own = known.map(|c| c.1).max().unwrap_or(0);
+    (cap, (atom.value - own) as f64)
+}
