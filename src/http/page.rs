@@ -135,7 +135,7 @@ pub fn items(
     render(
         "items.html",
         context! {
-            zoning => told(ask, zoning), rows, map, form => form(ask, shelved, wanted), chosen => chosen(wanted),
+            zoning => told(ask, zoning), rows, map, form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
             vintage => wanted.selection.as_ref().map(|s| s.vintage),
             matched => number(page.matched as u64), returned => page.zones.len(),
             partial => page.zones.len() < page.matched, first, last => first + page.zones.len() - 1,
@@ -163,7 +163,7 @@ pub fn item(
         context! {
             zoning => told(ask, zoning), code => zone.code.as_str(), map => drawn,
             headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
-            form => form(ask, shelved, wanted), chosen => chosen(wanted),
+            form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
             vintage => wanted.selection.as_ref().map(|s| s.vintage), json => ask.with(&[("f", "json".into())]),
             ..frame(ask, Some(release), &zone.label)
         },
@@ -225,8 +225,8 @@ fn item_href(ask: &Ask, zoning: &ReleasedZoning, zone: &ReleasedZone) -> String 
     ask.href(&path, &params)
 }
 
-/// The choices of the form: vintage, activity, size, source; other parameters of the request go along hidden.
-fn form(ask: &Ask, shelved: &Shelved, wanted: &Wanted) -> Value {
+/// The choices of the form: vintage, then what the release crosses this zoning with; other parameters of the request go along hidden.
+fn form(ask: &Ask, shelved: &Shelved, zoning: &ReleasedZoning, wanted: &Wanted) -> Value {
     let selection = wanted.selection.clone().unwrap_or_default();
     let select = |name: &str, label: &str, total: &str, chosen: Option<&String>| {
         let options: Vec<Value> = shelved
@@ -252,12 +252,17 @@ fn form(ask: &Ask, shelved: &Shelved, wanted: &Wanted) -> Value {
         .rev()
         .map(|v| context! { code => v, text => format!("31 décembre {v}"), selected => *v == selection.vintage })
         .collect();
-    let selects = vec![
-        context! { name => "millesime", label => "Millésime", options => vintages },
+    let mut selects = vec![context! { name => "millesime", label => "Millésime", options => vintages }];
+    let others = [
         select("naf", "Activité (NAF)", "Toutes les activités", selection.naf.as_ref()),
         select("tranche", "Taille d'établissement", "Toutes les tailles", selection.tranche.as_ref()),
         select("source", "Source", "Toutes les sources", selection.source.as_ref()),
     ];
+    let crossed = |select: &Value| {
+        let name = select.get_attr("name").unwrap_or_default();
+        name.as_str().is_some_and(|name| shelved.menu.crosses(&zoning.id, name))
+    };
+    selects.extend(others.into_iter().filter(crossed));
     let set = ["millesime", "naf", "tranche", "source", "f", "offset"];
     let hidden: Vec<Value> = ask
         .params

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::steps::publish::Release;
-use crate::steps::secrecy::Coordinate;
+use crate::steps::secrecy::{Coordinate, TableDimension};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -25,8 +25,8 @@ pub(super) struct Shelved {
 pub(super) struct Menu {
     /// Codes met in the tables, by dimension.
     codes: BTreeMap<String, BTreeSet<String>>,
-    /// For each vintage, the dimensions of each table and their levels.
-    crossings: BTreeMap<u16, Vec<Vec<(String, Vec<String>)>>>,
+    /// For each vintage, the dimensions of each table.
+    crossings: BTreeMap<u16, Vec<Vec<TableDimension>>>,
 }
 
 /// Where the service is seen from.
@@ -69,8 +69,7 @@ impl Menu {
         let mut menu = Self::default();
         for (vintage, tables) in &release.vintages {
             for table in tables.iter() {
-                let dimensions = table.dimensions.iter().map(|d| (d.name.clone(), d.levels.clone())).collect();
-                menu.crossings.entry(*vintage).or_default().push(dimensions);
+                menu.crossings.entry(*vintage).or_default().push(table.dimensions.clone());
                 for (at, _) in table.cells() {
                     for (dimension, coordinate) in table.dimensions.iter().zip(at) {
                         let Coordinate::Code { code, .. } = coordinate else { continue };
@@ -97,15 +96,21 @@ impl Menu {
         self.codes.get(dimension).is_some_and(|codes| codes.contains(code))
     }
 
+    /// Whether some table, of any vintage, crosses a zoning with a dimension.
+    pub fn crosses(&self, zoning: &str, dimension: &str) -> bool {
+        let has = |table: &[TableDimension], name: &str| table.iter().any(|d| d.name == name);
+        self.crossings.values().flatten().any(|table| has(table, zoning) && has(table, dimension))
+    }
+
     /// The crossings of a zoning in a vintage, in words; any of their dimensions may be left at the total.
     pub fn crossings(&self, vintage: u16, zoning: &str) -> Vec<String> {
         let tables = self.crossings.get(&vintage).into_iter().flatten();
         let mut told: Vec<String> = tables
-            .filter(|dimensions| dimensions.iter().any(|d| d.0 == zoning))
+            .filter(|dimensions| dimensions.iter().any(|d| d.name == zoning))
             .map(|dimensions| {
-                let name = |(name, levels): &(String, Vec<String>)| match levels.len() {
-                    0 | 1 => name.clone(),
-                    _ => format!("{name} ({})", levels.join(", ")),
+                let name = |d: &TableDimension| match d.levels.len() {
+                    0 | 1 => d.name.clone(),
+                    _ => format!("{} ({})", d.name, d.levels.join(", ")),
                 };
                 dimensions.iter().map(name).collect::<Vec<_>>().join(" × ")
             })

@@ -654,6 +654,7 @@ async fn the_contract_and_the_service_say_the_same() {
     let written: BTreeSet<&str> = contract["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     let served: BTreeSet<&str> = routes().iter().map(|(path, _)| *path).collect();
     assert_eq!(written, served);
+    assert!(nothing_is_null(&contract), "a key without a value is a slip of the pen");
     let fits = |schema: &Value, instance: &Value, place: &str| {
         let mut whole = schema.clone();
         whole["components"] = contract["components"].clone();
@@ -702,5 +703,15 @@ async fn the_contract_and_the_service_say_the_same() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     for feature in ask(ITEMS).await.json()["features"].as_array().unwrap() {
         assert!(validator.is_valid(feature), "{feature}");
+    }
+}
+
+/// Outside examples the contract has no use for null.
+fn nothing_is_null(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => items.iter().all(nothing_is_null),
+        Value::Object(members) => members.iter().all(|(key, value)| key == "examples" || nothing_is_null(value)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }

@@ -308,7 +308,7 @@ pub fn encode(text: &str, keep: &str) -> String {
 /// What a code means, in French, for people.
 pub fn meaning(dimension: &str, code: &str) -> String {
     match dimension {
-        "naf" => Naf::label(code).unwrap_or_default().to_owned(),
+        "naf" => sentence_case(Naf::label(code).unwrap_or_default()),
         "tranche" => match Bracket::from_code(code).map(Bracket::bounds) {
             Some((0, 0)) => "0 salarié".to_owned(),
             Some((least, _)) if code == "53" => format!("{least} salariés ou plus"),
@@ -321,6 +321,15 @@ pub fn meaning(dimension: &str, code: &str) -> String {
             _ => String::new(),
         },
         _ => String::new(),
+    }
+}
+
+/// A label that its nomenclature writes in capitals throughout, as a sentence is written; any other as it is.
+fn sentence_case(label: &str) -> String {
+    let mut letters = label.chars();
+    match letters.next() {
+        Some(first) if !label.chars().any(char::is_lowercase) => first.to_string() + &letters.as_str().to_lowercase(),
+        _ => label.to_owned(),
     }
 }
 
@@ -503,4 +512,45 @@ fn base_url(site: &Site, headers: &HeaderMap, uri: &Uri) -> String {
     let host = host.filter(plain).unwrap_or_else(|| "localhost".to_owned());
     let scheme = if scheme.is_some_and(|s| s.eq_ignore_ascii_case("https")) { "https" } else { "http" };
     format!("{scheme}://{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_told_in_french() {
+        for (dimension, code, told) in [
+            ("naf", "G", "Commerce ; réparation d'automobiles et de motocycles"),
+            ("naf", "47", Naf::label("47").unwrap()),
+            ("naf", "??", ""),
+            ("tranche", "00", "0 salarié"),
+            ("tranche", "11", "10 à 19 salariés"),
+            ("tranche", "53", "10000 salariés ou plus"),
+            ("tranche", "NN", ""),
+            ("source", "msa", "régime agricole (MSA)"),
+            ("autre", "x", ""),
+        ] {
+            assert_eq!(meaning(dimension, code), told, "{dimension} {code}");
+        }
+    }
+
+    #[test]
+    fn the_most_precise_range_of_accept_decides() {
+        for (ranges, json, html, csv) in [
+            ("", 0.0, 0.0, 0.0),
+            ("*/*", 1.0, 1.0, 1.0),
+            ("text/html, */*;q=0.8", 0.8, 1.0, 0.8),
+            ("text/*;q=0.5, text/html;q=0", 0.0, 0.0, 0.5),
+            ("application/geo+json; q=0.3, application/json", 1.0, 0.0, 0.0),
+            ("text/csv;header=present;q=0.7", 0.0, 0.0, 0.7),
+            ("text/html;q=much", 0.0, 0.0, 0.0),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, ranges.parse().unwrap());
+            let accept = accept(&headers);
+            let found = [Format::Json, Format::Html, Format::Csv].map(|format| quality(&accept, format));
+            assert_eq!(found, [json, html, csv], "{ranges}");
+        }
+    }
 }

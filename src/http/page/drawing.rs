@@ -46,7 +46,8 @@ pub fn draw(zones: &[(&ReleasedZone, Option<u64>)]) -> Value {
                 true => number(*least),
                 false => format!("{} à {}", number(*least), number(*most)),
             };
-            context! { class => format!("c{}", i + 1), text => format!("{text} salariés") }
+            let noun = if *most > 1 { "salariés" } else { "salarié" };
+            context! { class => format!("c{}", i + 1), text => format!("{text} {noun}") }
         })
         .collect();
     if zones.iter().any(|z| z.1 == Some(0)) {
