@@ -132,9 +132,13 @@ fn coordinates(table: &ProtectedTable, wanted: &[(&str, &str)]) -> Option<Vec<Co
         .map(|d| match wanted.iter().find(|w| w.0 == d.name) {
             None => Some(Coordinate::Total),
             Some((_, code)) => {
-                // Sections are letters and divisions digits; other dimensions of the service have one level.
-                let level = if d.name == "naf" && code.len() > 1 { 1 } else { 0 };
-                (level < d.levels.len()).then(|| Coordinate::Code { level: level as u8, code: (*code).into() })
+                // A section is a letter and a division two digits; other dimensions of the service have one level.
+                let level = match (d.name.as_str(), code.len()) {
+                    ("naf", 1) => d.levels.iter().position(|l| l == "naf_section")?,
+                    ("naf", _) => d.levels.iter().position(|l| l == "naf_division")?,
+                    _ => 0,
+                };
+                Some(Coordinate::Code { level: level as u8, code: (*code).into() })
             }
         })
         .collect()

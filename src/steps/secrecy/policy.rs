@@ -48,6 +48,9 @@ pub struct Table {
     pub name: String,
     /// Names of dimensions.
     pub dimensions: Vec<String>,
+    /// How many levels of a dimension the table goes down, where that is not all of them.
+    #[serde(default)]
+    pub depth: BTreeMap<String, usize>,
 }
 
 /// The primary rules; an absent rule is off.
@@ -151,7 +154,11 @@ impl Spec {
         Ok(spec)
     }
 
-    fn check(&self) -> Result<(), BadSpec> {
+    /// Checks ranges and names, for a specification made by hand.
+    ///
+    /// # Errors
+    /// The first key that does not fit.
+    pub fn check(&self) -> Result<(), BadSpec> {
         self.rules.check()?;
         let width = self.protection.width;
         if !(0.0..=10.0).contains(&width) {
@@ -191,10 +198,19 @@ impl Spec {
             if table.dimensions.is_empty() {
                 return Err(bad(place, "none", "at least one dimension"));
             }
+            if let Some(stray) = table.depth.keys().find(|d| !table.dimensions.contains(d)) {
+                let place = format!("tables.{}.depth", table.name);
+                return Err(bad(place, format!("`{stray}`"), "dimensions of the table"));
+            }
             for (i, dimension) in table.dimensions.iter().enumerate() {
                 if !self.dimensions.contains_key(dimension) {
                     let known: Vec<_> = self.dimensions.keys().map(String::as_str).collect();
                     return Err(bad(place, format!("`{dimension}`"), format!("one of {}", known.join(", "))));
+                }
+                let levels = self.dimensions[dimension].levels.len();
+                if let Some(depth) = table.depth.get(dimension).filter(|d| !(1..=levels).contains(*d)) {
+                    let place = format!("tables.{}.depth.{dimension}", table.name);
+                    return Err(bad(place, depth.to_string(), format!("1 to {levels}")));
                 }
                 if table.dimensions[..i].contains(dimension) {
                     return Err(bad(place, format!("`{dimension}` twice"), "each dimension once"));
@@ -202,6 +218,11 @@ impl Spec {
             }
         }
         Ok(())
+    }
+
+    /// How many levels of its dimension a table goes down.
+    pub fn depth(&self, table: &Table, dimension: &str) -> usize {
+        table.depth.get(dimension).copied().unwrap_or_else(|| self.dimensions[dimension].levels.len())
     }
 
     /// Every column the specification reads besides the contributor and the weight, each once, in order of dimension.

@@ -155,8 +155,8 @@ pub fn tabulate(micro: &Microdata, spec: &Spec) -> Result<RawTables, NotTabulabl
                 .iter()
                 .map(|d| RawDimension {
                     name: d.clone(),
-                    levels: spec.dimensions[d].levels.clone(),
-                    labels: dimensions[d.as_str()].iter().map(|c| c.labels.clone()).collect(),
+                    levels: spec.dimensions[d].levels[..spec.depth(table, d)].to_vec(),
+                    labels: dimensions[d.as_str()][..spec.depth(table, d)].iter().map(|c| c.labels.clone()).collect(),
                 })
                 .collect(),
             cells: Vec::new(),
@@ -169,7 +169,9 @@ pub fn tabulate(micro: &Microdata, spec: &Spec) -> Result<RawTables, NotTabulabl
         let mut names: Vec<&str> = used.map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
-        names.iter().map(|n| *dimensions[n].last().expect("a dimension has a level")).collect()
+        let tables = |n: &&str| spec.tables.iter().filter(|t| t.dimensions.iter().any(|d| d == *n)).collect::<Vec<_>>();
+        let depth = |n: &&str| tables(n).iter().map(|t| spec.depth(t, n)).max().expect("a table uses it");
+        names.iter().map(|n| dimensions[n][depth(n) - 1]).collect()
     };
     let mut order: Vec<u32> = (0..micro.len() as u32).collect();
     let signature = |r: u32| finest.iter().map(move |c| c.codes[r as usize]);
@@ -181,7 +183,11 @@ pub fn tabulate(micro: &Microdata, spec: &Spec) -> Result<RawTables, NotTabulabl
 
     let mut rows = Rows::default();
     for (table, wanted) in tables.iter_mut().zip(&spec.tables) {
-        let columns: Vec<&[&Column]> = wanted.dimensions.iter().map(|d| dimensions[d.as_str()].as_slice()).collect();
+        let columns: Vec<&[&Column]> = wanted
+            .dimensions
+            .iter()
+            .map(|d| &dimensions[d.as_str()][..spec.depth(wanted, d)])
+            .collect();
         let mut cells: HashMap<Vec<(u8, u32)>, Vec<u32>> = HashMap::new();
         for (a, group) in groups.iter().enumerate() {
             let record = group[0] as usize;

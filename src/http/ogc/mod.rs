@@ -1,0 +1,229 @@
+//! OGC API Features, Part 1: zonings are collections, zones are features, and published figures are their properties.
+
+mod contract;
+pub mod query;
+pub mod view;
+
+use super::App;
+use super::page;
+use super::problem::Problem;
+use super::state::Shelved;
+use crate::steps::publish::{Release, ReleasedZoning};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use query::{Ask, Format, SELECTORS};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// How long a public answer may be kept, in seconds: a release lasts months, and five minutes bound how late a
+/// correction shows.
+pub const CACHE_SECONDS: u32 = 300;
+
+/// Formats of everything but zones.
+const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
+
+/// `/`
+pub async fn landing(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let format = ask.format(&DOCUMENTS)?;
+    let shelved = app.shelf.shelved()?;
+    let release = &shelved.release;
+    answer(&ask, release.id.as_str(), format, view::JSON, || match format {
+        Format::Html => page::landing(&ask, release),
+        Format::Json | Format::Csv => json(&view::landing(&ask, release)),
+    })
+}
+
+/// `/conformance`
+pub async fn conformance(ask: Ask) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let format = ask.format(&DOCUMENTS)?;
+    answer(&ask, "", format, view::JSON, || match format {
+        Format::Html => page::conformance(&ask),
+        Format::Json | Format::Csv => json(&view::conformance()),
+    })
+}
+
+/// `/api`
+pub async fn api(ask: Ask) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let format = ask.format(&DOCUMENTS)?;
+    answer(&ask, "", format, view::OPENAPI, || match format {
+        Format::Html => page::api(&ask, contract::openapi_30()),
+        Format::Json | Format::Csv => json(&contract::served_at(&ask.base)),
+    })
+}
+
+/// `/collections`
+pub async fn collections(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let format = ask.format(&DOCUMENTS)?;
+    let shelved = app.shelf.shelved()?;
+    let release = &shelved.release;
+    answer(&ask, release.id.as_str(), format, view::JSON, || match format {
+        Format::Html => page::collections(&ask, release),
+        Format::Json | Format::Csv => json(&view::collections(&ask, release)),
+    })
+}
+
+/// `/collections/{zoning}`
+pub async fn collection(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let format = ask.format(&DOCUMENTS)?;
+    let shelved = app.shelf.shelved()?;
+    let (release, zoning) = find(&shelved, &zoning)?;
+    answer(&ask, release.id.as_str(), format, view::JSON, || match format {
+        Format::Html => page::collection(&ask, release, zoning),
+        Format::Json | Format::Csv => json(&view::collection(&ask, release, zoning)),
+    })
+}
+
+/// `/collections/{zoning}/schema`
+pub async fn schema(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let format = ask.format(&[Format::Json])?;
+    let shelved = app.shelf.shelved()?;
+    let (release, zoning) = find(&shelved, &zoning)?;
+    answer(&ask, release.id.as_str(), format, view::SCHEMA, || json(&view::schema(&ask, release, zoning)))
+}
+
+/// `/collections/{zoning}/items`
+pub async fn items(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+    let own = ["f", "limit", "offset", "bbox", "bbox-crs", "crs", "datetime", "properties", "skipGeometry"];
+    ask.only(&[&own[..], &SELECTORS].concat())?;
+    let format = ask.format(&[Format::Json, Format::Html, Format::Csv])?;
+    let shelved = app.shelf.shelved()?;
+    let (release, zoning) = find(&shelved, &zoning)?;
+    let wanted = ask.wanted(&shelved, zoning)?;
+    let page = view::page(zoning, &wanted);
+    let mut reply = answer(&ask, release.id.as_str(), format, view::GEOJSON, || match format {
+        Format::Json => json(&view::items(&ask, release, zoning, &wanted, &page)),
+        Format::Html => page::items(&ask, &shelved, zoning, &wanted, &page),
+        Format::Csv => view::csv(release, zoning, &wanted, &page).map_err(|e| Problem::failure(&e.to_string())),
+    })?;
+    link_headers(reply.headers_mut(), &view::page_links(&ask, zoning, &wanted, &page, format));
+    content_crs(reply.headers_mut(), format);
+    Ok(reply)
+}
+
+/// `/collections/{zoning}/items/{code}`
+pub async fn item(
+    State(app): State<App>,
+    Path((zoning, code)): Path<(String, String)>,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    ask.only(&[&["f", "crs", "properties", "skipGeometry"][..], &SELECTORS].concat())?;
+    let format = ask.format(&DOCUMENTS)?;
+    let shelved = app.shelf.shelved()?;
+    let (release, zoning) = find(&shelved, &zoning)?;
+    let zone = zoning.zones.iter().find(|z| z.code.as_str() == code).ok_or_else(|| {
+        let expected = match (zoning.zones.first(), zoning.zones.last()) {
+            (Some(first), Some(last)) => {
+                format!(
+                    "one of the {} codes of {}, from {} to {}",
+                    zoning.zones.len(),
+                    zoning.id,
+                    first.code,
+                    last.code
+                )
+            }
+            _ => format!("a zone; {} has none", zoning.id),
+        };
+        Problem::refused(StatusCode::NOT_FOUND, "unknown_zone", "path", format!("zone `{code}`"), expected)
+    })?;
+    let wanted = ask.wanted(&shelved, zoning)?;
+    let mut reply = answer(&ask, release.id.as_str(), format, view::GEOJSON, || match format {
+        Format::Html => page::item(&ask, &shelved, zoning, zone, &wanted),
+        Format::Json | Format::Csv => json(&view::item(&ask, release, zoning, zone, &wanted)),
+    })?;
+    content_crs(reply.headers_mut(), format);
+    Ok(reply)
+}
+
+/// The zoning of a path, with its release.
+fn find<'s>(shelved: &'s Arc<Shelved>, id: &str) -> Result<(&'s Release, &'s ReleasedZoning), Problem> {
+    let zoning = shelved.release.zoning(id).ok_or_else(|| {
+        let known: Vec<&str> = shelved.release.zonings.iter().map(|z| z.id.as_str()).collect();
+        let expected = format!("one of {}", known.join(", "));
+        Problem::refused(StatusCode::NOT_FOUND, "unknown_collection", "path", format!("collection `{id}`"), expected)
+    })?;
+    Ok((&shelved.release, zoning))
+}
+
+/// Answers with the headers of a public document, or 304 when the asker already holds these bytes.
+fn answer(
+    ask: &Ask,
+    content: &str,
+    format: Format,
+    json: &'static str,
+    body: impl FnOnce() -> Result<String, Problem>,
+) -> Result<Response, Problem> {
+    let media = view::media_of(format, json);
+    let tag = etag(ask, content, media);
+    let held = ask.if_none_match.iter().find(|held| *held == "*" || opaque(held) == tag);
+    let mut reply = match held {
+        Some(_) => StatusCode::NOT_MODIFIED.into_response(),
+        None => Response::new(Body::from(body()?)),
+    };
+    let shown = match held {
+        Some(held) if held != "*" => held.trim_start_matches("W/").to_owned(),
+        _ => format!("\"{tag}\""),
+    };
+    let headers = reply.headers_mut();
+    if let Ok(shown) = HeaderValue::from_str(&shown) {
+        headers.insert(header::ETAG, shown);
+    }
+    if let Ok(cache) = HeaderValue::from_str(&format!("public, max-age={CACHE_SECONDS}")) {
+        headers.insert(header::CACHE_CONTROL, cache);
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if held.is_none() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        if format == Format::Html {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+        }
+    }
+    Ok(reply)
+}
+
+/// Names the bytes of an answer by all that decides them: version, release, address, query and format.
+fn etag(ask: &Ask, content: &str, media: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [env!("CARGO_PKG_VERSION"), content, &ask.base, &ask.path, &ask.query, media] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    // 128 bits: no two answers of a service ever share a name.
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name within an entity tag, without the suffix that tells a compressed answer from the plain one.
+fn opaque(tag: &str) -> &str {
+    let tag = tag.trim_start_matches("W/").trim_matches('"');
+    tag.strip_suffix("-gzip").or_else(|| tag.strip_suffix("-br")).unwrap_or(tag)
+}
+
+fn json(view: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(view).map_err(|e| Problem::failure(&e.to_string()))
+}
+
+fn content_crs(headers: &mut HeaderMap, format: Format) {
+    if format == Format::Json
+        && let Ok(crs) = HeaderValue::from_str(&format!("<{}>", query::CRS84))
+    {
+        headers.insert(HeaderName::from_static("content-crs"), crs);
+    }
+}
+
+/// `Link` headers (RFC 8288) for those who read no body.
+fn link_headers(headers: &mut HeaderMap, links: &[view::Link]) {
+    for link in links.iter().filter(|l| ["next", "prev", "alternate"].contains(&l.rel)) {
+        let media = link.media.unwrap_or(view::JSON);
+        if let Ok(value) = HeaderValue::from_str(&format!("<{}>; rel=\"{}\"; type=\"{media}\"", link.href, link.rel)) {
+            headers.append(header::LINK, value);
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! What goes on the wire: the only types of this face that serialise.
+
+use super::query::{Ask, CRS84, Format, PROPERTIES, Wanted, encode};
+use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
+use geo::orient::{Direction, Orient};
+use geo::{BoundingRect, Intersects};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// Media type of GeoJSON (RFC 7946).
+pub const GEOJSON: &str = "application/geo+json";
+/// Media type of JSON.
+pub const JSON: &str = "application/json";
+/// Media type of the OpenAPI document, as GDAL and QGIS ask for it.
+pub const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
+/// Media type of JSON Schema.
+pub const SCHEMA: &str = "application/schema+json";
+/// Media type of CSV; the first row names the columns.
+pub const CSV: &str = "text/csv; charset=utf-8; header=present";
+
+/// Ten million steps a degree: 7 decimals are about a centimetre, finer than any contour we are given.
+const STEPS_A_DEGREE: f64 = 1e7;
+
+/// The conformance classes met.
+pub const CONFORMANCE: [&str; 4] = [
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+];
+
+/// A link (RFC 8288).
+#[derive(Debug, Clone, Serialize)]
+pub struct Link {
+    /// Absolute address.
+    pub href: String,
+    /// Relation.
+    pub rel: &'static str,
+    /// Media type of what is there.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub media: Option<&'static str>,
+    /// In French, for people.
+    pub title: String,
+}
+
+/// What every answer about figures carries.
+#[derive(Debug, Clone, Serialize)]
+pub struct Mentions {
+    source: String,
+    derniere_mise_a_jour: String,
+    millesime: Option<u16>,
+    perimetre: String,
+    licence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
+}
+
+/// The landing page.
+#[derive(Serialize)]
+pub struct Landing {
+    title: &'static str,
+    description: &'static str,
+    attribution: String,
+    derniere_mise_a_jour: String,
+    licence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
+    links: Vec<Link>,
+}
+
+/// The classes of requirements met.
+#[derive(Serialize)]
+pub struct Conformance {
+    #[serde(rename = "conformsTo")]
+    conforms_to: [&'static str; CONFORMANCE.len()],
+}
+
+/// Every zoning.
+#[derive(Serialize)]
+pub struct Collections {
+    links: Vec<Link>,
+    collections: Vec<Collection>,
+}
+
+/// One zoning.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Collection {
+    id: String,
+    title: String,
+    description: String,
+    attribution: String,
+    item_type: &'static str,
+    crs: [&'static str; 1],
+    storage_crs: &'static str,
+    extent: Extent,
+    links: Vec<Link>,
+}
+
+#[derive(Serialize)]
+struct Extent {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spatial: Option<Spatial>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporal: Option<Temporal>,
+}
+
+#[derive(Serialize)]
+struct Spatial {
+    bbox: [[f64; 4]; 1],
+    crs: &'static str,
+}
+
+#[derive(Serialize)]
+struct Temporal {
+    interval: [[String; 2]; 1],
+}
+
+/// A page of zones.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureCollection {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    number_matched: usize,
+    number_returned: usize,
+    time_stamp: String,
+    #[serde(flatten)]
+    mentions: Mentions,
+    /// Links of the page.
+    pub links: Vec<Link>,
+    /// Zones of the page.
+    pub features: Vec<Feature>,
+}
+
+/// One zone.
+#[derive(Serialize)]
+pub struct Feature {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: String,
+    geometry: Option<Geometry>,
+    /// Properties, in our order.
+    pub properties: Map<String, Value>,
+    /// Links of the zone, when it is answered alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+}
+
+/// Always a multipolygon, so that every reader finds one type.
+#[derive(Serialize)]
+struct Geometry {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    coordinates: Vec<Vec<Vec<[f64; 2]>>>,
+}
+
+/// A page of zones, chosen.
+pub struct Page<'r> {
+    /// Zones that match, before paging.
+    pub matched: usize,
+    /// Zones of this page, in the order of codes.
+    pub zones: Vec<&'r ReleasedZone>,
+}
+
+/// Chooses the zones of a page.
+pub fn page<'r>(zoning: &'r ReleasedZoning, wanted: &Wanted) -> Page<'r> {
+    let matches = |zone: &&ReleasedZone| {
+        let contour = zone.contour.degrees();
+        wanted.selection.is_some()
+            && wanted.boxes.as_ref().is_none_or(|boxes| boxes.iter().any(|b| contour.intersects(b)))
+    };
+    let all: Vec<&ReleasedZone> = zoning.zones.iter().filter(matches).collect();
+    Page { matched: all.len(), zones: all.into_iter().skip(wanted.offset).take(wanted.limit).collect() }
+}
+
+/// The landing page.
+pub fn landing(ask: &Ask, release: &Release) -> Landing {
+    let link = |path: &str, rel, media, title: &str| link(ask.href(path, &[]), rel, media, title);
+    let mut links = representations(ask, Format::Json, &[Format::Json, Format::Html], JSON);
+    links.push(link("/api", "service-desc", OPENAPI, "Définition de l'API (OpenAPI 3.0)"));
+    links.push(link("/api?f=html", "service-doc", "text/html", "Documentation de l'API"));
+    links.push(link("/conformance", "conformance", JSON, "Classes de conformité OGC"));
+    links.push(link("/collections", "data", JSON, "Découpages publiés"));
+    Landing {
+        title: TITLE,
+        description: DESCRIPTION,
+        attribution: release.provenance.source.clone(),
+        derniere_mise_a_jour: release.provenance.updated.clone(),
+        licence: release.provenance.licence.clone(),
+        notice: notice(release),
+        links,
+    }
+}
+
+/// Name of the service for people.
+pub const TITLE: &str = "Emploi salarié par secteur";
+/// What it is, in a sentence.
+pub const DESCRIPTION: &str =
+    "Effectifs salariés et établissements par zone, au 31 décembre, protégés par le secret statistique.";
+
+/// The conformance classes.
+pub fn conformance() -> Conformance {
+    Conformance { conforms_to: CONFORMANCE }
+}
+
+/// Every zoning of a release.
+pub fn collections(ask: &Ask, release: &Release) -> Collections {
+    Collections {
+        links: representations(ask, Format::Json, &[Format::Json, Format::Html], JSON),
+        collections: release.zonings.iter().map(|zoning| collection(ask, release, zoning)).collect(),
+    }
+}
+
+/// One zoning of a release.
+pub fn collection(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Collection {
+    let home = format!("/collections/{}", encode(&zoning.id, ""));
+    let at = |path: &str, f: &str| {
+        let f = [("f".to_owned(), f.to_owned())];
+        ask.href(&format!("{home}{path}"), if f[0].1.is_empty() { &[] } else { &f })
+    };
+    let (licence, known) = licence(ask, release);
+    let bounds = zoning.zones.iter().filter_map(|z| z.contour.degrees().bounding_rect()).reduce(|a, b| {
+        geo::Rect::new(
+            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
+            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
+        )
+    });
+    let year_end = |vintage: u16| format!("{vintage}-12-31T00:00:00Z");
+    let first = release.vintages.keys().next().copied();
+    Collection {
+        id: zoning.id.clone(),
+        title: zoning.title.clone(),
+        description: format!(
+            "{} : effectif salarié et nombre d'établissements de chaque zone au 31 décembre ; périmètre {}.",
+            zoning.title, zoning.version
+        ),
+        attribution: release.provenance.source.clone(),
+        item_type: "feature",
+        crs: [CRS84],
+        storage_crs: CRS84,
+        extent: Extent {
+            spatial: bounds.map(|b| Spatial {
+                bbox: [[round(b.min().x), round(b.min().y), round(b.max().x), round(b.max().y)]],
+                crs: CRS84,
+            }),
+            temporal: first
+                .zip(release.latest())
+                .map(|(first, last)| Temporal { interval: [[year_end(first), year_end(last)]] }),
+        },
+        links: vec![
+            link(at("", ""), "self", JSON, "Ce découpage"),
+            link(at("", "html"), "alternate", "text/html", "Ce découpage, en page"),
+            link(at("/items", ""), "items", GEOJSON, "Zones et chiffres, en GeoJSON"),
+            link(at("/items", "html"), "items", "text/html", "Zones et chiffres, en page"),
+            link(at("/items", "csv"), "items", "text/csv", "Zones et chiffres, en CSV"),
+            link(at("/schema", ""), "describedby", SCHEMA, "Schéma des zones"),
+            Link {
+                href: licence,
+                rel: "license",
+                media: known.then_some("text/html"),
+                title: release.provenance.licence.clone(),
+            },
+        ],
+    }
+}
+
+/// A page of zones as GeoJSON.
+pub fn items(
+    ask: &Ask,
+    release: &Release,
+    zoning: &ReleasedZoning,
+    wanted: &Wanted,
+    page: &Page<'_>,
+) -> FeatureCollection {
+    let features = page.zones.iter().map(|zone| feature(release, zoning, zone, wanted)).collect();
+    FeatureCollection {
+        kind: "FeatureCollection",
+        number_matched: page.matched,
+        number_returned: page.zones.len(),
+        time_stamp: release.provenance.updated.clone(),
+        mentions: mentions(release, zoning, wanted.selection.as_ref().map(|s| s.vintage)),
+        links: page_links(ask, zoning, wanted, page, Format::Json),
+        features,
+    }
+}
+
+/// One zone as GeoJSON, alone.
+pub fn item(ask: &Ask, release: &Release, zoning: &ReleasedZoning, zone: &ReleasedZone, wanted: &Wanted) -> Feature {
+    let mut feature = feature(release, zoning, zone, wanted);
+    feature.links = representations(ask, Format::Json, &[Format::Json, Format::Html], GEOJSON);
+    feature.links.push(collection_link(ask, zoning));
+    feature
+}
+
+/// One row a zone, the same properties as columns (RFC 4180). A withheld figure is an empty field beside its status.
+pub fn csv(release: &Release, zoning: &ReleasedZoning, wanted: &Wanted, page: &Page<'_>) -> Result<String, csv::Error> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    writer.write_record(&wanted.properties)?;
+    for zone in &page.zones {
+        writer.write_record(properties(release, zoning, zone, wanted).values().map(|value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The links of a page of zones; `next` and `prev` keep every filter.
+pub fn page_links(ask: &Ask, zoning: &ReleasedZoning, wanted: &Wanted, page: &Page<'_>, format: Format) -> Vec<Link> {
+    let media = link_type(format, GEOJSON);
+    let mut links = representations(ask, format, &[Format::Json, Format::Html, Format::Csv], GEOJSON);
+    let at = |offset: usize| ask.with(&[("limit", wanted.limit.to_string()), ("offset", offset.to_string())]);
+    let end = wanted.offset.saturating_add(page.zones.len());
+    if end < page.matched {
+        links.push(link(at(end), "next", media, "Page suivante"));
+    }
+    if wanted.offset > 0 {
+        let previous = wanted.offset.min(page.matched).saturating_sub(wanted.limit);
+        links.push(link(at(previous), "prev", media, "Page précédente"));
+    }
+    links.push(collection_link(ask, zoning));
+    links
+}
+
+/// The schema of a zone (JSON Schema 2020-12), the same for every page, an empty one included.
+pub fn schema(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Value {
+    let mut properties = Map::new();
+    let names = PROPERTIES.iter().filter(|p| **p != "notice" || notice(release).is_some());
+    for name in names.clone() {
+        let (kind, title) = match *name {
+            "code" => (json!("string"), "Code de la zone"),
+            "libelle" => (json!("string"), "Nom de la zone"),
+            "effectif" => (json!(["integer", "null"]), "Effectif salarié au 31 décembre ; null quand il est secret"),
+            "etablissements" => (json!(["integer", "null"]), "Nombre d'établissements ; null quand il est secret"),
+            "effectif_statut" => (json!("string"), "ok, ou secret : effectif couvert par le secret statistique"),
+            "etablissements_statut" => (json!("string"), "ok, ou secret : nombre couvert par le secret statistique"),
+            "millesime" => (json!("integer"), "Année du 31 décembre décrit"),
+            "naf" => (json!("string"), "Section ou division NAF rév. 2, ou total"),
+            "tranche" => (json!("string"), "Tranche d'effectif (code Sirene), ou total"),
+            "source_donnees" => (json!("string"), "urssaf, msa, ou total"),
+            "source" => (json!("string"), "Source des données"),
+            "derniere_mise_a_jour" => (json!("string"), "Date de dernière mise à jour"),
+            "perimetre" => (json!("string"), "Version du découpage"),
+            _ => (json!("string"), "À lire avec les chiffres"),
+        };
+        let mut property = json!({ "type": kind, "title": title });
+        if name.ends_with("_statut") {
+            property["enum"] = json!(["ok", "secret"]);
+        }
+        properties.insert((*name).to_owned(), property);
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": ask.href(&format!("/collections/{}/schema", encode(&zoning.id, "")), &[]),
+        "title": zoning.title,
+        "type": "object",
+        "required": ["type", "id", "geometry", "properties"],
+        "properties": {
+            "type": { "const": "Feature" },
+            "id": { "type": "string" },
+            "geometry": {
+                "type": ["object", "null"],
+                "properties": { "type": { "const": "MultiPolygon" }, "coordinates": { "type": "array" } },
+            },
+            "properties": { "type": "object", "properties": properties },
+        },
+    })
+}
+
+/// The address of the licence and whether it is the licence's own page.
+pub fn licence(ask: &Ask, release: &Release) -> (String, bool) {
+    let name = &release.provenance.licence;
+    let folded = name.to_lowercase();
+    if name.starts_with("https://") || name.starts_with("http://") {
+        (name.clone(), true)
+    } else if folded.contains("licence ouverte") || folded.contains("etalab-2.0") {
+        ("https://www.etalab.gouv.fr/licence-ouverte-open-licence".to_owned(), true)
+    } else {
+        (format!("{}/?f=html#licence", ask.base), false)
+    }
+}
+
+/// What a zone's figures are, or `None` when they are withheld.
+pub fn figures(release: &Release, zoning: &str, zone: &str, selection: &Selection) -> Option<(u64, u64)> {
+    match release.figures(zoning, zone, selection) {
+        Published::Open { establishments, headcount } => Some((headcount, establishments)),
+        // The crossing was checked when the request was read; were it lost since, nothing is shown.
+        Published::Secret | Published::NotPublished => None,
+    }
+}
+
+/// Media type of a format, given that of its JSON.
+pub fn media_of(format: Format, json: &'static str) -> &'static str {
+    match format {
+        Format::Json => json,
+        Format::Html => crate::http::page::HTML,
+        Format::Csv => CSV,
+    }
+}
+
+fn feature(release: &Release, zoning: &ReleasedZoning, zone: &ReleasedZone, wanted: &Wanted) -> Feature {
+    Feature {
+        kind: "Feature",
+        id: zone.code.as_str().to_owned(),
+        geometry: (!wanted.skip_geometry).then(|| geometry(zone)),
+        properties: properties(release, zoning, zone, wanted),
+        links: Vec::new(),
+    }
+}
+
+fn properties(release: &Release, zoning: &ReleasedZoning, zone: &ReleasedZone, wanted: &Wanted) -> Map<String, Value> {
+    let shown = wanted.selection.as_ref().and_then(|s| figures(release, &zoning.id, zone.code.as_str(), s));
+    let status = if shown.is_some() { "ok" } else { "secret" };
+    let selection = wanted.selection.as_ref();
+    let or_total = |code: Option<&String>| Value::from(code.map_or("total", String::as_str));
+    let value = |name: &str| match name {
+        "code" => zone.code.as_str().into(),
+        "libelle" => zone.label.as_str().into(),
+        "effectif" => shown.map(|s| s.0).into(),
+        "etablissements" => shown.map(|s| s.1).into(),
+        "effectif_statut" | "etablissements_statut" => status.into(),
+        "millesime" => selection.map(|s| s.vintage).into(),
+        "naf" => or_total(selection.and_then(|s| s.naf.as_ref())),
+        "tranche" => or_total(selection.and_then(|s| s.tranche.as_ref())),
+        "source_donnees" => or_total(selection.and_then(|s| s.source.as_ref())),
+        "source" => release.provenance.source.as_str().into(),
+        "derniere_mise_a_jour" => release.provenance.updated.as_str().into(),
+        "perimetre" => zoning.version.as_str().into(),
+        _ => release.provenance.notice.as_str().into(),
+    };
+    wanted.properties.iter().map(|name| ((*name).to_owned(), value(name))).collect()
+}
+
+/// Exterior rings counter-clockwise, holes clockwise (RFC 7946, 3.1.6).
+fn geometry(zone: &ReleasedZone) -> Geometry {
+    let ring = |line: &geo::LineString| line.coords().map(|c| [round(c.x), round(c.y)]).collect();
+    let contour = zone.contour.degrees().orient(Direction::Default);
+    let rings =
+        |polygon: &geo::Polygon| std::iter::once(polygon.exterior()).chain(polygon.interiors()).map(ring).collect();
+    Geometry { kind: "MultiPolygon", coordinates: contour.iter().map(rings).collect() }
+}
+
+fn round(degrees: f64) -> f64 {
+    (degrees * STEPS_A_DEGREE).round() / STEPS_A_DEGREE
+}
+
+fn mentions(release: &Release, zoning: &ReleasedZoning, millesime: Option<u16>) -> Mentions {
+    Mentions {
+        source: release.provenance.source.clone(),
+        derniere_mise_a_jour: release.provenance.updated.clone(),
+        millesime,
+        perimetre: zoning.version.clone(),
+        licence: release.provenance.licence.clone(),
+        notice: notice(release),
+    }
+}
+
+fn notice(release: &Release) -> Option<String> {
+    Some(release.provenance.notice.clone()).filter(|n| !n.is_empty())
+}
+
+fn link(href: String, rel: &'static str, media: &'static str, title: &str) -> Link {
+    Link { href, rel, media: Some(media), title: title.to_owned() }
+}
+
+fn collection_link(ask: &Ask, zoning: &ReleasedZoning) -> Link {
+    link(ask.href(&format!("/collections/{}", encode(&zoning.id, "")), &[]), "collection", JSON, &zoning.title)
+}
+
+/// The media type a link names: that of the answer, without its parameters.
+fn link_type(format: Format, json: &'static str) -> &'static str {
+    match format {
+        Format::Json => json,
+        Format::Html => "text/html",
+        Format::Csv => "text/csv",
+    }
+}
+
+/// `self`, then `alternate` for each other format of the same request.
+fn representations(ask: &Ask, here: Format, offered: &[Format], json: &'static str) -> Vec<Link> {
+    let own = link(ask.with(&[]), "self", link_type(here, json), "Ce document");
+    let others = offered.iter().filter(|f| **f != here).map(|f| {
+        let title = match f {
+            Format::Json => "Ce document en JSON",
+            Format::Html => "Ce document en page",
+            Format::Csv => "Ce document en CSV",
+        };
+        link(ask.with(&[("f", f.name().to_owned())]), "alternate", link_type(*f, json), title)
+    });
+    std::iter::once(own).chain(others).collect()
+}

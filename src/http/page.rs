@@ -1,0 +1,346 @@
+//! Pages for people, in French: plain HTML that a screen reader reads and a printer prints, with nothing from elsewhere.
+
+mod drawing;
+
+use super::ogc::query::{Ask, Format, Wanted, encode, meaning};
+use super::ogc::view::{self, Page};
+use super::problem::{About, Problem};
+use super::state::Shelved;
+use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning};
+use minijinja::{Environment, Value, context};
+use std::sync::LazyLock;
+
+/// Media type of pages.
+pub const HTML: &str = "text/html; charset=utf-8";
+
+/// Nothing is loaded from anywhere; the style lies in the page.
+pub const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'";
+
+static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut pages = Environment::new();
+    for (name, text) in [
+        ("base.html", include_str!("pages/base.html")),
+        ("landing.html", include_str!("pages/landing.html")),
+        ("conformance.html", include_str!("pages/conformance.html")),
+        ("api.html", include_str!("pages/api.html")),
+        ("collections.html", include_str!("pages/collections.html")),
+        ("collection.html", include_str!("pages/collection.html")),
+        ("items.html", include_str!("pages/items.html")),
+        ("item.html", include_str!("pages/item.html")),
+        ("form.html", include_str!("pages/form.html")),
+        ("map.html", include_str!("pages/map.html")),
+        ("problem.html", include_str!("pages/problem.html")),
+    ] {
+        pages.add_template(name, text).expect("each of our templates parses, as the tests check");
+    }
+    pages
+});
+
+/// The landing page.
+pub fn landing(ask: &Ask, release: &Release) -> Result<String, Problem> {
+    let (licence, licence_has_a_page) = view::licence(ask, release);
+    render(
+        "landing.html",
+        context! {
+            licence_url => licence_has_a_page.then_some(licence), description => view::DESCRIPTION,
+            zonings => zonings(ask, release), ..frame(ask, Some(release), view::TITLE)
+        },
+    )
+}
+
+/// The conformance classes.
+pub fn conformance(ask: &Ask) -> Result<String, Problem> {
+    let classes: Vec<&str> = view::CONFORMANCE.to_vec();
+    render("conformance.html", context! { classes, ..frame(ask, None, "Conformité") })
+}
+
+/// The paths of the contract and their parameters.
+pub fn api(ask: &Ask, contract: &serde_json::Value) -> Result<String, Problem> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let resolve = |parameter: &serde_json::Value| match parameter["$ref"].as_str() {
+        Some(path) => contract.pointer(path.trim_start_matches('#')).cloned().unwrap_or_default(),
+        None => parameter.clone(),
+    };
+    let paths: Vec<Value> = contract["paths"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(path, item)| {
+            let parameters: Vec<Value> = [&item["parameters"], &item["get"]["parameters"]]
+                .into_iter()
+                .filter_map(|list| list.as_array())
+                .flatten()
+                .map(resolve)
+                .map(|p| context! { name => text(&p["name"]), description => text(&p["description"]) })
+                .collect();
+            context! {
+                path, parameters, summary => text(&item["get"]["summary"]), description => text(&item["get"]["description"])
+            }
+        })
+        .collect();
+    render("api.html", context! { paths, ..frame(ask, None, "L'API") })
+}
+
+/// Every zoning.
+pub fn collections(ask: &Ask, release: &Release) -> Result<String, Problem> {
+    render(
+        "collections.html",
+        context! { zonings => zonings(ask, release), ..frame(ask, Some(release), "Découpages publiés") },
+    )
+}
+
+/// One zoning.
+pub fn collection(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Result<String, Problem> {
+    let vintages: Vec<u16> = release.vintages.keys().copied().collect();
+    render(
+        "collection.html",
+        context! { zoning => told(ask, zoning), vintages, ..frame(ask, Some(release), &zoning.title) },
+    )
+}
+
+/// The zones of a page: a table, a map, and a form to choose the figures.
+pub fn items(
+    ask: &Ask,
+    shelved: &Shelved,
+    zoning: &ReleasedZoning,
+    wanted: &Wanted,
+    page: &Page<'_>,
+) -> Result<String, Problem> {
+    let release = &shelved.release;
+    let figures: Vec<Option<(u64, u64)>> = page
+        .zones
+        .iter()
+        .map(|zone| view::figures(release, &zoning.id, zone.code.as_str(), wanted.selection.as_ref()?))
+        .collect();
+    let rows: Vec<Value> = page
+        .zones
+        .iter()
+        .zip(&figures)
+        .map(|(zone, shown)| {
+            context! {
+                code => zone.code.as_str(), label => zone.label.as_str(), href => item_href(ask, zoning, zone),
+                headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
+            }
+        })
+        .collect();
+    let map = (!wanted.skip_geometry && !page.zones.is_empty()).then(|| {
+        let drawn: Vec<(&ReleasedZone, Option<u64>)> =
+            page.zones.iter().copied().zip(figures.iter().map(|f| f.map(|f| f.0))).collect();
+        drawing::draw(&drawn)
+    });
+    let links = view::page_links(ask, zoning, wanted, page, Format::Html);
+    let href = |rel: &str| links.iter().find(|l| l.rel == rel).map(|l| l.href.clone());
+    let first = wanted.offset.min(page.matched) + 1;
+    render(
+        "items.html",
+        context! {
+            zoning => told(ask, zoning), rows, map, form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
+            vintage => wanted.selection.as_ref().map(|s| s.vintage),
+            matched => number(page.matched as u64), returned => page.zones.len(),
+            partial => page.zones.len() < page.matched, first, last => first + page.zones.len() - 1,
+            n_secret => figures.iter().filter(|f| f.is_none()).count(),
+            next => href("next"), prev => href("prev"),
+            json => ask.with(&[("f", "json".into())]), csv => ask.with(&[("f", "csv".into())]),
+            ..frame(ask, Some(release), &zoning.title)
+        },
+    )
+}
+
+/// One zone.
+pub fn item(
+    ask: &Ask,
+    shelved: &Shelved,
+    zoning: &ReleasedZoning,
+    zone: &ReleasedZone,
+    wanted: &Wanted,
+) -> Result<String, Problem> {
+    let release = &shelved.release;
+    let shown = wanted.selection.as_ref().and_then(|s| view::figures(release, &zoning.id, zone.code.as_str(), s));
+    let drawn = (!wanted.skip_geometry).then(|| drawing::draw(&[(zone, shown.map(|s| s.0))]));
+    render(
+        "item.html",
+        context! {
+            zoning => told(ask, zoning), code => zone.code.as_str(), map => drawn,
+            headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
+            form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
+            vintage => wanted.selection.as_ref().map(|s| s.vintage), json => ask.with(&[("f", "json".into())]),
+            ..frame(ask, Some(release), &zone.label)
+        },
+    )
+}
+
+/// A refusal or a failure, for a reader with a browser.
+pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
+    let title = match problem.code {
+        "unknown_path" | "unknown_collection" | "unknown_zone" => "Cette page n'existe pas",
+        "crossing_not_published" => "Ce croisement n'est pas publié",
+        "nothing_published" => "Rien n'est encore publié",
+        "failure" | "too_slow" => "Le service n'a pas pu répondre",
+        _ => "Cette demande n'a pas été comprise",
+    };
+    let about = match &problem.about {
+        About::Request { place, found, expected } => context! { place, found, expected },
+        About::Incident { number, .. } => context! { number },
+    };
+    let status = problem.status.as_u16();
+    // A problem is answered without the request at hand: its links are relative to the service.
+    PAGES.get_template("problem.html")?.render(context! { title, about, status, code => problem.code, base => "" })
+}
+
+/// What every page shows around its subject.
+fn frame(ask: &Ask, release: Option<&Release>, title: &str) -> Value {
+    let about = release.map(|r| &r.provenance);
+    context! {
+        title, base => ask.base.as_str(), service => view::TITLE,
+        source => about.map(|p| p.source.as_str()), licence => about.map(|p| p.licence.as_str()),
+        notice => about.map(|p| p.notice.as_str()).filter(|n| !n.is_empty()),
+        updated => about.map(|p| p.updated.as_str()), updated_day => about.map(|p| day(&p.updated)),
+        release => release.map(|r| r.id.as_str()),
+    }
+}
+
+fn render(name: &str, with: Value) -> Result<String, Problem> {
+    let page = PAGES.get_template(name).and_then(|template| template.render(with));
+    page.map_err(|e| Problem::failure(&format!("template {name}: {e}")))
+}
+
+fn zonings(ask: &Ask, release: &Release) -> Vec<Value> {
+    release.zonings.iter().map(|zoning| told(ask, zoning)).collect()
+}
+
+fn told(ask: &Ask, zoning: &ReleasedZoning) -> Value {
+    let href = ask.href(&format!("/collections/{}", encode(&zoning.id, "")), &[]);
+    context! {
+        id => zoning.id.as_str(), title => zoning.title.as_str(), version => zoning.version.as_str(), n_zones => number(zoning.zones.len() as u64), href
+    }
+}
+
+/// A zone's own page, for the same figures.
+fn item_href(ask: &Ask, zoning: &ReleasedZoning, zone: &ReleasedZone) -> String {
+    let path = format!("/collections/{}/items/{}", encode(&zoning.id, ""), encode(zone.code.as_str(), ""));
+    let kept = ["f", "millesime", "naf", "tranche", "source"];
+    let params: Vec<(String, String)> =
+        ask.params.iter().filter(|p| kept.contains(&p.0.as_str()) && !p.1.is_empty()).cloned().collect();
+    ask.href(&path, &params)
+}
+
+/// The choices of the form: vintage, then what the release crosses this zoning with; other parameters of the request go along hidden.
+fn form(ask: &Ask, shelved: &Shelved, zoning: &ReleasedZoning, wanted: &Wanted) -> Value {
+    let selection = wanted.selection.clone().unwrap_or_default();
+    let select = |name: &str, label: &str, total: &str, chosen: Option<&String>| {
+        let options: Vec<Value> = shelved
+            .menu
+            .codes(name)
+            .into_iter()
+            .map(|code| {
+                let meaning = meaning(name, code);
+                let text = match (name, meaning.is_empty()) {
+                    ("tranche" | "source", false) => meaning,
+                    (_, false) => format!("{code} — {meaning}"),
+                    (_, true) => code.to_owned(),
+                };
+                context! { code, text, selected => chosen.is_some_and(|c| c == code) }
+            })
+            .collect();
+        context! { name, label, total, options }
+    };
+    let vintages: Vec<Value> = shelved
+        .release
+        .vintages
+        .keys()
+        .rev()
+        .map(|v| context! { code => v, text => format!("31 décembre {v}"), selected => *v == selection.vintage })
+        .collect();
+    let mut selects = vec![context! { name => "millesime", label => "Millésime", options => vintages }];
+    let others = [
+        select("naf", "Activité (NAF)", "Toutes les activités", selection.naf.as_ref()),
+        select("tranche", "Taille d'établissement", "Toutes les tailles", selection.tranche.as_ref()),
+        select("source", "Source", "Toutes les sources", selection.source.as_ref()),
+    ];
+    let crossed = |select: &Value| {
+        let name = select.get_attr("name").unwrap_or_default();
+        name.as_str().is_some_and(|name| shelved.menu.crosses(&zoning.id, name))
+    };
+    selects.extend(others.into_iter().filter(crossed));
+    let set = ["millesime", "naf", "tranche", "source", "f", "offset"];
+    let hidden: Vec<Value> = ask
+        .params
+        .iter()
+        .filter(|p| !set.contains(&p.0.as_str()) && !p.1.is_empty())
+        .map(|p| context! { name => p.0.as_str(), value => p.1.as_str() })
+        .collect();
+    context! { selects, hidden }
+}
+
+/// What the figures are about, in words.
+fn chosen(wanted: &Wanted) -> String {
+    let Some(selection) = &wanted.selection else { return "aucun millésime dans cet intervalle".to_owned() };
+    let parts = [("naf", &selection.naf), ("tranche", &selection.tranche), ("source", &selection.source)];
+    let parts = parts.into_iter().filter_map(|(name, code)| {
+        let code = code.as_ref()?;
+        let meaning = meaning(name, code);
+        Some(if meaning.is_empty() { code.clone() } else { meaning })
+    });
+    let told: Vec<String> = parts.collect();
+    if told.is_empty() { "toutes activités, tailles et sources".to_owned() } else { told.join(" ; ") }
+}
+
+/// A number as French writes it: a narrow no-break space between thousands.
+fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut written = String::with_capacity(digits.len() * 2);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            written.push('\u{202f}');
+        }
+        written.push(digit);
+    }
+    written
+}
+
+/// The day of a date, as French writes it; the text itself when it is no date.
+fn day(rfc3339: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ];
+    let mut parts = rfc3339.split(['-', 'T']);
+    let mut part = || parts.next().and_then(|p| p.parse::<usize>().ok());
+    match (part(), part().and_then(|m| MONTHS.get(m.checked_sub(1)?)), part()) {
+        (Some(year), Some(month), Some(1)) => format!("1er {month} {year}"),
+        (Some(year), Some(month), Some(day)) => format!("{day} {month} {year}"),
+        _ => rfc3339.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_days_are_written_as_french_does() {
+        for (n, text) in [(0, "0"), (999, "999"), (1000, "1\u{202f}000"), (1234567, "1\u{202f}234\u{202f}567")] {
+            assert_eq!(number(n), text);
+        }
+        for (date, text) in [
+            ("2026-03-01T00:00:00Z", "1er mars 2026"),
+            ("2025-12-31", "31 décembre 2025"),
+            ("2025-13-31", "2025-13-31"),
+            ("2025-00-31", "2025-00-31"),
+            ("hier", "hier"),
+        ] {
+            assert_eq!(day(date), text);
+        }
+    }
+}

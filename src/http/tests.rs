@@ -1,0 +1,717 @@
+//! The public face as its users meet it, over a small release made by the real door.
+
+use super::{App, Shelf, Site, assemble, health, router, routes};
+use crate::model::{ReleaseId, Wgs84};
+use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
+use crate::steps::secrecy::{Column, Microdata, ProtectedTables, Spec, protect, tabulate};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::routing::get;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+use tower::ServiceExt;
+
+const SPEC: &str = r#"
+    contributor = "siren"
+    weight = "headcount"
+    [rules]
+    min_contributors = 3
+    [dimensions.secteurs]
+    levels = ["secteurs"]
+    [dimensions.naf]
+    levels = ["naf_section", "naf_division"]
+    [dimensions.source]
+    levels = ["source"]
+    [[tables]]
+    name = "secteurs_naf"
+    dimensions = ["secteurs", "naf"]
+    [[tables]]
+    name = "secteurs_source"
+    dimensions = ["secteurs", "source"]
+"#;
+
+/// Enterprises of each sector; S03 has two and is withheld, S06 has none.
+const ENTERPRISES: [(&str, u64); 5] = [("S01", 9), ("S02", 8), ("S03", 2), ("S04", 7), ("S05", 6)];
+
+fn tables(year: u64) -> ProtectedTables {
+    let spec = Spec::parse(SPEC).unwrap();
+    let (mut ids, mut sirens, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    let mut columns: [Vec<Option<String>>; 4] = Default::default();
+    for (s, (sector, n)) in ENTERPRISES.into_iter().enumerate() {
+        for i in 0..n {
+            let id = format!("{sector}-{i}");
+            sirens.push(id.clone());
+            ids.push(id);
+            weights.push(500 + 10 * s as u64 + i + year % 10);
+            let (section, division) = if i % 2 == 0 { ("G", "47") } else { ("C", "10") };
+            let values = [sector, section, division, if i % 3 == 0 { "msa" } else { "urssaf" }];
+            for (column, value) in columns.iter_mut().zip(values) {
+                column.push(Some(value.to_owned()));
+            }
+        }
+    }
+    let names = ["secteurs", "naf_section", "naf_division", "source"];
+    let columns = names.iter().zip(&columns).map(|(name, values)| Column::of(name, values)).collect();
+    let micro = Microdata::new(ids, &sirens, weights, columns);
+    protect(&tabulate(&micro, &spec).unwrap(), &spec.rules, &spec.protection, &[]).unwrap().0
+}
+
+/// A square of a hundredth of a degree, its exterior given clockwise.
+fn square(i: usize) -> Wgs84<geo::MultiPolygon> {
+    let (x, y) = (5.0 + 0.01 * i as f64, 47.3);
+    let ring = vec![(x, y), (x, y + 0.01), (x + 0.01, y + 0.01), (x + 0.01, y), (x, y)];
+    Wgs84::vouch(geo::MultiPolygon(vec![geo::Polygon::new(ring.into(), vec![])]))
+}
+
+/// Protecting takes longer than answering, so the tests share one release.
+fn release() -> Release {
+    static RELEASE: LazyLock<Release> = LazyLock::new(build);
+    RELEASE.clone()
+}
+
+fn build() -> Release {
+    let labels = ["Centre", "<script>alert(1)</script>", "Gare, \"nord\"", "Parc", "Lac", "Friche"];
+    let zones = labels
+        .iter()
+        .enumerate()
+        .map(|(i, label)| ReleasedZone {
+            code: format!("S{:02}", i + 1).parse().unwrap(),
+            label: (*label).to_owned(),
+            contour: square(i),
+        })
+        .collect();
+    Release {
+        id: ReleaseId::from_digest("0123456789abcdef0123"),
+        zonings: vec![ReleasedZoning {
+            id: "secteurs".into(),
+            title: "Secteurs d'emploi".into(),
+            version: "2025".into(),
+            zones,
+        }],
+        vintages: [2023, 2024].map(|year| (year, tables(u64::from(year)))).into(),
+        provenance: Provenance {
+            source: "Urssaf et MSA".into(),
+            updated: "2026-03-01T00:00:00Z".into(),
+            licence: "Licence Ouverte 2.0".into(),
+            notice: "Données fictives.".into(),
+            policy: "00".into(),
+            inputs: BTreeMap::new(),
+            arpent: "0.1.0".into(),
+        },
+    }
+}
+
+/// The service with the release on its shelf.
+fn house() -> Router {
+    let shelf = Shelf::new();
+    shelf.put(release());
+    router(shelf, Site { public_url: Some("https://emploi.example.fr/".into()) })
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+    fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+}
+
+async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = house.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    Answer { status, headers, body: to_bytes(answer.into_body(), usize::MAX).await.unwrap().to_vec() }
+}
+
+async fn ask(path: &str) -> Answer {
+    send(&house(), Method::GET, path, &[]).await
+}
+
+const ITEMS: &str = "/collections/secteurs/items";
+
+fn codes(answer: &Answer) -> Vec<String> {
+    answer.json()["features"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_withheld_figure_is_null_beside_secret_and_a_shown_one_is_a_number() {
+    let answer = ask(ITEMS).await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/geo+json"));
+    let json = answer.json();
+    assert_eq!((&json["numberMatched"], &json["numberReturned"]), (&json!(6), &json!(6)));
+    let told = |i: usize| {
+        let p = &json["features"][i]["properties"];
+        (
+            p["effectif"].clone(),
+            p["effectif_statut"].clone(),
+            p["etablissements"].clone(),
+            p["etablissements_statut"].clone(),
+        )
+    };
+    let secret = (Value::Null, json!("secret"), Value::Null, json!("secret"));
+    assert_eq!(told(2), secret, "two enterprises");
+    assert_eq!(told(5), (json!(0), json!("ok"), json!(0), json!("ok")), "nobody there, nobody to protect");
+    let withheld: Vec<usize> = (0..6).filter(|i| told(*i) == secret).collect();
+    assert!(withheld.len() >= 2, "the total of all sectors is public, so one more is withheld: {withheld:?}");
+    for i in (0..6).filter(|i| !withheld.contains(i)) {
+        assert!(told(i).0.is_u64() && told(i).1 == "ok" && told(i).2.is_u64() && told(i).3 == "ok", "{i}");
+    }
+    // Nothing beside code, name and place tells one withheld zone from another.
+    let blurred: BTreeSet<String> = withheld
+        .iter()
+        .map(|i| {
+            let mut properties = json["features"][*i]["properties"].clone();
+            properties["code"] = Value::Null;
+            properties["libelle"] = Value::Null;
+            properties.to_string()
+        })
+        .collect();
+    assert_eq!(blurred.len(), 1);
+}
+
+#[tokio::test]
+async fn every_answer_about_figures_says_where_it_comes_from() {
+    let page = ask(ITEMS).await.json();
+    let zone = ask(&format!("{ITEMS}/S01")).await.json();
+    for place in [&page, &page["features"][0]["properties"], &zone["properties"]] {
+        assert_eq!(place["source"], "Urssaf et MSA");
+        assert_eq!(place["derniere_mise_a_jour"], "2026-03-01T00:00:00Z");
+        assert_eq!(place["millesime"], 2024);
+        assert_eq!(place["perimetre"], "2025");
+        assert_eq!(place["notice"], "Données fictives.");
+    }
+    for path in ["/?f=html", "/collections/secteurs/items?f=html", "/collections/secteurs/items/S03?f=html"] {
+        let page = ask(path).await.text();
+        for words in ["Urssaf et MSA", "1er mars 2026", "Données fictives.", "lang=\"fr\""] {
+            assert!(page.contains(words), "{path}: {words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rings_turn_as_rfc_7946_says() {
+    let ring = ask(&format!("{ITEMS}/S01")).await.json()["geometry"]["coordinates"][0][0].clone();
+    let points: Vec<[f64; 2]> = serde_json::from_value(ring).unwrap();
+    let twice_the_area: f64 = points.windows(2).map(|w| w[0][0] * w[1][1] - w[1][0] * w[0][1]).sum();
+    assert!(twice_the_area > 0.0, "counter-clockwise");
+    assert_eq!(points.first(), points.last());
+}
+
+#[tokio::test]
+async fn parameters_are_read_strictly() {
+    for (query, status, code) in [
+        ("limit=1", 200, ""),
+        ("limit=0", 400, "bad_parameter"),
+        ("limit=-1", 400, "bad_parameter"),
+        ("limit=ten", 400, "bad_parameter"),
+        ("limit=", 400, "bad_parameter"),
+        ("limit=10000", 200, ""),
+        ("limit=10001", 200, ""),
+        ("limit=99999999999999999999999999", 200, ""),
+        ("offset=0", 200, ""),
+        ("offset=-1", 400, "bad_parameter"),
+        ("offset=1e3", 400, "bad_parameter"),
+        ("limit=1&limit=2", 400, "repeated_parameter"),
+        ("limite=1", 400, "unknown_parameter"),
+        ("bbox=5,47,6", 400, "bad_parameter"),
+        ("bbox=5,47,6,48", 200, ""),
+        ("bbox=5,47,0,6,48,100", 200, ""),
+        ("bbox=5,47,0,6,48", 400, "bad_parameter"),
+        ("bbox=5,48,6,47", 400, "bad_parameter"),
+        ("bbox=5,47,6,NaN", 400, "bad_parameter"),
+        ("bbox=5,47,6,inf", 400, "bad_parameter"),
+        ("bbox-crs=http://www.opengis.net/def/crs/OGC/1.3/CRS84", 200, ""),
+        ("bbox-crs=http://www.opengis.net/def/crs/EPSG/0/2154", 400, "bad_parameter"),
+        ("crs=http://www.opengis.net/def/crs/EPSG/0/4326", 400, "bad_parameter"),
+        ("datetime=2024-12-31", 200, ""),
+        ("datetime=2024-12-31T00:00:00Z", 200, ""),
+        ("datetime=2024-12-31T23:59:60.5%2B01:00", 200, ""),
+        ("datetime=2024-12-31T24:00:00Z", 400, "bad_parameter"),
+        ("datetime=2024-12-31T00:00:00", 400, "bad_parameter"),
+        ("datetime=2023-02-29", 400, "bad_parameter"),
+        ("datetime=2024-02-29", 200, ""),
+        ("datetime=2024-12-32", 400, "bad_parameter"),
+        ("datetime=2024", 400, "bad_parameter"),
+        ("datetime=2024-01-02/2024-01-01", 400, "bad_parameter"),
+        ("datetime=../..", 200, ""),
+        ("millesime=2024", 200, ""),
+        ("millesime=2022", 400, "bad_parameter"),
+        ("naf=G", 200, ""),
+        ("naf=47", 200, ""),
+        ("naf=", 200, ""),
+        ("naf=total", 200, ""),
+        ("naf=B", 400, "bad_parameter"),
+        ("naf=g", 400, "bad_parameter"),
+        ("tranche=11", 400, "bad_parameter"),
+        ("source=msa", 200, ""),
+        ("source=insee", 400, "bad_parameter"),
+        ("naf=G&source=msa", 400, "crossing_not_published"),
+        ("properties=code,effectif", 200, ""),
+        ("properties=siret", 400, "bad_parameter"),
+        ("skipGeometry=true", 200, ""),
+        ("skipGeometry=oui", 400, "bad_parameter"),
+        ("f=json", 200, ""),
+        ("f=xml", 400, "bad_parameter"),
+    ] {
+        let answer = ask(&format!("{ITEMS}?{query}")).await;
+        assert_eq!(answer.status.as_u16(), status, "{query}: {}", answer.text());
+        if status == 400 {
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{query}");
+            let json = answer.json();
+            assert_eq!(json["code"], code, "{query}");
+            for member in ["place", "found", "expected", "detail"] {
+                assert!(json[member].as_str().is_some_and(|m| !m.is_empty()), "{query}: {member}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_lists_what_is_possible() {
+    for (path, words) in [
+        (format!("{ITEMS}?limite=1"), vec!["`limite`", "limit, offset", "millesime, naf, tranche, source"]),
+        (format!("{ITEMS}?millesime=1999"), vec!["2023, 2024"]),
+        (format!("{ITEMS}?naf=Z"), vec!["total, C, G, 10, 47"]),
+        (format!("{ITEMS}?source=insee"), vec!["total, msa, urssaf"]),
+        (
+            format!("{ITEMS}?naf=G&source=msa"),
+            vec!["naf=G × source=msa", "secteurs × naf (naf_section, naf_division)", "secteurs × source"],
+        ),
+        ("/collections/iris".to_owned(), vec!["`iris`", "one of secteurs"]),
+        (format!("{ITEMS}/S99"), vec!["`S99`", "S01 to S06"]),
+        ("/nowhere".to_owned(), vec!["`/nowhere`"]),
+    ] {
+        let detail = ask(&path).await.json()["detail"].as_str().unwrap().to_owned();
+        for word in words {
+            assert!(detail.contains(word), "{path}: {detail}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_404_and_what_is_not_done_a_405() {
+    for path in [
+        "/nowhere",
+        "/collections/iris",
+        "/collections/iris/items",
+        "/collections/secteurs/items/S99",
+        "/collections/iris/schema",
+    ] {
+        let answer = ask(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+    }
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        let answer = send(&house(), method, ITEMS, &[]).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!((answer.header("allow"), answer.json()["code"].clone()), ("GET,HEAD", json!("method_not_allowed")));
+    }
+    let answer = ask("/collections/%FF/items").await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::BAD_REQUEST, "application/problem+json"));
+}
+
+#[tokio::test]
+async fn a_body_too_large_is_refused_as_a_problem() {
+    for (length, status) in
+        [(super::BODY_BYTES_MAX, StatusCode::OK), (super::BODY_BYTES_MAX + 1, StatusCode::PAYLOAD_TOO_LARGE)]
+    {
+        let request = Request::get("/").header("content-length", length).body(Body::from(vec![0; length])).unwrap();
+        let answer = house().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), status, "{length}");
+        if status != StatusCode::OK {
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_refused_with_a_page_and_a_program_with_json() {
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (accept, media) in [
+        (browser, "text/html; charset=utf-8"),
+        ("*/*", "application/problem+json"),
+        ("application/json, text/html;q=0.5", "application/problem+json"),
+        ("application/geo+json,application/json;q=0.9", "application/problem+json"),
+    ] {
+        let answer = send(&house(), Method::GET, "/collections/%3Cb%3E", &[("accept", accept)]).await;
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::NOT_FOUND, media), "{accept}");
+        assert!(!media.contains("html") || answer.text().contains("&lt;b&gt;"), "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_with_an_incident_number_and_says_nothing_else() {
+    async fn broken() -> &'static str {
+        panic!("the cause, for the log alone")
+    }
+    let mut broken_house = routes();
+    broken_house.push(("/broken", get(broken)));
+    let app = App { shelf: Shelf::new(), site: Arc::new(Site::default()), metrics: health::Metrics::default() };
+    let answer = send(&assemble(broken_house, app), Method::GET, "/broken", &[]).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.json()["incident"].as_str().map(str::len), Some(16));
+    assert!(!answer.text().contains("for the log alone"));
+}
+
+#[tokio::test]
+async fn next_links_keep_every_filter_and_end() {
+    let mut path = format!("{ITEMS}?limit=2&naf=G&bbox=5,47,6,48&properties=code");
+    let mut seen = Vec::new();
+    for turn in 0..3 {
+        let answer = ask(&path).await;
+        seen.extend(codes(&answer));
+        let json = answer.json();
+        let link = |rel: &str| json["links"].as_array().unwrap().iter().find(|l| l["rel"] == rel).cloned();
+        assert_eq!(link("prev").is_some(), turn > 0);
+        let Some(next) = link("next") else {
+            assert_eq!(turn, 2);
+            assert!(!answer.header("link").contains("rel=\"next\""));
+            break;
+        };
+        let href = next["href"].as_str().unwrap();
+        for kept in ["https://emploi.example.fr/collections", "limit=2", "naf=G", "bbox=5,47,6,48", "properties=code"] {
+            assert!(href.contains(kept), "{href}");
+        }
+        let in_header = answer.headers.get_all("link").iter().any(|l| l.to_str().unwrap().contains(href));
+        assert!(in_header, "{href} is a Link header too");
+        path = href.trim_start_matches("https://emploi.example.fr").to_owned();
+    }
+    assert_eq!(seen, ["S01", "S02", "S03", "S04", "S05", "S06"]);
+    assert_eq!(codes(&ask(&format!("{ITEMS}?offset=7")).await), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_box_keeps_the_zones_it_touches() {
+    for (bbox, kept) in [
+        ("5.001,47.301,5.002,47.302", vec!["S01"]),
+        ("5.005,47.305,5.015,47.306", vec!["S01", "S02"]),
+        ("5.055,47.305,5.2,47.4", vec!["S06"]),
+        ("5.07,47.3,5.2,47.4", vec![]),
+        ("5.055,47.305,-170,47.4", vec!["S06"]),
+        ("170,47.305,5.005,47.4", vec!["S01"]),
+    ] {
+        let answer = ask(&format!("{ITEMS}?bbox={bbox}")).await;
+        assert_eq!(codes(&answer), kept, "{bbox}");
+        assert_eq!(answer.json()["numberMatched"], kept.len(), "{bbox}");
+    }
+}
+
+#[tokio::test]
+async fn a_date_chooses_the_latest_year_end_within() {
+    for (query, vintage) in [
+        ("datetime=../..", json!(2024)),
+        ("datetime=2023-12-31", json!(2023)),
+        ("datetime=2023-01-01/2024-12-30", json!(2023)),
+        ("datetime=2023-01-01/2024-12-31", json!(2024)),
+        ("datetime=2024-01-01T00:00:00Z/..", json!(2024)),
+        ("datetime=/2023-12-31", json!(2023)),
+        ("datetime=2024-06-30", Value::Null),
+        ("datetime=2023-12-31&millesime=2023", json!(2023)),
+        ("datetime=2023-12-31&millesime=2024", Value::Null),
+        ("millesime=2023", json!(2023)),
+    ] {
+        let json = ask(&format!("{ITEMS}?{query}")).await.json();
+        assert_eq!(json["millesime"], vintage, "{query}");
+        assert_eq!(json["numberMatched"], if vintage.is_null() { 0 } else { 6 }, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_selection_shows_in_the_figures_and_beside_them() {
+    let of =
+        |query: &'static str| async move { ask(&format!("{ITEMS}/S01?{query}")).await.json()["properties"].clone() };
+    let (total, section, division) = (of("").await, of("naf=G").await, of("naf=47").await);
+    assert_eq!(
+        (&total["naf"], &total["tranche"], &total["source_donnees"]),
+        (&json!("total"), &json!("total"), &json!("total"))
+    );
+    assert_eq!((&section["naf"], &division["naf"]), (&json!("G"), &json!("47")));
+    assert_eq!(section["effectif"], division["effectif"], "one division in the section");
+    assert!(section["effectif"].as_u64() < total["effectif"].as_u64());
+    assert_eq!(of("source=msa").await["source_donnees"], "msa");
+    assert_eq!(
+        of("properties=effectif").await.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["effectif", "effectif_statut"]
+    );
+    let bare = ask(&format!("{ITEMS}?skipGeometry=true")).await.json();
+    assert_eq!(bare["features"][0]["geometry"], Value::Null);
+}
+
+#[tokio::test]
+async fn csv_has_one_row_a_zone_and_an_empty_field_where_a_figure_is_withheld() {
+    let answer = ask(&format!("{ITEMS}?f=csv")).await;
+    assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8; header=present");
+    let text = answer.text();
+    assert!(text.starts_with("code,libelle,effectif,effectif_statut,etablissements,") && text.contains("\r\n"));
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 6);
+    assert_eq!(rows[2].iter().take(6).collect::<Vec<_>>(), ["S03", "Gare, \"nord\"", "", "secret", "", "secret"]);
+    assert_eq!(rows[5].iter().take(6).collect::<Vec<_>>(), ["S06", "Friche", "0", "ok", "0", "ok"]);
+}
+
+#[tokio::test]
+async fn a_label_cannot_write_html() {
+    for path in ["/collections/secteurs/items?f=html", "/collections/secteurs/items/S02?f=html"] {
+        let answer = ask(path).await;
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
+        let page = answer.text();
+        assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_writes_numbers_and_secrets_as_french_does() {
+    let page = ask(&format!("{ITEMS}?f=html")).await.text();
+    let shown = ask(ITEMS).await.json();
+    let open = shown["features"].as_array().unwrap().iter().find_map(|f| f["properties"]["effectif"].as_u64()).unwrap();
+    assert!(page.contains(&format!("{}\u{202f}{:03}", open / 1000, open % 1000)), "{open}");
+    for words in
+        ["secret statistique", "<caption>", "scope=\"col\"", "scope=\"row\"", "Aller au contenu", "url(#hachures)"]
+    {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("src=\"") && !page.contains("@import"), "nothing is loaded from elsewhere");
+}
+
+#[tokio::test]
+async fn public_answers_are_kept_by_tag() {
+    let house = house();
+    for path in
+        ["/", "/conformance", "/api", "/collections", "/collections/secteurs", ITEMS, "/collections/secteurs/items/S01"]
+    {
+        let first = send(&house, Method::GET, path, &[]).await;
+        let tag = first.header("etag").to_owned();
+        assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() == 34, "{path}: {tag}");
+        assert_eq!(first.header("cache-control"), "public, max-age=300", "{path}");
+        assert_eq!(first.header("vary").to_ascii_lowercase(), "accept, accept-encoding", "{path}");
+        assert_eq!(first.headers.get_all("vary").iter().count(), 1, "{path}");
+        for (held, status) in [
+            (tag.clone(), 304),
+            (format!("W/{tag}"), 304),
+            (format!("\"other\", {tag}"), 304),
+            ("*".to_owned(), 304),
+            ("\"other\"".to_owned(), 200),
+        ] {
+            let again = send(&house, Method::GET, path, &[("if-none-match", &held)]).await;
+            assert_eq!(again.status.as_u16(), status, "{path} {held}");
+            assert_eq!(again.header("etag"), tag, "{path} {held}");
+            assert_eq!(again.body.is_empty(), status == 304, "{path} {held}");
+        }
+        assert_eq!(send(&house, Method::GET, path, &[]).await.body, first.body, "{path}: same bytes under one tag");
+    }
+    let tags: BTreeSet<String> = {
+        let mut tags = BTreeSet::new();
+        for query in ["", "?limit=1", "?f=html", "?f=csv", "?naf=G"] {
+            tags.insert(send(&house, Method::GET, &format!("{ITEMS}{query}"), &[]).await.header("etag").to_owned());
+        }
+        tags.insert(send(&house, Method::GET, ITEMS, &[("accept", "text/html")]).await.header("etag").to_owned());
+        tags
+    };
+    assert_eq!(tags.len(), 6, "other bytes, other tag");
+}
+
+#[tokio::test]
+async fn a_compressed_answer_has_its_own_tag_and_the_same_content() {
+    let house = house();
+    let plain = send(&house, Method::GET, ITEMS, &[]).await;
+    for coding in ["gzip", "br"] {
+        let packed = send(&house, Method::GET, ITEMS, &[("accept-encoding", coding)]).await;
+        assert_eq!(packed.header("content-encoding"), coding);
+        assert!(packed.body.len() < plain.body.len());
+        let tag = packed.header("etag").to_owned();
+        assert_eq!(tag, format!("{}-{coding}\"", plain.header("etag").trim_end_matches('"')));
+        let again = send(&house, Method::GET, ITEMS, &[("accept-encoding", coding), ("if-none-match", &tag)]).await;
+        assert_eq!((again.status, again.header("etag")), (StatusCode::NOT_MODIFIED, tag.as_str()));
+    }
+    let mut unpacked = String::new();
+    let packed = send(&house, Method::GET, ITEMS, &[("accept-encoding", "gzip")]).await;
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed.body[..]), &mut unpacked).unwrap();
+    assert_eq!(unpacked.as_bytes(), plain.body);
+}
+
+#[tokio::test]
+async fn head_answers_as_get_without_a_body_and_other_sites_may_read() {
+    let house = house();
+    for path in ["/", ITEMS, "/livez"] {
+        let (got, head) = (send(&house, Method::GET, path, &[]).await, send(&house, Method::HEAD, path, &[]).await);
+        assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{path}");
+        for name in ["content-type", "etag", "content-crs", "access-control-allow-origin"] {
+            assert_eq!(head.header(name), got.header(name), "{path} {name}");
+        }
+        assert_eq!(got.header("access-control-allow-origin"), "*");
+        assert_eq!(got.header("x-content-type-options"), "nosniff");
+        assert!(!got.header("x-request-id").is_empty());
+    }
+    assert_eq!(ask(ITEMS).await.header("content-crs"), "<http://www.opengis.net/def/crs/OGC/1.3/CRS84>");
+    let preflight = [("origin", "https://carte.example.fr"), ("access-control-request-method", "GET")];
+    let answer = send(&house, Method::OPTIONS, ITEMS, &preflight).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-methods")), (StatusCode::OK, "GET,HEAD"));
+}
+
+#[tokio::test]
+async fn links_are_absolute_and_follow_the_configured_address_then_proxies_then_the_host() {
+    let shelf = Shelf::new();
+    shelf.put(release());
+    let house = router(shelf, Site::default());
+    for (headers, base) in [
+        (&[("host", "emploi.test:8080")][..], "http://emploi.test:8080/"),
+        (
+            &[("host", "inside"), ("x-forwarded-host", "public.fr"), ("x-forwarded-proto", "https")],
+            "https://public.fr/",
+        ),
+        (
+            &[("host", "inside"), ("forwarded", "for=1.2.3.4;host=\"public.fr:8443\";proto=https, for=5.6.7.8")],
+            "https://public.fr:8443/",
+        ),
+        (&[("host", "x\"><script>")], "http://localhost/"),
+        (&[("host", "emploi.test"), ("x-forwarded-proto", "javascript")], "http://emploi.test/"),
+    ] {
+        for link in send(&house, Method::GET, "/", headers).await.json()["links"].as_array().unwrap() {
+            assert!(link["href"].as_str().unwrap().starts_with(base), "{headers:?}: {link}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_find_what_they_look_for() {
+    let landing = ask("/").await.json();
+    let rels: BTreeSet<&str> =
+        landing["links"].as_array().unwrap().iter().map(|l| l["rel"].as_str().unwrap()).collect();
+    for rel in ["self", "alternate", "service-desc", "service-doc", "conformance", "data"] {
+        assert!(rels.contains(rel), "{rel}");
+    }
+    let collection = ask("/collections").await.json()["collections"][0].clone();
+    assert_eq!(collection["itemType"], "feature");
+    assert_eq!(collection["crs"][0], "http://www.opengis.net/def/crs/OGC/1.3/CRS84");
+    assert_eq!(collection["storageCrs"], collection["crs"][0]);
+    assert_eq!(collection["extent"]["spatial"]["bbox"], json!([[5.0, 47.3, 5.06, 47.31]]));
+    assert_eq!(collection["extent"]["temporal"]["interval"], json!([["2023-12-31T00:00:00Z", "2024-12-31T00:00:00Z"]]));
+    // The lists that GDAL and QGIS send.
+    for accept in [
+        "application/vnd.oai.openapi+json;version=3.0, application/openapi+json;version=3.0, application/json",
+        "application/vnd.oai.openapi+json;version=3.0",
+        "*/*",
+    ] {
+        let api = send(&house(), Method::GET, "/api", &[("accept", accept)]).await;
+        assert_eq!(api.header("content-type"), "application/vnd.oai.openapi+json;version=3.0", "{accept}");
+        assert_eq!(api.json()["servers"][0]["url"], "https://emploi.example.fr");
+    }
+}
+
+#[tokio::test]
+async fn the_service_is_ready_once_a_release_is_shelved() {
+    let shelf = Shelf::new();
+    let house = router(shelf.clone(), Site::default());
+    for (path, status) in [
+        ("/livez", 200),
+        ("/readyz", 503),
+        ("/metrics", 200),
+        ("/", 503),
+        (ITEMS, 503),
+        ("/api", 200),
+        ("/conformance", 200),
+    ] {
+        assert_eq!(send(&house, Method::GET, path, &[]).await.status.as_u16(), status, "{path}");
+    }
+    let empty = send(&house, Method::GET, "/readyz", &[]).await;
+    assert_eq!(empty.json()["code"], "nothing_published");
+    assert!(!empty.header("retry-after").is_empty());
+    shelf.put(release());
+    for path in ["/livez", "/readyz", "/", ITEMS] {
+        assert_eq!(send(&house, Method::GET, path, &[]).await.status, StatusCode::OK, "{path}");
+    }
+    let metrics = send(&house, Method::GET, "/metrics", &[]).await.text();
+    for line in [
+        "arpent_requests_total{route=\"/readyz\",status=\"5xx\"} 2",
+        "arpent_requests_total{route=\"/readyz\",status=\"2xx\"} 1",
+        "arpent_request_seconds_count{route=\"/collections/{zoning}/items\"} 2",
+        "arpent_release_info{release=\"0123456789abcdef\",vintages=\"2023,2024\",zonings=\"1\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_contract_and_the_service_say_the_same() {
+    let contract: Value = serde_yaml_ng::from_str(include_str!("../../openapi.yaml")).unwrap();
+    let written: BTreeSet<&str> = contract["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let served: BTreeSet<&str> = routes().iter().map(|(path, _)| *path).collect();
+    assert_eq!(written, served);
+    assert!(nothing_is_null(&contract), "a key without a value is a slip of the pen");
+    let fits = |schema: &Value, instance: &Value, place: &str| {
+        let mut whole = schema.clone();
+        whole["components"] = contract["components"].clone();
+        let validator = jsonschema::validator_for(&whole).unwrap();
+        let faults: Vec<String> =
+            validator.iter_errors(instance).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(faults.is_empty(), "{place}: {faults:?}");
+    };
+    for path in written {
+        let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03");
+        let operation = &contract["paths"][path]["get"];
+        for (query, status) in
+            [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]
+        {
+            let answer = ask(&format!("{filled}{query}")).await;
+            if path.ends_with("z") || path == "/metrics" {
+                assert_eq!(answer.status, StatusCode::OK, "{path}");
+                continue;
+            }
+            let mut response = &operation["responses"][answer.status.as_str()];
+            assert!(!response.is_null(), "{path}{query}: status {} is not in the contract", answer.status);
+            if let Some(reference) = response["$ref"].as_str() {
+                response = contract.pointer(reference.trim_start_matches('#')).unwrap();
+            }
+            let media = answer.header("content-type");
+            let schema = response["content"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .find(|(named, _)| *named == media || media.split(';').next() == Some(named.as_str()));
+            let (_, content) = schema.unwrap_or_else(|| panic!("{path}{query}: {media} is not in the contract"));
+            if media.contains("json") {
+                fits(&content["schema"], &answer.json(), &format!("{path}{query}"));
+            }
+            assert!(answer.status.as_str() == status || answer.status == StatusCode::BAD_REQUEST, "{path}{query}");
+        }
+        // The answers given as examples fit too.
+        let Some(contents) = operation["responses"]["200"]["content"].as_object() else { continue };
+        for content in contents.values() {
+            for example in content["examples"].as_object().into_iter().flatten() {
+                fits(&content["schema"], &example.1["value"], path);
+            }
+        }
+    }
+    let schema = ask("/collections/secteurs/schema").await.json();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for feature in ask(ITEMS).await.json()["features"].as_array().unwrap() {
+        assert!(validator.is_valid(feature), "{feature}");
+    }
+}
+
+/// Outside examples the contract has no use for null.
+fn nothing_is_null(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => items.iter().all(nothing_is_null),
+        Value::Object(members) => members.iter().all(|(key, value)| key == "examples" || nothing_is_null(value)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
