@@ -144,8 +144,9 @@ fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
         NotProtected::NotTabulable(wrong) => {
             // Its text is place, found and expected already; the file is what it lacks.
             let text = wrong.to_string();
-            let (found, expected) = text.split_once(", expected ").unwrap_or((&text, "records that can be tabulated"));
-            Unreadable::file("not_tabulable", micro.display().to_string(), found, expected).into()
+            let (place, text) = text.split_once(": found ").unwrap_or(("records", &text));
+            let (found, expected) = text.split_once(", expected ").unwrap_or((text, "records that can be tabulated"));
+            Unreadable::file("not_tabulable", format!("{}: {place}", micro.display()), found, expected).into()
         }
         NotProtected::OtherMicrodata { release, found, expected } => {
             Unreadable::file("other_microdata", release, found, expected).into()
@@ -326,4 +327,517 @@ impl Report {
 
 fn percent(share: &Value) -> String {
     share.as_f64().map_or("an untold share".to_owned(), |share| format!("{:.2} %", share * 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::os::unix::fs::PermissionsExt;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        protect: ProtectArgs,
+    }
+
+    const SPEC: &str = r#"
+        contributor = "siren"
+        weight = "headcount"
+        [rules]
+        min_contributors = 3
+        dominance = { n = 1, share = 0.85 }
+        [dimensions.sector]
+        levels = ["sector"]
+        [dimensions.naf]
+        levels = ["naf_section", "naf_division"]
+        [[tables]]
+        name = "sector_naf"
+        dimensions = ["sector", "naf"]
+        [[tables]]
+        name = "naf"
+        dimensions = ["naf"]
+    "#;
+
+    /// A folder with the inputs of a protection.
+    struct Desk(tempfile::TempDir);
+
+    impl Desk {
+        fn new() -> Self {
+            let desk = Self(tempfile::tempdir().unwrap());
+            desk.put("m.csv", &csv(&establishments()));
+            desk.put("s.toml", SPEC);
+            desk
+        }
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+        fn put(&self, name: &str, text: &str) {
+            std::fs::write(self.path(name), text).unwrap();
+        }
+        fn text(&self, name: &str) -> String {
+            std::fs::read_to_string(self.path(name)).unwrap()
+        }
+        fn protect(&self, micro: &str, spec: &str, out: &str, after: &[&str]) -> Result<Report, Refusal> {
+            let path = |name: &str| self.path(name).display().to_string();
+            let mut line = vec!["protect".to_owned()];
+            for (flag, name) in [("--micro", &micro), ("--spec", &spec), ("--out", &out)] {
+                line.extend([flag.to_owned(), path(name)]);
+            }
+            after.iter().for_each(|name| line.extend(["--after".to_owned(), path(name)]));
+            protect(&Line::parse_from(line).protect)
+        }
+        /// The codes of a refusal, and nothing but the inputs left behind.
+        fn refused(&self, micro: &str, spec: &str, out: &str, after: &[&str]) -> Vec<&'static str> {
+            let before = self.names();
+            let refused = self.protect(micro, spec, out, after).err().expect("a refusal");
+            assert_eq!(self.names(), before);
+            match refused {
+                Refusal::No(_) => vec!["no"],
+                Refusal::Input(rejects) => rejects.iter().map(|reject| reject.code).collect(),
+            }
+        }
+        fn names(&self) -> Vec<String> {
+            let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+            let mut names: Vec<_> = std::fs::read_dir(self.0.path()).unwrap().map(name).collect();
+            names.sort();
+            names
+        }
+        /// The rows of a released table: coordinates, establishments, headcount, status.
+        fn rows(&self, table: &str) -> Vec<Vec<String>> {
+            let text = self.text(table);
+            text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
+        }
+    }
+
+    /// siret, siren, headcount, sector, a second perimeter of sectors, section, division.
+    type Establishment = [String; 7];
+
+    /// Ninety establishments of seventy enterprises in five sectors; three of them lie elsewhere in the second perimeter.
+    fn establishments() -> Vec<Establishment> {
+        let mut seed = 11_u64;
+        let mut draw = |n: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % n
+        };
+        let establishment = |i: u64| {
+            let (who, sector, division) = (draw(70), draw(5), draw(7));
+            let headcount = if draw(6) == 0 { 40 + draw(200) } else { draw(12) };
+            let moved = if i % 30 == 4 { (sector + 1) % 5 } else { sector };
+            let section = ["C", "F", "G"][division as usize / 3];
+            [
+                format!("{i:014}"),
+                format!("{who:09}"),
+                headcount.to_string(),
+                format!("S{sector}"),
+                format!("S{moved}"),
+                section.to_owned(),
+                format!("{section}{division}"),
+            ]
+        };
+        (0..90).map(establishment).collect()
+    }
+
+    fn csv(rows: &[Establishment]) -> String {
+        let header = "siret,siren,headcount,sector,sector_v2,naf_section,naf_division\n".to_owned();
+        header + &rows.iter().map(|row| row.join(",") + "\n").collect::<String>()
+    }
+
+    #[test]
+    fn a_release_holds_what_may_be_shown_and_apart_from_it_what_its_owner_keeps() {
+        let desk = Desk::new();
+        let report = desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        assert_eq!(desk.names(), ["m.csv", "out", "s.toml"]);
+        let header = "sector,sector_level,naf,naf_level,establishments,headcount,status\nTOTAL,TOTAL,TOTAL,TOTAL,90,";
+        assert!(desk.text("out/tables/sector_naf.csv").starts_with(header));
+
+        // Every row is a plain count of the records, or empty; every cell that holds an establishment is there.
+        let records = establishments();
+        let mut cells = 0;
+        for row in desk.rows("out/tables/sector_naf.csv") {
+            let holds = |e: &&Establishment| {
+                (row[0] == "TOTAL" || row[0] == e[3]) && (row[2] == "TOTAL" || row[2] == e[5] || row[2] == e[6])
+            };
+            let inside: Vec<_> = records.iter().filter(holds).collect();
+            let headcount: u64 = inside.iter().map(|e| e[2].parse::<u64>().unwrap()).sum();
+            let sirens: BTreeSet<&str> = inside.iter().filter(|e| e[2] != "0").map(|e| e[1].as_str()).collect();
+            match row[6].as_str() {
+                "published" => {
+                    assert_eq!((row[4].clone(), row[5].clone()), (inside.len().to_string(), headcount.to_string()));
+                    assert!(sirens.is_empty() || sirens.len() >= 3, "{row:?}");
+                }
+                "withheld" => assert_eq!((row[4].as_str(), row[5].as_str()), ("", "")),
+                other => panic!("status {other}"),
+            }
+            cells += 1;
+        }
+        let coordinates = records.iter().flat_map(|e| {
+            let sectors = ["TOTAL", &e[3]];
+            sectors.into_iter().flat_map(move |s| ["TOTAL", &e[5], &e[6]].map(|n| (s, n)))
+        });
+        assert_eq!(cells, coordinates.collect::<BTreeSet<_>>().len());
+
+        // What is private is so on the disk too, and its digests hold.
+        let mode = |name: &str| std::fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode("out/private"), 0o700);
+        for name in ["spec.toml", "microdata.csv", "reasons.csv", "certificate.csv", "SHA256SUMS"] {
+            assert_eq!(mode(&format!("out/private/{name}")), 0o600, "{name}");
+        }
+        for line in desk.text("out/private/SHA256SUMS").lines() {
+            let (digest, name) = line.split_once("  ").unwrap();
+            assert_eq!(release::digest(desk.text(&format!("out/private/{name}")).as_bytes()), digest, "{name}");
+        }
+        assert_eq!(desk.text("out/private/reasons.csv").lines().count(), 1 + report.counts.cells as usize);
+        for line in desk.text("out/private/certificate.csv").lines().skip(1) {
+            let fields: Vec<&str> = line.rsplit(',').take(6).collect();
+            let [means, level_high, level_low, proven_high, proven_low, value] = fields[..] else { panic!("{line}") };
+            let number = |text: &str| text.parse::<u64>().unwrap();
+            assert_eq!(means, "witness");
+            assert!(number(proven_high) >= number(level_high) && number(level_high) > number(value), "{line}");
+            // Insiders aside, the lower end reaches its level; a value of zero has none below it.
+            assert!(number(proven_low) <= number(level_low), "{line}");
+        }
+    }
+
+    #[test]
+    fn release_json_tells_nothing_that_the_tables_do_not() {
+        let desk = Desk::new();
+        let report = desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        let json: Value = serde_json::from_str(&desk.text("out/release.json")).unwrap();
+        let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = "format arpent counts withheld_share tables policy inputs outputs";
+        assert_eq!(keys.join(" "), expected);
+        let Counts { cells, primary, secondary, headcount, headcount_withheld } = report.counts;
+        assert!(primary > 0 && secondary > 0);
+        let withheld = primary + secondary;
+        let counts = json!({ "tables": 2, "cells": cells, "published": cells - withheld, "withheld": withheld });
+        assert_eq!(json["counts"], counts);
+        let expected = [(withheld, cells), (headcount_withheld, headcount)].map(|(a, b)| share(a.into(), b.into()));
+        let found = ["cells", "headcount"].map(|name| json["withheld_share"][name].as_f64().unwrap());
+        assert_eq!(found, expected);
+        assert_eq!(json["inputs"]["micro"], release::digest(desk.text("m.csv").as_bytes()));
+        assert_eq!(json["inputs"]["spec"], release::digest(SPEC.as_bytes()));
+        for name in ["tables/sector_naf.csv", "tables/naf.csv"] {
+            let bytes = desk.text(&format!("out/{name}"));
+            assert_eq!(json["outputs"][name], release::digest(bytes.as_bytes()), "{name}");
+        }
+        assert_eq!(json["policy"]["fingerprint"], Spec::parse(SPEC).unwrap().policy_fingerprint());
+        let text = report.text();
+        assert!(text.contains(&format!("withheld: {withheld}, ")), "{text}");
+        assert_eq!(report.json()["owner"]["primary"], primary);
+    }
+
+    #[test]
+    fn a_share_is_rounded_to_four_decimals_and_untold_where_it_would_tell_a_withheld_total() {
+        for (part, whole, expected) in [
+            (0, 0, 0.0),
+            (0, 7, 0.0),
+            (7, 7, 1.0),
+            (1, 3, 0.3333),
+            (2, 3, 0.6667),
+            (1, 20_000, 0.0001),
+            (1, 20_001, 0.0),
+        ] {
+            assert_eq!(share(part, whole), expected, "{part} of {whole}");
+        }
+        let desk = Desk::new();
+        let two: Vec<Establishment> = establishments().into_iter().take(2).collect();
+        desk.put("two.csv", &csv(&two));
+        let report = desk.protect("two.csv", "s.toml", "out", &[]).unwrap();
+        assert_eq!(report.summary["withheld_share"], json!({ "cells": 1.0, "headcount": null }));
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_bytes_and_the_order_of_rows_changes_no_table() {
+        let desk = Desk::new();
+        desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        std::fs::create_dir(desk.path("elsewhere")).unwrap();
+        std::fs::copy(desk.path("m.csv"), desk.path("elsewhere/n.csv")).unwrap();
+        desk.protect("elsewhere/n.csv", "s.toml", "elsewhere/again", &[]).unwrap();
+        let mut rows = establishments();
+        rows.sort_by_key(|row| row[0].bytes().rev().collect::<Vec<_>>());
+        assert_ne!(rows, establishments());
+        desk.put("shuffled.csv", &csv(&rows));
+        desk.protect("shuffled.csv", "s.toml", "shuffled", &[]).unwrap();
+
+        let tables = ["tables/sector_naf.csv", "tables/naf.csv", "private/reasons.csv", "private/certificate.csv"];
+        let all = ["release.json", "private/spec.toml", "private/microdata.csv", "private/SHA256SUMS"];
+        for name in tables.iter().chain(&all) {
+            let first = desk.text(&format!("out/{name}"));
+            assert_eq!(first, desk.text(&format!("elsewhere/again/{name}")), "{name}");
+        }
+        for name in tables {
+            assert_eq!(desk.text(&format!("out/{name}")), desk.text(&format!("shuffled/{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn wrong_inputs_are_refused_with_their_place_and_nothing_is_written() {
+        let desk = Desk::new();
+        let micro = csv(&establishments());
+        let line = micro.lines().nth(4).unwrap();
+        let with = |fault: &str| {
+            let mut fields: Vec<&str> = line.split(',').collect();
+            fields[2] = fault;
+            micro.replace(line, &fields.join(","))
+        };
+        let torn = line.replace(",C,", ",G,").replace(",F,", ",G,");
+        for (micro, spec, code, place) in [
+            (with("-3"), SPEC.to_owned(), "weight_negative", "row 5, field `headcount`"),
+            (with("2.5"), SPEC.to_owned(), "weight_fraction", "row 5, field `headcount`"),
+            (with(""), SPEC.to_owned(), "weight_missing", "row 5, field `headcount`"),
+            (micro.replace(line, &torn), SPEC.to_owned(), "not_tabulable", "dimension `naf`"),
+            (micro.clone(), SPEC.replace("[\"sector\"]", "[\"iris\"]"), "column_missing", "a column `iris`"),
+            (micro.clone(), SPEC.replace("siren", "group"), "column_missing", "a column `group`"),
+            (micro.clone(), SPEC.replace("share = 0.85", "share = 85"), "spec_wrong", "rules.dominance.share"),
+            (micro.clone(), SPEC.replace("[rules]", "[rule]"), "spec_wrong", "line 4"),
+            (
+                micro.clone(),
+                SPEC.replace("naf]", "naf_level]")
+                    .replace("\"naf\"", "\"naf_level\"")
+                    .replace("sector]", "naf]")
+                    .replace("[\"sector\",", "[\"naf\","),
+                "output_column_twice",
+                "naf_level",
+            ),
+        ] {
+            desk.put("bad.csv", &micro);
+            desk.put("bad.toml", &spec);
+            let refused = desk.protect("bad.csv", "bad.toml", "out", &[]).err().expect(code);
+            let Refusal::Input(rejects) = &refused else { panic!("{refused}") };
+            assert_eq!(rejects[0].code, code);
+            assert!(refused.to_string().contains(place), "{refused}");
+            assert!(!desk.path("out").exists());
+        }
+        assert_eq!(desk.refused("absent.csv", "s.toml", "out", &[]), ["input_unreadable"]);
+        assert_eq!(desk.refused("m.csv", "absent.toml", "out", &[]), ["input_unreadable"]);
+        assert_eq!(desk.refused("m.csv", "s.toml", "absent/out", &[]), ["output_unwritable"]);
+        assert_eq!(desk.refused("m.csv", "s.toml", "out", &["absent"]), ["input_unreadable"]);
+    }
+
+    #[test]
+    fn only_an_empty_folder_or_an_earlier_output_is_replaced() {
+        let desk = Desk::new();
+        std::fs::create_dir(desk.path("out")).unwrap();
+        desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        desk.put("other.toml", &SPEC.replace("name = \"naf\"", "name = \"by_naf\""));
+        desk.protect("m.csv", "other.toml", "out", &[]).unwrap();
+        assert!(desk.path("out/tables/by_naf.csv").exists() && !desk.path("out/tables/naf.csv").exists());
+        assert_eq!(desk.names(), ["m.csv", "other.toml", "out", "s.toml"]);
+
+        desk.put("out/notes.txt", "mine");
+        assert_eq!(desk.refused("m.csv", "s.toml", "out", &[]), ["output_foreign"]);
+        assert_eq!(desk.text("out/notes.txt"), "mine");
+        std::fs::create_dir(desk.path("foreign")).unwrap();
+        for content in ["{}", "not JSON", "{\"format\": \"arpent protected tables 0\"}"] {
+            desk.put("foreign/release.json", content);
+            assert_eq!(desk.refused("m.csv", "s.toml", "foreign", &[]), ["output_foreign"], "{content}");
+        }
+        assert_eq!(desk.refused("m.csv", "s.toml", "m.csv", &[]), ["output_foreign"]);
+
+        std::fs::remove_file(desk.path("out/notes.txt")).unwrap();
+        assert_eq!(desk.refused("m.csv", "s.toml", "out", &["out"]), ["output_is_input"]);
+        assert_eq!(desk.refused("out/private/microdata.csv", "s.toml", "out", &[]), ["output_is_input"]);
+    }
+
+    /// Which establishments each published row of a release sums, in the perimeter of that column.
+    fn published(desk: &Desk, table: &str, sector: usize) -> Vec<BTreeSet<usize>> {
+        let records = establishments();
+        let rows = desk.rows(table).into_iter().filter(|row| row[6] == "published");
+        let sum = |row: Vec<String>| {
+            let holds = |e: &Establishment| {
+                (row[0] == "TOTAL" || row[0] == e[sector]) && (row[2] == "TOTAL" || row[2] == e[5] || row[2] == e[6])
+            };
+            (0..records.len()).filter(|i| holds(&records[*i])).collect()
+        };
+        rows.map(sum).collect()
+    }
+
+    /// The establishments of fewer than three enterprises that one published sum less another isolates.
+    fn isolated(sums: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
+        let records = establishments();
+        let mut found = Vec::new();
+        for large in sums {
+            for small in sums.iter().filter(|small| small.is_subset(large)) {
+                let rest: BTreeSet<usize> =
+                    large.difference(small).copied().filter(|i| records[*i][2] != "0").collect();
+                let sirens: BTreeSet<&str> = rest.iter().map(|i| records[*i][1].as_str()).collect();
+                if (1..3).contains(&sirens.len()) {
+                    found.push(rest);
+                }
+            }
+        }
+        found
+    }
+
+    /// The establishments whose headcount is some combination of published sums: those whose unit vector lies in the
+    /// space of rows, by elimination modulo a prime, where whatever holds over the fractions holds too.
+    fn worked_out(sums: &[BTreeSet<usize>]) -> Vec<usize> {
+        const P: i128 = (1 << 61) - 1;
+        let n = establishments().len();
+        let power = |base: i128| {
+            let (mut base, mut exponent, mut result) = (base, P - 2, 1);
+            while exponent > 0 {
+                if exponent & 1 == 1 {
+                    result = result * base % P;
+                }
+                base = base * base % P;
+                exponent >>= 1;
+            }
+            result
+        };
+        let mut basis: BTreeMap<usize, Vec<i128>> = BTreeMap::new();
+        let reduce = |basis: &BTreeMap<usize, Vec<i128>>, row: &mut Vec<i128>| {
+            for (pivot, with) in basis {
+                let by = row[*pivot];
+                if by != 0 {
+                    row.iter_mut().zip(with).for_each(|(x, y)| *x = (*x - by * y).rem_euclid(P));
+                }
+            }
+        };
+        for sum in sums {
+            let mut row: Vec<i128> = (0..n).map(|i| i128::from(sum.contains(&i))).collect();
+            reduce(&basis, &mut row);
+            if let Some(pivot) = row.iter().position(|x| *x != 0) {
+                let by = power(row[pivot]);
+                row.iter_mut().for_each(|x| *x = *x * by % P);
+                basis.insert(pivot, row);
+            }
+        }
+        let unit = |i: usize| (0..n).map(|j| i128::from(i == j)).collect::<Vec<_>>();
+        (0..n)
+            .filter(|&i| {
+                let mut row = unit(i);
+                reduce(&basis, &mut row);
+                row.iter().all(|x| *x == 0)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn two_perimeters_one_after_the_other_give_nobody_away() {
+        let desk = Desk::new();
+        desk.put("v2.toml", &SPEC.replace("levels = [\"sector\"]", "levels = [\"sector_v2\"]"));
+        desk.protect("m.csv", "s.toml", "v1", &[]).unwrap();
+        desk.protect("m.csv", "v2.toml", "alone", &[]).unwrap();
+        let report = desk.protect("m.csv", "v2.toml", "v2", &["v1"]).unwrap();
+
+        let table = |out: &str| format!("{out}/tables/sector_naf.csv");
+        let both = |second: &str| {
+            let mut sums = published(&desk, &table("v1"), 3);
+            sums.extend(published(&desk, &table(second), 4));
+            sums
+        };
+        // Each release alone is safe; side by side they isolate those that moved, unless the second knows of the first.
+        assert!(isolated(&published(&desk, &table("v1"), 3)).is_empty());
+        assert!(isolated(&published(&desk, &table("alone"), 4)).is_empty());
+        assert!(!isolated(&both("alone")).is_empty());
+        assert_eq!(isolated(&both("v2")), Vec::<BTreeSet<usize>>::new());
+        let records = establishments();
+        let known = worked_out(&both("v2"));
+        assert!(known.iter().all(|i| records[*i][2] == "0"), "{known:?}");
+
+        assert_eq!((report.earlier, report.already_public), (1, 0));
+        let mut names: Vec<_> =
+            std::fs::read_dir(desk.path("v2/tables")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["naf.csv", "sector_naf.csv"]);
+        let cells: usize = names.iter().map(|name| desk.rows(&format!("v2/tables/{}", name.display())).len()).sum();
+        assert_eq!(
+            (report.counts.cells, desk.text("v2/private/reasons.csv").lines().count()),
+            (cells as u64, cells + 1)
+        );
+        // `naf` is the same table in both perimeters: what was shown is shown again.
+        let before = desk.rows("v1/tables/naf.csv");
+        assert!(before.iter().zip(desk.rows("v2/tables/naf.csv")).all(|(v1, v2)| v1[4] == "withheld" || *v1 == v2));
+
+        // A third release which names the second alone is told that there was a first.
+        let third = desk.protect("m.csv", "s.toml", "v3", &["v2"]).unwrap();
+        assert_eq!(third.remarks.len(), 1, "{:?}", third.remarks);
+        assert!(desk.protect("m.csv", "s.toml", "v3", &["v1", "v2", "v1"]).unwrap().remarks.is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_release_showed_stays_shown_even_where_it_is_unsafe_now() {
+        let desk = Desk::new();
+        desk.put(
+            "open.toml",
+            &SPEC
+                .replace("[rules]", "[rules]\nmin_count = 1")
+                .replace("min_contributors = 3", "")
+                .replace("dominance = { n = 1, share = 0.85 }", ""),
+        );
+        let open = desk.protect("m.csv", "open.toml", "open", &[]).unwrap();
+        assert_eq!(open.counts.primary, 0);
+        let alone = desk.protect("m.csv", "s.toml", "alone", &[]).unwrap();
+        let after = desk.protect("m.csv", "s.toml", "after", &["open"]).unwrap();
+        assert_eq!((after.counts.primary, after.counts.secondary), (0, 0));
+        assert_eq!(after.already_public as u64, alone.counts.primary);
+        assert_eq!(after.remarks.len(), 1, "{:?}", after.remarks);
+        assert!(desk.text("after/private/certificate.csv").contains(",already public\n"));
+        assert!(!desk.text("after/private/certificate.csv").contains(",witness\n"));
+    }
+
+    #[test]
+    fn the_answer_is_no_when_what_is_public_gives_an_unsafe_cell_away() {
+        // S1 was shown; one of its two enterprises knows itself, and so would know the other.
+        let desk = Desk::new();
+        let header = "siret,siren,headcount,sector,size\n";
+        let rows = "1,A,9,S1,big\n2,B,2,S1,small\n3,C,8,S2,big\n4,D,3,S2,small\n5,E,7,S2,big\n6,F,3,S2,small\n";
+        desk.put("two.csv", &format!("{header}{rows}"));
+        let spec = |rules: &str, sizes: &str| {
+            format!(
+                "contributor='siren'\nweight='headcount'\n{rules}\n[dimensions.sector]\nlevels=['sector']\n\
+                 [dimensions.size]\nlevels=['size']\n[[tables]]\nname='t'\ndimensions=['sector'{sizes}]"
+            )
+        };
+        desk.put("first.toml", &spec("", ""));
+        desk.put("second.toml", &spec("rules = { min_contributors = 2 }", ", 'size'"));
+        desk.protect("two.csv", "first.toml", "first", &[]).unwrap();
+        assert_eq!(desk.refused("two.csv", "second.toml", "second", &["first"]), ["no"]);
+        assert!(desk.protect("two.csv", "second.toml", "second", &[]).is_ok());
+    }
+
+    #[test]
+    fn an_earlier_release_of_other_people_or_a_damaged_one_is_refused() {
+        let desk = Desk::new();
+        desk.protect("m.csv", "s.toml", "first", &[]).unwrap();
+        let rows = establishments();
+        type Change = fn(&mut Vec<Establishment>);
+        let changes: [(Change, bool); 6] = [
+            (|rows| rows[7][2] = format!("{}1", rows[7][2]), false), // another weight
+            (|rows| rows[7][1] = "987654321".to_owned(), false),     // another contributor
+            (|rows| rows.iter_mut().for_each(|row| row[0] += "x"), false), // nobody in common
+            (|rows| rows[7][3] = "S9".to_owned(), true),             // another code: the same people all the same
+            (|rows| drop(rows.pop()), true),
+            (|rows| rows.push(["x", "987654321", "5", "S1", "S1", "C", "C0"].map(str::to_owned)), true),
+        ];
+        for (at, (change, accepted)) in changes.into_iter().enumerate() {
+            let mut rows = rows.clone();
+            change(&mut rows);
+            desk.put("n.csv", &csv(&rows));
+            if accepted {
+                assert!(desk.protect("n.csv", "s.toml", "second", &["first"]).is_ok(), "{at}");
+                std::fs::remove_dir_all(desk.path("second")).unwrap();
+            } else {
+                assert_eq!(desk.refused("n.csv", "s.toml", "second", &["first"]), ["other_microdata"], "{at}");
+                let refused = desk.protect("n.csv", "s.toml", "second", &["first"]).err().unwrap().to_string();
+                assert!(refused.contains("an earlier release made from other microdata"), "{refused}");
+                assert!(!refused.contains("987654321") && !refused.contains(&rows[7][0]), "{refused}");
+            }
+        }
+        for name in ["release.json", "tables/naf.csv", "private/spec.toml", "private/microdata.csv"] {
+            let path = format!("first/{name}");
+            let good = desk.text(&path);
+            desk.put(&path, &format!("{good} "));
+            assert_eq!(desk.refused("m.csv", "s.toml", "second", &["first"]), ["release_damaged"], "{name}");
+            std::fs::remove_file(desk.path(&path)).unwrap();
+            assert_eq!(desk.refused("m.csv", "s.toml", "second", &["first"]), ["input_unreadable"], "{name}");
+            desk.put(&path, &good);
+        }
+        assert!(desk.protect("m.csv", "s.toml", "second", &["first"]).is_ok());
+    }
 }

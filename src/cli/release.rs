@@ -34,7 +34,8 @@ pub fn digest(bytes: &[u8]) -> String {
 
 /// Reads a file whole.
 pub fn bytes_of(path: &Path) -> Result<Vec<u8>, Unreadable> {
-    let refuse = |code, found: String| Unreadable::file(code, path.display().to_string(), found, "a file that can be read");
+    let refuse =
+        |code, found: String| Unreadable::file(code, path.display().to_string(), found, "a file that can be read");
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (size, _) = opened.map_err(|e| refuse("input_unreadable", format!("a file that cannot be opened ({e})")))?;
     if size > FILE_BYTES_MAX {
@@ -233,9 +234,11 @@ pub fn write(target: &Path, contents: &[Content]) -> Result<(), Unreadable> {
         Ok(false) | Err(_) => None,
     };
     if let Err(error) = std::fs::rename(&draft.0, &target) {
-        if let Some(aside) = &replaced {
-            // Should this fail too, the error below stands and the former folder is left where it was moved.
-            let _ = std::fs::rename(&aside.0, &target);
+        if let Some(aside) = replaced
+            && std::fs::rename(&aside.0, &target).is_err()
+        {
+            // The former folder is worth more than tidiness: it is left where it was moved.
+            std::mem::forget(aside);
         }
         return Err(cannot(&error));
     }
@@ -331,7 +334,12 @@ pub fn read(folder: &Path) -> Result<ReadBack, Vec<Reject>> {
             return Ok(bytes);
         }
         let place = folder.join(path).display().to_string();
-        Err(one(Unreadable::file("release_damaged", place, "bytes that changed since they were written", "the bytes of the release")))
+        Err(one(Unreadable::file(
+            "release_damaged",
+            place,
+            "bytes that changed since they were written",
+            "the bytes of the release",
+        )))
     };
     let load = |path: &str| bytes_of(&folder.join(path)).map_err(one);
     checked("release.json", sums.get("../release.json").copied(), release_bytes.clone())?;
@@ -393,8 +401,16 @@ pub fn cells_of(
         let figure = |at: usize| record[width - FIGURES.len() + at].parse::<u64>();
         let cell = match (figure(0), figure(1), &record[width - 1]) {
             (Ok(establishments), Ok(headcount), "published") => Cell::Open { establishments, headcount },
-            (Err(_), Err(_), "withheld") if record[width - 3].is_empty() && record[width - 2].is_empty() => Cell::Suppressed,
-            _ => return Err(refuse(row, "other figures", "two whole numbers and `published`, or nothing and `withheld`")),
+            (Err(_), Err(_), "withheld") if record[width - 3].is_empty() && record[width - 2].is_empty() => {
+                Cell::Suppressed
+            }
+            _ => {
+                return Err(refuse(
+                    row,
+                    "other figures",
+                    "two whole numbers and `published`, or nothing and `withheld`",
+                ));
+            }
         };
         if cells.insert(place, cell).is_some() {
             return Err(refuse(row, "a cell met before", "each cell once"));

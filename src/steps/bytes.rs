@@ -77,8 +77,11 @@ impl<'a> Opened<'a> {
             return Err(damaged("fewer bytes than a digest has", "bytes that end with their SHA-256"));
         };
         let (content, digest) = bytes.split_at(end);
-        if Sha256::digest(content).as_slice() != digest {
-            return Err(damaged("bytes that changed since they were written", "bytes that fit the SHA-256 at their end"));
+        if Sha256::digest(content)[..] != *digest {
+            return Err(damaged(
+                "bytes that changed since they were written",
+                "bytes that fit the SHA-256 at their end",
+            ));
         }
         let Some(left) = content.strip_prefix(form.as_bytes()) else {
             return Err(damaged("bytes of another form or version", "the form this version of arpent writes"));
@@ -147,7 +150,8 @@ mod tests {
     #[test]
     fn a_number_has_64_bits_at_most() {
         let ff = [0xff; 9];
-        for (last, read) in [(&[0x01][..], Ok(u64::MAX)), (&[0x02], Err(())), (&[0x81, 0x00], Err(())), (&[], Err(()))] {
+        for (last, read) in [(&[0x01][..], Ok(u64::MAX)), (&[0x02], Err(())), (&[0x81, 0x00], Err(())), (&[], Err(()))]
+        {
             let mut sealer = Sealer::new("");
             ff.iter().chain(last).for_each(|b| sealer.byte(*b));
             let bytes = sealer.close();

@@ -27,7 +27,9 @@ pub fn seal(release: &Release) -> Vec<u8> {
             out.count(polygons.len());
             for polygon in polygons {
                 out.count(polygon.interiors().len());
-                std::iter::once(polygon.exterior()).chain(polygon.interiors()).for_each(|ring| seal_ring(&mut out, ring));
+                std::iter::once(polygon.exterior())
+                    .chain(polygon.interiors())
+                    .for_each(|ring| seal_ring(&mut out, ring));
             }
         }
     }
@@ -141,8 +143,10 @@ mod tests {
         let ring = |s: f64| LineString::from(vec![(2.0, corner), (2.0 + s, corner), (2.0, corner + s), (2.0, corner)]);
         let holed = Polygon::new(ring(0.3), vec![ring(0.1), ring(1.0 / 3.0)]);
         let contour = |polygons| Wgs84::vouch(MultiPolygon(polygons));
-        let zone = |code: &str, label: &str, contour| {
-            ReleasedZone { code: code.parse().unwrap(), label: label.to_owned(), contour }
+        let zone = |code: &str, label: &str, contour| ReleasedZone {
+            code: code.parse().unwrap(),
+            label: label.to_owned(),
+            contour,
         };
         let zones = vec![
             zone("A", "Entrée", contour(vec![holed, Polygon::new(ring(-0.0), vec![])])),

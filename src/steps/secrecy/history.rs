@@ -94,9 +94,8 @@ fn join<'a>(micro: &'a Microdata, earlier: &'a [Earlier]) -> Result<Records<'a>,
     let mut place: HashMap<&str, usize> = HashMap::new();
     let releases = std::iter::once(("the present release", micro)).chain(earlier.iter().map(|e| (&*e.name, &e.micro)));
     for (release, (name, micro)) in releases.enumerate() {
-        let refuse = |found: String, expected| {
-            Err(NotProtected::OtherMicrodata { release: name.to_owned(), found, expected })
-        };
+        let refuse =
+            |found: String, expected| Err(NotProtected::OtherMicrodata { release: name.to_owned(), found, expected });
         let mut rows: Vec<Option<u32>> = vec![None; records.ids.len()];
         let (mut common, mut differing, mut twice) = (0_u64, 0_u64, 0_u64);
         for (row, id) in micro.ids.iter().enumerate() {
@@ -177,9 +176,9 @@ fn combine(
             .dimensions
             .extend(dimensions.map(|(name, d)| (format!("{prefix}{name}"), Dimension { levels: named(&d.levels) })));
         let tables = spec.tables.iter();
-        joint.tables.extend(
-            tables.map(|t| Table { name: format!("{prefix}{}", t.name), dimensions: named(&t.dimensions) }),
-        );
+        joint
+            .tables
+            .extend(tables.map(|t| Table { name: format!("{prefix}{}", t.name), dimensions: named(&t.dimensions) }));
     }
     let ids = records.ids.iter().map(|id| (*id).to_owned()).collect();
     (Microdata::new(ids, &records.contributors, records.weight.clone(), columns), joint)

@@ -125,7 +125,10 @@ mod tests {
 
     fn coordinate() -> impl Strategy<Value = Coordinate> {
         let coded = (0..2_u8, "[A-Cé]{1,2}");
-        prop_oneof![Just(Coordinate::Total), coded.prop_map(|(level, code)| Coordinate::Code { level, code: code.into() })]
+        prop_oneof![
+            Just(Coordinate::Total),
+            coded.prop_map(|(level, code)| Coordinate::Code { level, code: code.into() })
+        ]
     }
 
     fn cell() -> impl Strategy<Value = Cell> {
@@ -136,13 +139,15 @@ mod tests {
 
     fn tables() -> impl Strategy<Value = ProtectedTables> {
         let cells = |n: usize| prop::collection::btree_map(prop::collection::vec(coordinate(), n), cell(), 0..12);
-        let table = (1..4_usize, "[a-z]{1,5}").prop_flat_map(move |(n, name)| {
+        let table = (1..4_usize).prop_flat_map(move |n| ("[a-z]{1,5}", Just(n), cells(n)));
+        prop::collection::vec(table, 0..4).prop_map(|tables| {
             let dimension =
                 |d| TableDimension { name: format!("d{d}"), levels: vec!["coarse".to_owned(), "fine".to_owned()] };
-            cells(n)
-                .prop_map(move |cells| ProtectedTable::gather(name.clone(), (0..n).map(dimension).collect(), cells))
-        });
-        prop::collection::vec(table, 0..4).prop_map(ProtectedTables::gather)
+            let gathered = |(name, n, cells): (String, usize, BTreeMap<_, _>)| {
+                ProtectedTable::gather(name, (0..n).map(dimension).collect(), cells)
+            };
+            ProtectedTables::gather(tables.into_iter().map(gathered).collect())
+        })
     }
 
     proptest! {
