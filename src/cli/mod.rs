@@ -4,3 +4,5 @@ pub mod assign;
 pub mod files;
 pub mod inspect;
 pub mod output;
+pub mod protect;
+pub mod release;

@@ -11,3 +11,6 @@ pub mod assign;
 pub mod secrecy;
 
 pub mod publish;
+
+pub(crate) mod bytes;
+pub mod seal;

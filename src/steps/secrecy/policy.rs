@@ -1,6 +1,7 @@
 //! What must stay hidden, how far, and which tables are cut: the specification of a protection, read from TOML.
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest specification accepted, in bytes; a real one has a few hundred.
@@ -91,6 +92,17 @@ pub enum CountOf {
     /// Either.
     #[default]
     Both,
+}
+
+impl CountOf {
+    /// Its name in a specification.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Establishments => "establishments",
+            Self::Persons => "persons",
+            Self::Both => "both",
+        }
+    }
 }
 
 /// How far from the truth attackers must stay.
@@ -225,6 +237,35 @@ impl Spec {
         table.depth.get(dimension).copied().unwrap_or_else(|| self.dimensions[dimension].levels.len())
     }
 
+    /// SHA-256 of the policy, hexadecimal: rules and protection in one fixed form, so that the same policy written in
+    /// another way has the same fingerprint, and no other policy has.
+    ///
+    /// ```
+    /// # use arpent::steps::secrecy::Spec;
+    /// # let rest = "[dimensions.z]\nlevels=['z']\n[[tables]]\nname='t'\ndimensions=['z']";
+    /// # let with = |rules: &str| Spec::parse(&format!("contributor='c'\nweight='w'\n{rules}\n{rest}")).unwrap();
+    /// let one = with("[rules]\np_percent = 10\n[protection]\nwidth = 0.10");
+    /// let same = with("rules = { p_percent = 10.0 }");
+    /// let other = with("[rules]\np_percent = 10\n[protection]\nwidth = 0.11");
+    /// assert_eq!(one.policy_fingerprint(), same.policy_fingerprint());
+    /// assert_ne!(one.policy_fingerprint(), other.policy_fingerprint());
+    /// ```
+    pub fn policy_fingerprint(&self) -> String {
+        let Rules { min_contributors, dominance, p_percent, min_count, min_count_of } = &self.rules;
+        let Protection { width, insiders } = &self.protection;
+        let mut lines = vec!["arpent policy 1".to_owned()];
+        // Rust writes the shortest decimal that gives the same number back.
+        lines.extend(min_contributors.map(|least| format!("min_contributors {least}")));
+        lines.extend(dominance.map(|Dominance { n, share }| format!("dominance {n} {share}")));
+        lines.extend(p_percent.map(|p| format!("p_percent {p}")));
+        lines.extend(min_count.map(|least| format!("min_count {least} {}", min_count_of.name())));
+        // Adding zero makes one zero of the two.
+        lines.push(format!("width {}", width + 0.0));
+        lines.push(format!("insiders {insiders}"));
+        lines.push(String::new());
+        format!("{:x}", Sha256::digest(lines.join("\n")))
+    }
+
     /// Every column the specification reads besides the contributor and the weight, each once, in order of dimension.
     pub fn columns(&self) -> Vec<&str> {
         self.dimensions.values().flat_map(|d| d.levels.iter().map(String::as_str)).collect()
@@ -273,6 +314,33 @@ mod tests {
         name = "t"
         dimensions = ["sector"]
     "#;
+
+    #[test]
+    fn the_fingerprint_is_of_the_policy_and_not_of_its_spelling() {
+        let before = Spec::parse(GOOD).unwrap().policy_fingerprint();
+        for (from, to, same) in [
+            ("share = 0.85", "share = 85e-2", true),
+            ("share = 0.85", "share = 0.86", false),
+            ("n = 1", "n = 2", false),
+            ("min_contributors = 3", "min_contributors = 4", false),
+            ("min_contributors = 3", "", false),
+            ("[rules]", "protection = { insiders = true, width = 1e-1 }\n[rules]", true),
+            ("[rules]", "protection = { insiders = false }\n[rules]", false),
+            ("[rules]", "protection = { width = 0.2 }\n[rules]", false),
+            ("[rules]", "[rules]\nmin_count_of = \"persons\"", true), // of a rule that is off
+            ("[rules]", "[rules]\nmin_count = 5", false),
+            ("name = \"t\"", "name = \"u\"", true), // a table is no rule
+        ] {
+            let after = Spec::parse(&GOOD.replace(from, to)).unwrap().policy_fingerprint();
+            assert_eq!(after == before, same, "{to}");
+        }
+        let counted = |of| GOOD.replace("[rules]", &format!("[rules]\nmin_count = 5\nmin_count_of = \"{of}\""));
+        let fingerprints = ["establishments", "persons", "both"].map(|of| {
+            assert_eq!(Spec::parse(&counted(of)).unwrap().rules.min_count_of.name(), of);
+            Spec::parse(&counted(of)).unwrap().policy_fingerprint()
+        });
+        assert!(fingerprints[0] != fingerprints[1] && fingerprints[1] != fingerprints[2]);
+    }
 
     #[test]
     fn a_specification_is_read_whole_or_refused_with_its_place() {

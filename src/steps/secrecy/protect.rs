@@ -172,7 +172,7 @@ pub struct Proof {
     pub below: u64,
     /// The level the rules ask for.
     pub level: u64,
-    /// Means of the proof.
+    /// Means of the proof; `already public` where an earlier release shows the cell, so that nothing is left to prove.
     pub means: &'static str,
 }
 
@@ -293,7 +293,7 @@ fn dossier(raw: &RawTables, pattern: &Pattern<'_>) -> Dossier {
                 above,
                 below,
                 level: pattern.system.verdict[row as usize].as_ref().map_or(0, |v| v.level),
-                means: "witness",
+                means: if pattern.system.fate[row as usize].is_shown() { "already public" } else { "witness" },
             }
         })
         .collect();

@@ -1,0 +1,843 @@
+//! `arpent protect`: tabulates microdata, protects the tables, and writes what may be shown beside what its owner keeps.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use super::release::{self, Content, ReadBack};
+use crate::model::{Reject, Unreadable};
+use crate::steps::secrecy::{
+    Cell, Coordinate, Counts, Dossier, NotProtected, ProtectedTable, ProtectedTables, Spec, protect_after,
+};
+
+/// Tabulates and protects: every cell of the tables is published or withheld, and what is withheld cannot be worked out.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ProtectArgs {
+    /// Microdata, one row an establishment: .csv, .csv.gz or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub micro: PathBuf,
+    /// The specification, TOML: contributor, weight, rules, dimensions, tables
+    #[arg(long, value_name = "FILE")]
+    pub spec: PathBuf,
+    /// The folder to write; an earlier output there is replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// An earlier release of the same people, which stays safe too; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub after: Vec<PathBuf>,
+    /// Print the report as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The answer is no: nothing can be published. Exit code 1.
+    No(String),
+    /// The input or the usage is wrong. Exit code 2.
+    Input(Vec<Reject>),
+}
+
+impl Refusal {
+    /// 1 when the answer is no, 2 when the input is wrong.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::No(_) => ExitCode::from(1),
+            Self::Input(_) => ExitCode::from(2),
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::No(why) => writeln!(f, "{why}"),
+            Self::Input(rejects) => rejects.iter().try_for_each(|reject| writeln!(f, "{reject}")),
+        }
+    }
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Input(vec![unreadable.0])
+    }
+}
+
+impl From<Vec<Reject>> for Refusal {
+    fn from(rejects: Vec<Reject>) -> Self {
+        Self::Input(rejects)
+    }
+}
+
+/// Runs the command and prints its report: text on standard error, or JSON on standard output with `--json`.
+/// A refusal says what to tell the user and the exit code; no output was written then.
+pub fn run(args: &ProtectArgs) -> Result<(), Refusal> {
+    let report = protect(args)?;
+    // A reader that has gone away, such as `head`, is no fault of the work done.
+    let _ = if args.json {
+        writeln!(std::io::stdout(), "{:#}", report.json())
+    } else {
+        write!(std::io::stderr(), "{}", report.text())
+    };
+    Ok(())
+}
+
+/// Protects, writes the folder, and gives the report.
+fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
+    refuse_overwriting(args)?;
+    release::refuse_foreign(&args.out)?;
+    let spec_bytes = release::bytes_of(&args.spec)?;
+    let spec = release::spec_of(&args.spec, &spec_bytes)?;
+    let headers = spec.tables.iter().map(release::header).collect::<Result<Vec<_>, _>>()?;
+    let micro_bytes = release::bytes_of(&args.micro)?;
+    let micro_digest = release::digest(&micro_bytes);
+    let table = release::micro_of(&args.micro, micro_bytes, &spec)?;
+    let records = release::records(&table);
+    let mut earlier: Vec<ReadBack> = Vec::new();
+    for folder in &args.after {
+        let read = release::read(folder)?;
+        // A release named twice is one release.
+        if earlier.iter().all(|known| known.digest != read.digest) {
+            earlier.push(read);
+        }
+    }
+    let remarks = remarks(&spec, &earlier);
+    let after: Vec<String> = earlier.iter().map(|read| read.digest.clone()).collect();
+    let earlier: Vec<_> = earlier.into_iter().map(|read| read.earlier).collect();
+    let (tables, dossier) =
+        protect_after(&records, &spec, &earlier).map_err(|refused| refusal(refused, &args.micro))?;
+
+    let mut contents: Vec<Content> = Vec::new();
+    for (header, table) in headers.iter().zip(tables.iter()) {
+        contents.push((format!("tables/{}.csv", table.name), release::table_csv(header, table)));
+    }
+    let inputs = json!({ "micro": micro_digest, "spec": release::digest(&spec_bytes), "after": after });
+    let summary = release_json(&spec, &tables, inputs, &contents);
+    let mut owned: Vec<Content> = vec![
+        ("release.json".to_owned(), format!("{summary:#}\n").into_bytes()),
+        ("private/spec.toml".to_owned(), spec_bytes),
+        ("private/microdata.csv".to_owned(), release::micro_csv(&spec, &table)),
+        ("private/reasons.csv".to_owned(), release::reasons_csv(&dossier)),
+        ("private/certificate.csv".to_owned(), release::certificate_csv(&dossier)),
+    ];
+    owned.push(("private/SHA256SUMS".to_owned(), release::sums(&owned)));
+    contents.extend(owned);
+    release::write(&args.out, &contents)?;
+    Ok(Report {
+        out: args.out.display().to_string(),
+        records: records.len(),
+        earlier: earlier.len(),
+        already_public: already_public(&dossier),
+        counts: dossier.counts,
+        summary,
+        remarks,
+    })
+}
+
+fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
+    match refused {
+        NotProtected::NotProtectable(no) => Refusal::No(no.to_string()),
+        NotProtected::NotTabulable(wrong) => {
+            // Its text is place, found and expected already; the file is what it lacks.
+            let text = wrong.to_string();
+            let (place, text) = text.split_once(": found ").unwrap_or(("records", &text));
+            let (found, expected) = text.split_once(", expected ").unwrap_or((text, "records that can be tabulated"));
+            Unreadable::file("not_tabulable", format!("{}: {place}", micro.display()), found, expected).into()
+        }
+        NotProtected::OtherMicrodata { release, found, expected } => {
+            Unreadable::file("other_microdata", release, found, expected).into()
+        }
+    }
+}
+
+/// No output may take the place of an input.
+fn refuse_overwriting(args: &ProtectArgs) -> Result<(), Unreadable> {
+    let Ok(out) = std::fs::canonicalize(&args.out) else { return Ok(()) };
+    for input in [&args.micro, &args.spec].into_iter().chain(&args.after) {
+        if std::fs::canonicalize(input).is_ok_and(|input| input.starts_with(&out)) {
+            let place = args.out.display().to_string();
+            return Err(Unreadable::file("output_is_input", place, "an input of this command", "another folder"));
+        }
+    }
+    Ok(())
+}
+
+/// What the owner should know of the releases named.
+fn remarks(spec: &Spec, earlier: &[ReadBack]) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for read in earlier {
+        let name = &read.earlier.name;
+        let missing = read.after.iter().filter(|d| earlier.iter().all(|known| known.digest != **d)).count();
+        if missing > 0 {
+            remarks.push(format!(
+                "{name}: found {missing} releases it was made after and which `--after` does not name, expected all of \
+                 them: what they show is not taken into account"
+            ));
+        }
+        if read.policy != spec.policy_fingerprint() {
+            remarks.push(format!("{name}: found another policy; the present one judges its cells too"));
+        }
+    }
+    remarks
+}
+
+/// Cells of the present tables that are unsafe by the present rules, and that an earlier release shows.
+fn already_public(dossier: &Dossier) -> usize {
+    dossier.reasons.iter().filter(|reason| reason.fate == "open" && !reason.rules.is_empty()).count()
+}
+
+/// `release.json`. It tells nothing that the tables beside it do not: every count and share is worked out from them.
+fn release_json(spec: &Spec, tables: &ProtectedTables, inputs: Value, contents: &[Content]) -> Value {
+    let withheld = |table: &ProtectedTable| table.cells().filter(|(_, cell)| *cell == Cell::Suppressed).count() as u64;
+    let n_cells: u64 = tables.iter().map(|table| table.cells().count() as u64).sum();
+    let n_withheld: u64 = tables.iter().map(withheld).sum();
+    let by_table = tables.iter().map(|table| {
+        let (cells, withheld) = (table.cells().count() as u64, withheld(table));
+        json!({ "name": table.name, "cells": cells, "published": cells - withheld, "withheld": withheld })
+    });
+    let outputs: Map<String, Value> =
+        contents.iter().map(|(path, bytes)| (path.clone(), json!(release::digest(bytes)))).collect();
+    json!({
+        "format": release::FORMAT,
+        "arpent": env!("CARGO_PKG_VERSION"),
+        "counts": {
+            "tables": spec.tables.len(),
+            "cells": n_cells,
+            "published": n_cells - n_withheld,
+            "withheld": n_withheld,
+        },
+        "withheld_share": {
+            "cells": share(n_withheld.into(), n_cells.into()),
+            "headcount": headcount_withheld(tables).map(|(part, whole)| share(part, whole)),
+        },
+        "tables": by_table.collect::<Vec<_>>(),
+        "policy": policy_json(spec),
+        "inputs": inputs,
+        "outputs": outputs,
+    })
+}
+
+fn policy_json(spec: &Spec) -> Value {
+    let mut rules = Map::new();
+    let mut put = |name: &str, value: Option<Value>| rules.extend(value.map(|value| (name.to_owned(), value)));
+    put("min_contributors", spec.rules.min_contributors.map(Value::from));
+    put("dominance", spec.rules.dominance.map(|d| json!({ "n": d.n, "share": d.share })));
+    put("p_percent", spec.rules.p_percent.map(Value::from));
+    put("min_count", spec.rules.min_count.map(Value::from));
+    put("min_count_of", spec.rules.min_count.map(|_| spec.rules.min_count_of.name().into()));
+    json!({
+        "contributor": spec.contributor,
+        "weight": spec.weight,
+        "rules": rules,
+        "protection": { "width": spec.protection.width, "insiders": spec.protection.insiders },
+        "fingerprint": spec.policy_fingerprint(),
+    })
+}
+
+/// Headcount withheld and in all, over all cells of all tables; from what is published alone.
+///
+/// The cells of a table that lie at the same levels share out its total, so what they withhold together is that total
+/// less what they show. Where a table withholds its total there is no answer: the sum would give it away.
+fn headcount_withheld(tables: &ProtectedTables) -> Option<(u128, u128)> {
+    let (mut part, mut whole) = (0_u128, 0_u128);
+    for table in tables.iter() {
+        let total = match table.cell(&vec![Coordinate::Total; table.dimensions.len()]) {
+            None => continue, // no establishment at all
+            Some(Cell::Suppressed) => return None,
+            Some(Cell::Open { headcount, .. }) => u128::from(headcount),
+        };
+        let mut shown: std::collections::BTreeMap<Vec<Option<u8>>, u128> = std::collections::BTreeMap::new();
+        for (at, cell) in table.cells() {
+            let level = |coordinate: &Coordinate| match coordinate {
+                Coordinate::Total => None,
+                Coordinate::Code { level, .. } => Some(*level),
+            };
+            let shown = shown.entry(at.iter().map(level).collect()).or_default();
+            match cell {
+                Cell::Open { headcount, .. } => *shown += u128::from(headcount),
+                Cell::Suppressed => {}
+            }
+        }
+        whole += total * shown.len() as u128;
+        part += shown.values().map(|shown| total - shown).sum::<u128>();
+    }
+    Some((part, whole))
+}
+
+/// A share rounded to four decimals, in whole numbers up to the last step, so that it is the same everywhere.
+fn share(part: u128, whole: u128) -> f64 {
+    if whole == 0 {
+        return 0.0;
+    }
+    let ten_thousandths = (part * 20_000 + whole) / (2 * whole);
+    ten_thousandths as f64 / 10_000.0
+}
+
+/// What the owner is told.
+struct Report {
+    out: String,
+    records: usize,
+    earlier: usize,
+    already_public: usize,
+    counts: Counts,
+    summary: Value,
+    remarks: Vec<String>,
+}
+
+impl Report {
+    /// The summary of the release, and beside it what is for the owner alone.
+    fn json(&self) -> Value {
+        let mut report = self.summary.clone();
+        report["out"] = json!(self.out);
+        report["owner"] = json!({
+            "records": self.records,
+            "primary": self.counts.primary,
+            "secondary": self.counts.secondary,
+            "earlier_releases": self.earlier,
+            "already_public": self.already_public,
+            "remarks": self.remarks,
+        });
+        report
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string cannot fail");
+        let (counts, shares) = (&self.summary["counts"], &self.summary["withheld_share"]);
+        line(format!("establishments: {}", self.records));
+        line(format!("tables: {}, cells: {}", counts["tables"], counts["cells"]));
+        line(format!("published: {}", counts["published"]));
+        line(format!("withheld: {}, {} of the cells", counts["withheld"], percent(&shares["cells"])));
+        line(format!("  by a rule: {}, to protect those: {}", self.counts.primary, self.counts.secondary));
+        line(format!("  {} of the headcount, over all cells", percent(&shares["headcount"])));
+        if self.earlier > 0 {
+            line(format!("earlier releases: {}", self.earlier));
+            line(format!("already public: {} unsafe cells, which stay shown", self.already_public));
+        }
+        self.remarks.iter().for_each(|remark| line(format!("  {remark}")));
+        line(format!("policy: {}", self.summary["policy"]["fingerprint"].as_str().unwrap_or_default()));
+        line(format!("written: {}", self.out));
+        text
+    }
+}
+
+fn percent(share: &Value) -> String {
+    share.as_f64().map_or("an untold share".to_owned(), |share| format!("{:.2} %", share * 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::os::unix::fs::PermissionsExt;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        protect: ProtectArgs,
+    }
+
+    const SPEC: &str = r#"
+        contributor = "siren"
+        weight = "headcount"
+        [rules]
+        min_contributors = 3
+        dominance = { n = 1, share = 0.85 }
+        [dimensions.sector]
+        levels = ["sector"]
+        [dimensions.naf]
+        levels = ["naf_section", "naf_division"]
+        [[tables]]
+        name = "sector_naf"
+        dimensions = ["sector", "naf"]
+        [[tables]]
+        name = "naf"
+        dimensions = ["naf"]
+    "#;
+
+    /// A folder with the inputs of a protection.
+    struct Desk(tempfile::TempDir);
+
+    impl Desk {
+        fn new() -> Self {
+            let desk = Self(tempfile::tempdir().unwrap());
+            desk.put("m.csv", &csv(&establishments()));
+            desk.put("s.toml", SPEC);
+            desk
+        }
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+        fn put(&self, name: &str, text: &str) {
+            std::fs::write(self.path(name), text).unwrap();
+        }
+        fn text(&self, name: &str) -> String {
+            std::fs::read_to_string(self.path(name)).unwrap()
+        }
+        fn protect(&self, micro: &str, spec: &str, out: &str, after: &[&str]) -> Result<Report, Refusal> {
+            let path = |name: &str| self.path(name).display().to_string();
+            let mut line = vec!["protect".to_owned()];
+            for (flag, name) in [("--micro", &micro), ("--spec", &spec), ("--out", &out)] {
+                line.extend([flag.to_owned(), path(name)]);
+            }
+            after.iter().for_each(|name| line.extend(["--after".to_owned(), path(name)]));
+            protect(&Line::parse_from(line).protect)
+        }
+        /// The codes of a refusal, and nothing but the inputs left behind.
+        fn refused(&self, micro: &str, spec: &str, out: &str, after: &[&str]) -> Vec<&'static str> {
+            let before = self.names();
+            let refused = self.protect(micro, spec, out, after).err().expect("a refusal");
+            assert_eq!(self.names(), before);
+            match refused {
+                Refusal::No(_) => vec!["no"],
+                Refusal::Input(rejects) => rejects.iter().map(|reject| reject.code).collect(),
+            }
+        }
+        fn names(&self) -> Vec<String> {
+            let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+            let mut names: Vec<_> = std::fs::read_dir(self.0.path()).unwrap().map(name).collect();
+            names.sort();
+            names
+        }
+        /// The rows of a released table: coordinates, establishments, headcount, status.
+        fn rows(&self, table: &str) -> Vec<Vec<String>> {
+            let text = self.text(table);
+            text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
+        }
+    }
+
+    /// siret, siren, headcount, sector, a second perimeter of sectors, section, division.
+    type Establishment = [String; 7];
+
+    /// Ninety establishments of seventy enterprises in five sectors; three of them lie elsewhere in the second perimeter.
+    fn establishments() -> Vec<Establishment> {
+        let mut seed = 11_u64;
+        let mut draw = |n: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % n
+        };
+        let establishment = |i: u64| {
+            let (who, sector, division) = (draw(70), draw(5), draw(7));
+            let headcount = if draw(6) == 0 { 40 + draw(200) } else { draw(12) };
+            let moved = if i % 30 == 4 { (sector + 1) % 5 } else { sector };
+            let section = ["C", "F", "G"][division as usize / 3];
+            [
+                format!("{i:014}"),
+                format!("{who:09}"),
+                headcount.to_string(),
+                format!("S{sector}"),
+                format!("S{moved}"),
+                section.to_owned(),
+                format!("{section}{division}"),
+            ]
+        };
+        (0..90).map(establishment).collect()
+    }
+
+    fn csv(rows: &[Establishment]) -> String {
+        let header = "siret,siren,headcount,sector,sector_v2,naf_section,naf_division\n".to_owned();
+        header + &rows.iter().map(|row| row.join(",") + "\n").collect::<String>()
+    }
+
+    #[test]
+    fn a_release_holds_what_may_be_shown_and_apart_from_it_what_its_owner_keeps() {
+        let desk = Desk::new();
+        let report = desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        assert_eq!(desk.names(), ["m.csv", "out", "s.toml"]);
+        let header = "sector,sector_level,naf,naf_level,establishments,headcount,status\nTOTAL,TOTAL,TOTAL,TOTAL,90,";
+        assert!(desk.text("out/tables/sector_naf.csv").starts_with(header));
+
+        // Every row is a plain count of the records, or empty; every cell that holds an establishment is there.
+        let records = establishments();
+        let mut cells = 0;
+        for row in desk.rows("out/tables/sector_naf.csv") {
+            let holds = |e: &&Establishment| {
+                (row[0] == "TOTAL" || row[0] == e[3]) && (row[2] == "TOTAL" || row[2] == e[5] || row[2] == e[6])
+            };
+            let inside: Vec<_> = records.iter().filter(holds).collect();
+            let headcount: u64 = inside.iter().map(|e| e[2].parse::<u64>().unwrap()).sum();
+            let sirens: BTreeSet<&str> = inside.iter().filter(|e| e[2] != "0").map(|e| e[1].as_str()).collect();
+            match row[6].as_str() {
+                "published" => {
+                    assert_eq!((row[4].clone(), row[5].clone()), (inside.len().to_string(), headcount.to_string()));
+                    assert!(sirens.is_empty() || sirens.len() >= 3, "{row:?}");
+                }
+                "withheld" => assert_eq!((row[4].as_str(), row[5].as_str()), ("", "")),
+                other => panic!("status {other}"),
+            }
+            cells += 1;
+        }
+        let coordinates = records.iter().flat_map(|e| {
+            let sectors = ["TOTAL", &e[3]];
+            sectors.into_iter().flat_map(move |s| ["TOTAL", &e[5], &e[6]].map(|n| (s, n)))
+        });
+        assert_eq!(cells, coordinates.collect::<BTreeSet<_>>().len());
+
+        // What is private is so on the disk too, and its digests hold.
+        let mode = |name: &str| std::fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode("out/private"), 0o700);
+        for name in ["spec.toml", "microdata.csv", "reasons.csv", "certificate.csv", "SHA256SUMS"] {
+            assert_eq!(mode(&format!("out/private/{name}")), 0o600, "{name}");
+        }
+        for line in desk.text("out/private/SHA256SUMS").lines() {
+            let (digest, name) = line.split_once("  ").unwrap();
+            assert_eq!(release::digest(desk.text(&format!("out/private/{name}")).as_bytes()), digest, "{name}");
+        }
+        assert_eq!(desk.text("out/private/reasons.csv").lines().count(), 1 + report.counts.cells as usize);
+        for line in desk.text("out/private/certificate.csv").lines().skip(1) {
+            let fields: Vec<&str> = line.rsplit(',').take(6).collect();
+            let [means, level_high, level_low, proven_high, proven_low, value] = fields[..] else { panic!("{line}") };
+            let number = |text: &str| text.parse::<u64>().unwrap();
+            assert_eq!(means, "witness");
+            assert!(number(proven_high) >= number(level_high) && number(level_high) > number(value), "{line}");
+            // Insiders aside, the lower end reaches its level; a value of zero has none below it.
+            assert!(number(proven_low) <= number(level_low), "{line}");
+        }
+    }
+
+    #[test]
+    fn release_json_tells_nothing_that_the_tables_do_not() {
+        let desk = Desk::new();
+        let report = desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        let json: Value = serde_json::from_str(&desk.text("out/release.json")).unwrap();
+        let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = "format arpent counts withheld_share tables policy inputs outputs";
+        assert_eq!(keys.join(" "), expected);
+        let Counts { cells, primary, secondary, headcount, headcount_withheld } = report.counts;
+        assert!(primary > 0 && secondary > 0);
+        let withheld = primary + secondary;
+        let counts = json!({ "tables": 2, "cells": cells, "published": cells - withheld, "withheld": withheld });
+        assert_eq!(json["counts"], counts);
+        let expected = [(withheld, cells), (headcount_withheld, headcount)].map(|(a, b)| share(a.into(), b.into()));
+        let found = ["cells", "headcount"].map(|name| json["withheld_share"][name].as_f64().unwrap());
+        assert_eq!(found, expected);
+        assert_eq!(json["inputs"]["micro"], release::digest(desk.text("m.csv").as_bytes()));
+        assert_eq!(json["inputs"]["spec"], release::digest(SPEC.as_bytes()));
+        for name in ["tables/sector_naf.csv", "tables/naf.csv"] {
+            let bytes = desk.text(&format!("out/{name}"));
+            assert_eq!(json["outputs"][name], release::digest(bytes.as_bytes()), "{name}");
+        }
+        assert_eq!(json["policy"]["fingerprint"], Spec::parse(SPEC).unwrap().policy_fingerprint());
+        let text = report.text();
+        assert!(text.contains(&format!("withheld: {withheld}, ")), "{text}");
+        assert_eq!(report.json()["owner"]["primary"], primary);
+    }
+
+    #[test]
+    fn a_share_is_rounded_to_four_decimals_and_untold_where_it_would_tell_a_withheld_total() {
+        for (part, whole, expected) in [
+            (0, 0, 0.0),
+            (0, 7, 0.0),
+            (7, 7, 1.0),
+            (1, 3, 0.3333),
+            (2, 3, 0.6667),
+            (1, 20_000, 0.0001),
+            (1, 20_001, 0.0),
+        ] {
+            assert_eq!(share(part, whole), expected, "{part} of {whole}");
+        }
+        let desk = Desk::new();
+        let two: Vec<Establishment> = establishments().into_iter().take(2).collect();
+        desk.put("two.csv", &csv(&two));
+        let report = desk.protect("two.csv", "s.toml", "out", &[]).unwrap();
+        assert_eq!(report.summary["withheld_share"], json!({ "cells": 1.0, "headcount": null }));
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_bytes_and_the_order_of_rows_changes_no_table() {
+        let desk = Desk::new();
+        desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        std::fs::create_dir(desk.path("elsewhere")).unwrap();
+        std::fs::copy(desk.path("m.csv"), desk.path("elsewhere/n.csv")).unwrap();
+        desk.protect("elsewhere/n.csv", "s.toml", "elsewhere/again", &[]).unwrap();
+        let mut rows = establishments();
+        rows.sort_by_key(|row| row[0].bytes().rev().collect::<Vec<_>>());
+        assert_ne!(rows, establishments());
+        desk.put("shuffled.csv", &csv(&rows));
+        desk.protect("shuffled.csv", "s.toml", "shuffled", &[]).unwrap();
+
+        let tables = ["tables/sector_naf.csv", "tables/naf.csv", "private/reasons.csv", "private/certificate.csv"];
+        let all = ["release.json", "private/spec.toml", "private/microdata.csv", "private/SHA256SUMS"];
+        for name in tables.iter().chain(&all) {
+            let first = desk.text(&format!("out/{name}"));
+            assert_eq!(first, desk.text(&format!("elsewhere/again/{name}")), "{name}");
+        }
+        for name in tables {
+            assert_eq!(desk.text(&format!("out/{name}")), desk.text(&format!("shuffled/{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn wrong_inputs_are_refused_with_their_place_and_nothing_is_written() {
+        let desk = Desk::new();
+        let micro = csv(&establishments());
+        let line = micro.lines().nth(4).unwrap();
+        let with = |fault: &str| {
+            let mut fields: Vec<&str> = line.split(',').collect();
+            fields[2] = fault;
+            micro.replace(line, &fields.join(","))
+        };
+        let torn = line.replace(",C,", ",G,").replace(",F,", ",G,");
+        for (micro, spec, code, place) in [
+            (with("-3"), SPEC.to_owned(), "weight_negative", "row 5, field `headcount`"),
+            (with("2.5"), SPEC.to_owned(), "weight_fraction", "row 5, field `headcount`"),
+            (with(""), SPEC.to_owned(), "weight_missing", "row 5, field `headcount`"),
+            (micro.replace(line, &torn), SPEC.to_owned(), "not_tabulable", "dimension `naf`"),
+            (micro.clone(), SPEC.replace("[\"sector\"]", "[\"iris\"]"), "column_missing", "a column `iris`"),
+            (micro.clone(), SPEC.replace("siren", "group"), "column_missing", "a column `group`"),
+            (micro.clone(), SPEC.replace("share = 0.85", "share = 85"), "spec_wrong", "rules.dominance.share"),
+            (micro.clone(), SPEC.replace("[rules]", "[rule]"), "spec_wrong", "line 4"),
+            (
+                micro.clone(),
+                SPEC.replace("naf]", "naf_level]")
+                    .replace("\"naf\"", "\"naf_level\"")
+                    .replace("sector]", "naf]")
+                    .replace("[\"sector\",", "[\"naf\","),
+                "output_column_twice",
+                "naf_level",
+            ),
+        ] {
+            desk.put("bad.csv", &micro);
+            desk.put("bad.toml", &spec);
+            let refused = desk.protect("bad.csv", "bad.toml", "out", &[]).err().expect(code);
+            let Refusal::Input(rejects) = &refused else { panic!("{refused}") };
+            assert_eq!(rejects[0].code, code);
+            assert!(refused.to_string().contains(place), "{refused}");
+            assert!(!desk.path("out").exists());
+        }
+        assert_eq!(desk.refused("absent.csv", "s.toml", "out", &[]), ["input_unreadable"]);
+        assert_eq!(desk.refused("m.csv", "absent.toml", "out", &[]), ["input_unreadable"]);
+        assert_eq!(desk.refused("m.csv", "s.toml", "absent/out", &[]), ["output_unwritable"]);
+        assert_eq!(desk.refused("m.csv", "s.toml", "out", &["absent"]), ["input_unreadable"]);
+    }
+
+    #[test]
+    fn only_an_empty_folder_or_an_earlier_output_is_replaced() {
+        let desk = Desk::new();
+        std::fs::create_dir(desk.path("out")).unwrap();
+        desk.protect("m.csv", "s.toml", "out", &[]).unwrap();
+        desk.put("other.toml", &SPEC.replace("name = \"naf\"", "name = \"by_naf\""));
+        desk.protect("m.csv", "other.toml", "out", &[]).unwrap();
+        assert!(desk.path("out/tables/by_naf.csv").exists() && !desk.path("out/tables/naf.csv").exists());
+        assert_eq!(desk.names(), ["m.csv", "other.toml", "out", "s.toml"]);
+
+        desk.put("out/notes.txt", "mine");
+        assert_eq!(desk.refused("m.csv", "s.toml", "out", &[]), ["output_foreign"]);
+        assert_eq!(desk.text("out/notes.txt"), "mine");
+        std::fs::create_dir(desk.path("foreign")).unwrap();
+        for content in ["{}", "not JSON", "{\"format\": \"arpent protected tables 0\"}"] {
+            desk.put("foreign/release.json", content);
+            assert_eq!(desk.refused("m.csv", "s.toml", "foreign", &[]), ["output_foreign"], "{content}");
+        }
+        assert_eq!(desk.refused("m.csv", "s.toml", "m.csv", &[]), ["output_foreign"]);
+
+        std::fs::remove_file(desk.path("out/notes.txt")).unwrap();
+        assert_eq!(desk.refused("m.csv", "s.toml", "out", &["out"]), ["output_is_input"]);
+        assert_eq!(desk.refused("out/private/microdata.csv", "s.toml", "out", &[]), ["output_is_input"]);
+    }
+
+    /// Which establishments each published row of a release sums, in the perimeter of that column.
+    fn published(desk: &Desk, table: &str, sector: usize) -> Vec<BTreeSet<usize>> {
+        let records = establishments();
+        let rows = desk.rows(table).into_iter().filter(|row| row[6] == "published");
+        let sum = |row: Vec<String>| {
+            let holds = |e: &Establishment| {
+                (row[0] == "TOTAL" || row[0] == e[sector]) && (row[2] == "TOTAL" || row[2] == e[5] || row[2] == e[6])
+            };
+            (0..records.len()).filter(|i| holds(&records[*i])).collect()
+        };
+        rows.map(sum).collect()
+    }
+
+    /// The establishments of fewer than three enterprises that one published sum less another isolates.
+    fn isolated(sums: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
+        let records = establishments();
+        let mut found = Vec::new();
+        for large in sums {
+            for small in sums.iter().filter(|small| small.is_subset(large)) {
+                let rest: BTreeSet<usize> =
+                    large.difference(small).copied().filter(|i| records[*i][2] != "0").collect();
+                let sirens: BTreeSet<&str> = rest.iter().map(|i| records[*i][1].as_str()).collect();
+                if (1..3).contains(&sirens.len()) {
+                    found.push(rest);
+                }
+            }
+        }
+        found
+    }
+
+    /// The establishments whose headcount is some combination of published sums: those whose unit vector lies in the
+    /// space of rows, by elimination modulo a prime, where whatever holds over the fractions holds too.
+    fn worked_out(sums: &[BTreeSet<usize>]) -> Vec<usize> {
+        const P: i128 = (1 << 61) - 1;
+        let n = establishments().len();
+        let power = |base: i128| {
+            let (mut base, mut exponent, mut result) = (base, P - 2, 1);
+            while exponent > 0 {
+                if exponent & 1 == 1 {
+                    result = result * base % P;
+                }
+                base = base * base % P;
+                exponent >>= 1;
+            }
+            result
+        };
+        let mut basis: BTreeMap<usize, Vec<i128>> = BTreeMap::new();
+        let reduce = |basis: &BTreeMap<usize, Vec<i128>>, row: &mut Vec<i128>| {
+            for (pivot, with) in basis {
+                let by = row[*pivot];
+                if by != 0 {
+                    row.iter_mut().zip(with).for_each(|(x, y)| *x = (*x - by * y).rem_euclid(P));
+                }
+            }
+        };
+        for sum in sums {
+            let mut row: Vec<i128> = (0..n).map(|i| i128::from(sum.contains(&i))).collect();
+            reduce(&basis, &mut row);
+            if let Some(pivot) = row.iter().position(|x| *x != 0) {
+                let by = power(row[pivot]);
+                row.iter_mut().for_each(|x| *x = *x * by % P);
+                basis.insert(pivot, row);
+            }
+        }
+        let unit = |i: usize| (0..n).map(|j| i128::from(i == j)).collect::<Vec<_>>();
+        (0..n)
+            .filter(|&i| {
+                let mut row = unit(i);
+                reduce(&basis, &mut row);
+                row.iter().all(|x| *x == 0)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn two_perimeters_one_after_the_other_give_nobody_away() {
+        let desk = Desk::new();
+        desk.put("v2.toml", &SPEC.replace("levels = [\"sector\"]", "levels = [\"sector_v2\"]"));
+        desk.protect("m.csv", "s.toml", "v1", &[]).unwrap();
+        desk.protect("m.csv", "v2.toml", "alone", &[]).unwrap();
+        let report = desk.protect("m.csv", "v2.toml", "v2", &["v1"]).unwrap();
+
+        let table = |out: &str| format!("{out}/tables/sector_naf.csv");
+        let both = |second: &str| {
+            let mut sums = published(&desk, &table("v1"), 3);
+            sums.extend(published(&desk, &table(second), 4));
+            sums
+        };
+        // Each release alone is safe; side by side they isolate those that moved, unless the second knows of the first.
+        assert!(isolated(&published(&desk, &table("v1"), 3)).is_empty());
+        assert!(isolated(&published(&desk, &table("alone"), 4)).is_empty());
+        assert!(!isolated(&both("alone")).is_empty());
+        assert_eq!(isolated(&both("v2")), Vec::<BTreeSet<usize>>::new());
+        let records = establishments();
+        let known = worked_out(&both("v2"));
+        assert!(known.iter().all(|i| records[*i][2] == "0"), "{known:?}");
+
+        assert_eq!((report.earlier, report.already_public), (1, 0));
+        let mut names: Vec<_> =
+            std::fs::read_dir(desk.path("v2/tables")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["naf.csv", "sector_naf.csv"]);
+        let cells: usize = names.iter().map(|name| desk.rows(&format!("v2/tables/{}", name.display())).len()).sum();
+        assert_eq!(
+            (report.counts.cells, desk.text("v2/private/reasons.csv").lines().count()),
+            (cells as u64, cells + 1)
+        );
+        // `naf` is the same table in both perimeters: what was shown is shown again.
+        let before = desk.rows("v1/tables/naf.csv");
+        assert!(before.iter().zip(desk.rows("v2/tables/naf.csv")).all(|(v1, v2)| v1[4] == "withheld" || *v1 == v2));
+
+        // A third release which names the second alone is told that there was a first.
+        let third = desk.protect("m.csv", "s.toml", "v3", &["v2"]).unwrap();
+        assert_eq!(third.remarks.len(), 1, "{:?}", third.remarks);
+        assert!(desk.protect("m.csv", "s.toml", "v3", &["v1", "v2", "v1"]).unwrap().remarks.is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_release_showed_stays_shown_even_where_it_is_unsafe_now() {
+        let desk = Desk::new();
+        desk.put(
+            "open.toml",
+            &SPEC
+                .replace("[rules]", "[rules]\nmin_count = 1")
+                .replace("min_contributors = 3", "")
+                .replace("dominance = { n = 1, share = 0.85 }", ""),
+        );
+        let open = desk.protect("m.csv", "open.toml", "open", &[]).unwrap();
+        assert_eq!(open.counts.primary, 0);
+        let alone = desk.protect("m.csv", "s.toml", "alone", &[]).unwrap();
+        let after = desk.protect("m.csv", "s.toml", "after", &["open"]).unwrap();
+        assert_eq!((after.counts.primary, after.counts.secondary), (0, 0));
+        assert_eq!(after.already_public as u64, alone.counts.primary);
+        assert_eq!(after.remarks.len(), 1, "{:?}", after.remarks);
+        assert!(desk.text("after/private/certificate.csv").contains(",already public\n"));
+        assert!(!desk.text("after/private/certificate.csv").contains(",witness\n"));
+    }
+
+    #[test]
+    fn the_answer_is_no_when_what_is_public_gives_an_unsafe_cell_away() {
+        // S1 was shown; one of its two enterprises knows itself, and so would know the other.
+        let desk = Desk::new();
+        let header = "siret,siren,headcount,sector,size\n";
+        let rows = "1,A,9,S1,big\n2,B,2,S1,small\n3,C,8,S2,big\n4,D,3,S2,small\n5,E,7,S2,big\n6,F,3,S2,small\n";
+        desk.put("two.csv", &format!("{header}{rows}"));
+        let spec = |rules: &str, sizes: &str| {
+            format!(
+                "contributor='siren'\nweight='headcount'\n{rules}\n[dimensions.sector]\nlevels=['sector']\n\
+                 [dimensions.size]\nlevels=['size']\n[[tables]]\nname='t'\ndimensions=['sector'{sizes}]"
+            )
+        };
+        desk.put("first.toml", &spec("", ""));
+        desk.put("second.toml", &spec("rules = { min_contributors = 2 }", ", 'size'"));
+        desk.protect("two.csv", "first.toml", "first", &[]).unwrap();
+        assert_eq!(desk.refused("two.csv", "second.toml", "second", &["first"]), ["no"]);
+        assert!(desk.protect("two.csv", "second.toml", "second", &[]).is_ok());
+    }
+
+    #[test]
+    fn an_earlier_release_of_other_people_or_a_damaged_one_is_refused() {
+        let desk = Desk::new();
+        desk.protect("m.csv", "s.toml", "first", &[]).unwrap();
+        let rows = establishments();
+        type Change = fn(&mut Vec<Establishment>);
+        let changes: [(Change, bool); 6] = [
+            (|rows| rows[7][2] = format!("{}1", rows[7][2]), false), // another weight
+            (|rows| rows[7][1] = "987654321".to_owned(), false),     // another contributor
+            (|rows| rows.iter_mut().for_each(|row| row[0] += "x"), false), // nobody in common
+            (|rows| rows[7][3] = "S9".to_owned(), true),             // another code: the same people all the same
+            (|rows| drop(rows.pop()), true),
+            (|rows| rows.push(["x", "987654321", "5", "S1", "S1", "C", "C0"].map(str::to_owned)), true),
+        ];
+        for (at, (change, accepted)) in changes.into_iter().enumerate() {
+            let mut rows = rows.clone();
+            change(&mut rows);
+            desk.put("n.csv", &csv(&rows));
+            if accepted {
+                assert!(desk.protect("n.csv", "s.toml", "second", &["first"]).is_ok(), "{at}");
+                std::fs::remove_dir_all(desk.path("second")).unwrap();
+            } else {
+                assert_eq!(desk.refused("n.csv", "s.toml", "second", &["first"]), ["other_microdata"], "{at}");
+                let refused = desk.protect("n.csv", "s.toml", "second", &["first"]).err().unwrap().to_string();
+                assert!(refused.contains("an earlier release made from other microdata"), "{refused}");
+                assert!(!refused.contains("987654321") && !refused.contains(&rows[7][0]), "{refused}");
+            }
+        }
+        for name in ["release.json", "tables/naf.csv", "private/spec.toml", "private/microdata.csv"] {
+            let path = format!("first/{name}");
+            let good = desk.text(&path);
+            desk.put(&path, &format!("{good} "));
+            assert_eq!(desk.refused("m.csv", "s.toml", "second", &["first"]), ["release_damaged"], "{name}");
+            std::fs::remove_file(desk.path(&path)).unwrap();
+            assert_eq!(desk.refused("m.csv", "s.toml", "second", &["first"]), ["input_unreadable"], "{name}");
+            desk.put(&path, &good);
+        }
+        assert!(desk.protect("m.csv", "s.toml", "second", &["first"]).is_ok());
+    }
+}

@@ -1,0 +1,256 @@
+//! Releases one after another: what was shown before, of the same people, belongs to the puzzle of today.
+//!
+//! Two perimeters that differ by one establishment publish that establishment by subtraction. So the tables of earlier
+//! releases and those of today are cut from one set of records, what was shown is locked, and all are protected jointly.
+
+use super::microdata::{Column, Microdata};
+use super::policy::{Dimension, Spec, Table};
+use super::protect::{Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTables, protect};
+use super::tabulate::{NotTabulable, RawCell, RawTable, RawTables, tabulate};
+use std::collections::{BTreeMap, HashMap};
+
+/// An earlier release: the records it was made from, its specification, and what it shows.
+pub struct Earlier {
+    /// Its name for messages.
+    pub name: String,
+    /// Its records.
+    pub micro: Microdata,
+    /// Its specification.
+    pub spec: Spec,
+    /// Its tables, as they were released.
+    pub tables: Vec<ReleasedTable>,
+}
+
+/// A table as it was released.
+pub struct ReleasedTable {
+    /// Its name in the specification.
+    pub name: String,
+    /// Each cell that holds an establishment.
+    pub cells: BTreeMap<Vec<Coordinate>, Cell>,
+}
+
+/// Why nothing was protected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotProtected {
+    /// Records and specification do not fit together.
+    #[error(transparent)]
+    NotTabulable(#[from] NotTabulable),
+    /// An earlier release was made from other records, so what it shows cannot be taken into account.
+    #[error("{release}: found {found}, expected {expected}")]
+    OtherMicrodata {
+        /// The earlier release.
+        release: String,
+        /// What differs, never a value.
+        found: String,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
+    /// The answer is no.
+    #[error(transparent)]
+    NotProtectable(#[from] NotProtectable),
+}
+
+/// Cuts and protects the tables of `spec`, jointly with everything that earlier releases of the same people show.
+///
+/// The rules of `spec` judge every cell, those of earlier releases too: a cell that an earlier release withheld and that
+/// is unsafe stays as far from the truth as they ask. What an earlier release shows stays shown; where it is unsafe by
+/// these rules, [`Dossier::reasons`] has it as `open` with the rules it breaks. Only tables of `spec` are given back, and
+/// reasons and counts are theirs; the certificate speaks of earlier cells too, as `after1/<table>`.
+///
+/// # Errors
+/// See [`NotProtected`].
+pub fn protect_after(
+    micro: &Microdata,
+    spec: &Spec,
+    earlier: &[Earlier],
+) -> Result<(ProtectedTables, Dossier), NotProtected> {
+    if earlier.is_empty() {
+        return Ok(protect(&tabulate(micro, spec)?, &spec.rules, &spec.protection, &[])?);
+    }
+    let records = join(micro, earlier)?;
+    let prefixes = prefixes(spec, earlier.len());
+    let (micro, joint) = combine(micro, spec, earlier, &records, &prefixes);
+    let raw = tabulate(&micro, &joint)?;
+    let locked = locked(&raw, spec.tables.len(), earlier)?;
+    let (tables, dossier) = protect(&raw, &spec.rules, &spec.protection, &locked)?;
+    let present = tables.iter().take(spec.tables.len()).cloned().collect();
+    Ok((ProtectedTables::gather(present), of_present(&raw, spec.tables.len(), dossier)))
+}
+
+/// All records, each once: the contributor's name, the weight, and the row it has in the present and in each earlier
+/// release.
+struct Records<'a> {
+    ids: Vec<&'a str>,
+    contributors: Vec<&'a str>,
+    weight: Vec<u64>,
+    /// One list a release, the present first; one entry a record.
+    row_in: Vec<Vec<Option<u32>>>,
+}
+
+const SAME_RECORDS: &str = "the same contributor and weight for each establishment of both releases";
+
+fn join<'a>(micro: &'a Microdata, earlier: &'a [Earlier]) -> Result<Records<'a>, NotProtected> {
+    let mut records = Records { ids: vec![], contributors: vec![], weight: vec![], row_in: vec![] };
+    let mut place: HashMap<&str, usize> = HashMap::new();
+    let releases = std::iter::once(("the present release", micro)).chain(earlier.iter().map(|e| (&*e.name, &e.micro)));
+    for (release, (name, micro)) in releases.enumerate() {
+        let refuse =
+            |found: String, expected| Err(NotProtected::OtherMicrodata { release: name.to_owned(), found, expected });
+        let mut rows: Vec<Option<u32>> = vec![None; records.ids.len()];
+        let (mut common, mut differing, mut twice) = (0_u64, 0_u64, 0_u64);
+        for (row, id) in micro.ids.iter().enumerate() {
+            let who = micro.contributors[micro.contributor[row] as usize].as_str();
+            let weight = micro.weight[row];
+            match place.get(id.as_str()) {
+                Some(&at) => {
+                    common += 1;
+                    differing += u64::from((records.contributors[at], records.weight[at]) != (who, weight));
+                    twice += u64::from(rows[at].replace(row as u32).is_some());
+                }
+                None => {
+                    place.insert(id, records.ids.len());
+                    records.ids.push(id);
+                    records.contributors.push(who);
+                    records.weight.push(weight);
+                    rows.push(Some(row as u32));
+                }
+            }
+        }
+        if twice > 0 {
+            return refuse(format!("{twice} establishments twice"), "each establishment once");
+        }
+        if differing > 0 {
+            let found = format!(
+                "an earlier release made from other microdata: {differing} of the {common} establishments it shares have \
+                 another contributor or weight"
+            );
+            return refuse(found, SAME_RECORDS);
+        }
+        if release > 0 && common == 0 && !micro.is_empty() {
+            let found = "an earlier release made from other microdata: no establishment in common";
+            return refuse(found.to_owned(), "a release of the same people");
+        }
+        records.row_in.push(rows);
+    }
+    let n = records.ids.len();
+    records.row_in.iter_mut().for_each(|rows| rows.resize(n, None));
+    Ok(records)
+}
+
+/// `after1/`, `after2/`…: what the names of each earlier release begin with, and no name of the present one does.
+fn prefixes(spec: &Spec, n: usize) -> Vec<String> {
+    let mut end = "/".to_owned();
+    let present = || spec.columns().into_iter().chain(spec.dimensions.keys().map(String::as_str));
+    while present().any(|name| name.starts_with("after") && name.contains(&end)) {
+        end.push('/');
+    }
+    (1..=n).map(|k| format!("after{k}{end}")).collect()
+}
+
+/// One set of records with the columns of every release, and one specification with the tables of every release, those
+/// of the present first.
+fn combine(
+    micro: &Microdata,
+    spec: &Spec,
+    earlier: &[Earlier],
+    records: &Records<'_>,
+    prefixes: &[String],
+) -> (Microdata, Spec) {
+    let mut columns = Vec::new();
+    let mut joint = spec.clone();
+    let present = (micro, spec, "");
+    let releases =
+        std::iter::once(present).chain(earlier.iter().zip(prefixes).map(|(e, p)| (&e.micro, &e.spec, p.as_str())));
+    for ((micro, spec, prefix), rows) in releases.zip(&records.row_in) {
+        for column in &micro.columns {
+            let code = |row: &Option<u32>| Some(column.labels[column.codes[(*row)? as usize]? as usize].as_str());
+            let values: Vec<Option<&str>> = rows.iter().map(code).collect();
+            columns.push(Column::of(&format!("{prefix}{}", column.name), &values));
+        }
+        if prefix.is_empty() {
+            continue;
+        }
+        let named = |names: &[String]| names.iter().map(|name| format!("{prefix}{name}")).collect();
+        let dimensions = spec.dimensions.iter();
+        joint
+            .dimensions
+            .extend(dimensions.map(|(name, d)| (format!("{prefix}{name}"), Dimension { levels: named(&d.levels) })));
+        let tables = spec.tables.iter();
+        joint
+            .tables
+            .extend(tables.map(|t| Table {
+                name: format!("{prefix}{}", t.name),
+                dimensions: named(&t.dimensions),
+                depth: t.depth.iter().map(|(name, depth)| (format!("{prefix}{name}"), *depth)).collect(),
+            }));
+    }
+    let ids = records.ids.iter().map(|id| (*id).to_owned()).collect();
+    (Microdata::new(ids, &records.contributors, records.weight.clone(), columns), joint)
+}
+
+/// The rows that some earlier release shows. Every cell of its tables must be one we cut, with the figures we find.
+fn locked(raw: &RawTables, n_present: usize, earlier: &[Earlier]) -> Result<Vec<bool>, NotProtected> {
+    let mut locked = vec![false; raw.rows.len()];
+    let mut cut = raw.tables[n_present..].iter();
+    for release in earlier {
+        for table in &release.spec.tables {
+            let raw_table = cut.next().expect("each table of the joint specification is cut");
+            let refuse = |found: &str| NotProtected::OtherMicrodata {
+                release: release.name.clone(),
+                found: format!("a table `{}` with {found}", table.name),
+                expected: "the tables that its own microdata and specification give",
+            };
+            let Some(released) = release.tables.iter().find(|t| t.name == table.name) else {
+                return Err(refuse("no cell"));
+            };
+            if released.cells.len() != raw_table.cells.len() {
+                return Err(refuse("another number of cells"));
+            }
+            for cell in &raw_table.cells {
+                let row = &raw.rows[cell.row as usize];
+                match released.cells.get(&place(raw_table, cell)) {
+                    None => return Err(refuse("other cells")),
+                    Some(Cell::Suppressed) => {}
+                    Some(&Cell::Open { establishments, headcount }) => {
+                        if (establishments, headcount) != (row.establishments, row.value) {
+                            return Err(refuse("other figures"));
+                        }
+                        locked[cell.row as usize] = true;
+                    }
+                }
+            }
+        }
+    }
+    Ok(locked)
+}
+
+fn place(table: &RawTable, cell: &RawCell) -> Vec<Coordinate> {
+    let coordinate = |(d, &(level, code)): (usize, &(u8, u32))| match level.checked_sub(1) {
+        None => Coordinate::Total,
+        Some(level) => {
+            let code = table.dimensions[d].labels[level as usize][code as usize].as_str();
+            Coordinate::Code { level, code: code.into() }
+        }
+    };
+    cell.key.iter().enumerate().map(coordinate).collect()
+}
+
+/// Keeps the reasons of the present tables, which come first, and counts again.
+fn of_present(raw: &RawTables, n_present: usize, mut dossier: Dossier) -> Dossier {
+    let cells = raw.tables[..n_present].iter().flat_map(|t| &t.cells);
+    dossier.reasons.truncate(cells.clone().count());
+    dossier.counts = Counts::default();
+    for (cell, reason) in cells.zip(&dossier.reasons) {
+        let value = raw.rows[cell.row as usize].value;
+        let counts = &mut dossier.counts;
+        counts.cells += 1;
+        counts.headcount += value;
+        match reason.fate {
+            "primary" => counts.primary += 1,
+            "secondary" => counts.secondary += 1,
+            _ => continue,
+        }
+        counts.headcount_withheld += value;
+    }
+    dossier
+}
