@@ -3,6 +3,7 @@
 //! It knows no geography: contributor, weight and codes by dimension come in, so that `arpent protect` and the service
 //! use one door.
 
+mod audit;
 mod lp;
 mod microdata;
 mod policy;
@@ -11,6 +12,9 @@ mod protect;
 mod secondary;
 mod tabulate;
 
+pub use audit::{
+    FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit,
+};
 pub use microdata::{Column, Microdata};
 pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
 pub use protect::{
