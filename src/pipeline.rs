@@ -11,7 +11,7 @@ use crate::steps::read::{self, Files, ZoneOptions};
 use crate::steps::reproject::{self, Reprojector};
 use crate::steps::seal;
 use crate::steps::secrecy::{
-    BadSpec, Column, Counts, Microdata, NotProtectable, NotTabulable, ProtectedTables, Verdict, audit, protect, tabulate,
+    BadSpec, Column, Counts, Microdata, NotProtectable, NotAuditable, NotTabulable, ProtectedTables, ReleasedTables, audit, protect, tabulate,
 };
 use crate::steps::validate::validate;
 use sha2::{Digest, Sha256};
@@ -96,6 +96,9 @@ pub enum NotPublished {
     /// The tables cannot be protected.
     #[error(transparent)]
     Secrecy(#[from] NotProtectable),
+    /// The audit gave no verdict.
+    #[error("the audit gave no verdict: {0}; nothing is published")]
+    NoVerdict(#[from] NotAuditable),
     /// The audit found a leak: a fault of ours, and nothing is published.
     #[error("vintage {vintage}: the audit refuses the tables ({faults} faults); nothing is published")]
     Audit {
@@ -256,10 +259,11 @@ fn vintage(
     let weight = of_year.iter().map(|(_, e)| u64::from(headcount(e).employees())).collect();
     let micro = Microdata::new(ids, &siren, weight, columns);
     let (tables, dossier) = protect(&tabulate(&micro, spec)?, &spec.rules, &spec.protection, &[])?;
-    match audit(&micro, spec, &[(&tables).into()]) {
-        Verdict { faults, .. } if faults.is_empty() => Ok((tables, dossier.counts)),
-        verdict => Err(NotPublished::Audit { vintage: year, faults: verdict.faults.len() }),
+    let verdict = audit(&micro, spec, &[ReleasedTables::of("release", &tables)])?;
+    if !verdict.is_safe() {
+        return Err(NotPublished::Audit { vintage: year, faults: verdict.faults.len() });
     }
+    Ok((tables, dossier.counts))
 }
 
 fn released(upload: &ZoningUpload, zoning: &Zoning) -> Result<ReleasedZoning, Unreadable> {

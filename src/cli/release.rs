@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
 use crate::steps::secrecy::{
-    Cell, Column, Coordinate, Dossier, Earlier, Microdata, ProtectedTable, ReleasedTable, Spec, Table, TableDimension,
+    Cell, Column, Coordinate, Dossier, Earlier, Microdata, ProtectedTable, EarlierTable, Spec, Table, TableDimension,
 };
 
 /// What `release.json` says it is.
@@ -359,7 +359,7 @@ pub fn read(folder: &Path) -> Result<ReadBack, Vec<Reject>> {
             .map(|d| TableDimension { name: d.clone(), levels: spec.dimensions[d].levels.clone() })
             .collect();
         let cells = cells_of(&folder.join(&path), &dimensions, &bytes).map_err(one)?;
-        tables.push(ReleasedTable { name: table.name.clone(), cells });
+        tables.push(EarlierTable { name: table.name.clone(), cells });
     }
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()

@@ -18,11 +18,11 @@ pub struct Earlier {
     /// Its specification.
     pub spec: Spec,
     /// Its tables, as they were released.
-    pub tables: Vec<ReleasedTable>,
+    pub tables: Vec<EarlierTable>,
 }
 
 /// A table as it was released.
-pub struct ReleasedTable {
+pub struct EarlierTable {
     /// Its name in the specification.
     pub name: String,
     /// Each cell that holds an establishment.

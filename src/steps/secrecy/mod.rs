@@ -3,6 +3,7 @@
 //! It knows no geography: contributor, weight and codes by dimension come in, so that `arpent protect` and the service
 //! use one door.
 
+mod audit;
 mod history;
 mod lp;
 mod microdata;
@@ -13,7 +14,8 @@ mod secondary;
 mod stored;
 mod tabulate;
 
-pub use history::{Earlier, NotProtected, ReleasedTable, protect_after};
+pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
+pub use history::{Earlier, EarlierTable, NotProtected, protect_after};
 pub use microdata::{Column, Microdata};
 pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
 pub use protect::{

@@ -1,0 +1,274 @@
+//! `arpent audit`: attacks one or several releases together, and prints the verdict.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::model::{Reject, Unreadable};
+use crate::steps::read::microdata::{MicroTable, microdata};
+use crate::steps::read::table::Input;
+use crate::steps::secrecy::{
+    Column, Microdata, NotAuditable, ReleasedTable, ReleasedTables, Spec, Verdict, audit as attack,
+};
+
+/// Largest table of a release read, in bytes: ten million rows, a hundred times the tables we know.
+const TABLE_BYTES_MAX: u64 = 1 << 30;
+
+/// Attacks releases together, and says whether anything withheld can be worked out from what they show.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The records the releases were made from: .csv, .csv.gz or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub micro: PathBuf,
+    /// The specification: rules, protection, dimensions and tables (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub spec: PathBuf,
+    /// A release, as `arpent protect` writes it; all that are named are attacked together
+    #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
+    pub release: Vec<PathBuf>,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints the verdict; 0 when nothing can be worked out and every row is true, 1 when not, 2 when there is no verdict.
+pub fn run(args: &Args) -> ExitCode {
+    match judge(args, io::stderr().is_terminal()) {
+        Ok(verdict) => {
+            let text = if args.json { format!("{:#}\n", json(&verdict)) } else { text(&verdict) };
+            // A reader that has gone away, such as `head`, changes nothing of the verdict.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::from(u8::from(!verdict.is_safe()))
+        }
+        Err(faults) => {
+            for fault in faults {
+                eprintln!("arpent audit: {fault}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Reads everything and attacks.
+fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
+    let one = |error: Unreadable| vec![error.to_string()];
+    let spec_name = args.spec.display().to_string();
+    let text = std::fs::read_to_string(&args.spec).map_err(|e| one(cannot_read(&args.spec, &e)))?;
+    let spec = Spec::parse(&text).map_err(|error| vec![format!("{spec_name}: {error}")])?;
+    let releases: Vec<ReleasedTables> =
+        args.release.iter().map(|folder| release(folder)).collect::<Result<_, _>>().map_err(one)?;
+
+    let mut wanted = spec.columns();
+    for level in releases.iter().flat_map(ReleasedTables::levels) {
+        if !wanted.contains(&level) {
+            wanted.push(level);
+        }
+    }
+    let micro_name = args.micro.display().to_string();
+    let file = File::open(&args.micro).map_err(|e| one(cannot_read(&args.micro, &e)))?;
+    let records = microdata(&micro_name, Input::File(file), &wanted, &spec.contributor, &spec.weight)
+        .map_err(|rejects| rejects.iter().map(Reject::to_string).collect::<Vec<_>>())?;
+    let micro = gathered(records);
+    if show_progress {
+        eprintln!("{} records, {} releases: attacking", micro.len(), releases.len());
+    }
+    attack(&micro, &spec, &releases).map_err(|error: NotAuditable| vec![error.to_string()])
+}
+
+/// Records as the strongroom takes them.
+fn gathered(table: MicroTable) -> Microdata {
+    let who: Vec<&str> = table.contributors.iter().map(|&c| table.contributor_names[c as usize].as_str()).collect();
+    let columns = table
+        .columns
+        .into_iter()
+        .map(|c| Column { name: c.name, labels: c.labels, codes: c.codes.into_iter().map(Some).collect() })
+        .collect();
+    Microdata::new(table.ids, &who, table.weights, columns)
+}
+
+/// Every table of a release's folder, in the order of names.
+fn release(folder: &Path) -> Result<ReleasedTables, Unreadable> {
+    let tables = folder.join("tables");
+    let entries = std::fs::read_dir(&tables).map_err(|e| cannot_read(&tables, &e))?;
+    let mut paths = entries
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| cannot_read(&tables, &e))?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
+    paths.sort();
+    if paths.is_empty() {
+        let place = tables.display().to_string();
+        return Err(Unreadable::file("release_empty", place, "no table", "at least one `<name>.csv`"));
+    }
+    let tables = paths.iter().map(|path| table(path)).collect::<Result<_, _>>()?;
+    Ok(ReleasedTables { name: folder.display().to_string(), tables })
+}
+
+fn table(path: &Path) -> Result<ReleasedTable, Unreadable> {
+    let file = path.display().to_string();
+    let size = std::fs::metadata(path).map_err(|e| cannot_read(path, &e))?.len();
+    if size > TABLE_BYTES_MAX {
+        let expected = format!("{TABLE_BYTES_MAX} at most");
+        return Err(Unreadable::file("file_too_big", file, format!("{size} bytes"), expected));
+    }
+    // Rows of any length are taken: a row with too few fields is a fault of the release, named as such.
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|e| not_a_table(path, &e))?;
+    let fields = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
+    let header = reader.headers().map(fields).map_err(|e| not_a_table(path, &e))?;
+    let rows = reader
+        .records()
+        .map(|record| record.map(|r| fields(&r)))
+        .collect::<Result<_, _>>()
+        .map_err(|e| not_a_table(path, &e))?;
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(ReleasedTable { name, header, rows })
+}
+
+fn not_a_table(path: &Path, error: &csv::Error) -> Unreadable {
+    // The reader's own text would repeat the row.
+    let found = match error.position() {
+        Some(at) => format!("a row that cannot be read, at line {}", at.line()),
+        None => "a file that cannot be read".to_owned(),
+    };
+    Unreadable::file("table_unreadable", path.display().to_string(), found, "a table in UTF-8, comma between fields")
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> Unreadable {
+    let found = match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        _ => error.to_string(),
+    };
+    Unreadable::file("input_unreadable", path.display().to_string(), found, "a file that can be read")
+}
+
+fn text(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    let v = verdict;
+    let _ = writeln!(text, "{} releases, {} tables", v.releases, v.tables);
+    if !v.tables_absent.is_empty() {
+        let _ = writeln!(text, "not released, so not judged: {}", v.tables_absent.join(", "));
+    }
+    let _ = writeln!(text, "{} cells listed: {} published, {} withheld", v.cells, v.published, v.withheld);
+    let _ = writeln!(text, "{} distinct sums, {} unsafe by a rule, {} of them attacked", v.sums, v.unsafe_sums, v.attacked);
+    let _ = writeln!(
+        text,
+        "exact: {} sums against {} equations over {} free atoms of {}, modulo two primes",
+        v.attacked, v.equations, v.free_atoms, v.atoms
+    );
+    let _ = writeln!(text, "insiders: {} contributors tried", v.insiders);
+    let _ = writeln!(
+        text,
+        "intervals: {} ends, {} reached by shared programs, {} by their own, {} programs in all",
+        v.ends, v.ends_shared, v.ends_single, v.programs
+    );
+    for (kind, n) in &v.by_kind {
+        let _ = writeln!(text, "{}: {n}", kind.name());
+    }
+    for fault in &v.faults {
+        let _ = writeln!(text, "  {} {}: {} [{}]", fault.release, fault.table, fault.cell, fault.kind.name());
+    }
+    let more = v.n_faults() - v.faults.len() as u64;
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more");
+    }
+    text.push_str(if v.is_safe() { "safe\n" } else { "NOT SAFE\n" });
+    text
+}
+
+fn json(verdict: &Verdict) -> Value {
+    let v = verdict;
+    let by_kind: serde_json::Map<String, Value> =
+        v.by_kind.iter().map(|(kind, n)| (kind.name().to_owned(), json!(n))).collect();
+    let faults: Vec<Value> = v
+        .faults
+        .iter()
+        .map(|f| json!({"release": f.release, "table": f.table, "cell": f.cell, "kind": f.kind.name()}))
+        .collect();
+    json!({
+        "safe": v.is_safe(),
+        "releases": v.releases,
+        "tables": v.tables,
+        "tables_absent": v.tables_absent,
+        "cells": {"listed": v.cells, "published": v.published, "withheld": v.withheld},
+        "sums": {"distinct": v.sums, "unsafe": v.unsafe_sums, "attacked": v.attacked},
+        "exact": {"sums": v.attacked, "equations": v.equations, "free_atoms": v.free_atoms, "atoms": v.atoms},
+        "insiders": v.insiders,
+        "intervals": {
+            "ends": v.ends, "by_shared_programs": v.ends_shared, "by_single_programs": v.ends_single,
+            "programs": v.programs,
+        },
+        "faults": {"total": v.n_faults(), "by_kind": by_kind, "listed": faults},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPEC: &str = "contributor = 'siren'\nweight = 'headcount'\n[rules]\nmin_contributors = 3\n\
+                        [dimensions.zone]\nlevels = ['zone']\n[[tables]]\nname = 't'\ndimensions = ['zone']\n";
+    const HEADER: &str = "zone,zone_level,establishments,headcount,status\n";
+
+    /// Zones X and Y of two firms each, zone Z of three.
+    const MICRO: &str = "siret,siren,headcount,zone\n1,a,10,X\n2,b,20,X\n3,c,15,Y\n4,d,15,Y\n5,e,5,Z\n6,f,5,Z\n7,g,5,Z\n";
+
+    fn audited(micro: &str, spec: &str, tables: &[&str]) -> Result<Verdict, Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("m.csv"), micro).unwrap();
+        std::fs::write(at("s.toml"), spec).unwrap();
+        let release = |(i, table): (usize, &&str)| {
+            let release = at(&format!("r{i}"));
+            std::fs::create_dir_all(release.join("tables")).unwrap();
+            std::fs::write(release.join("tables").join("t.csv"), table).unwrap();
+            release
+        };
+        let release = tables.iter().enumerate().map(release).collect();
+        judge(&Args { micro: at("m.csv"), spec: at("s.toml"), release, json: false }, false)
+    }
+
+    #[test]
+    fn a_release_is_read_and_attacked() {
+        let safe = format!("{HEADER}TOTAL,TOTAL,7,75,published\nX,zone,,,withheld\nY,zone,,,withheld\nZ,zone,3,15,published\n");
+        let verdict = audited(MICRO, SPEC, &[&safe]).unwrap();
+        assert!(verdict.is_safe(), "{}", text(&verdict));
+        assert_eq!((verdict.cells, verdict.published, verdict.withheld, verdict.attacked), (4, 2, 2, 2));
+        assert_eq!(json(&verdict)["safe"], true);
+
+        // An earlier release showed Y: then X is what is left.
+        let earlier = safe.replace("Y,zone,,,withheld", "Y,zone,2,30,published");
+        let verdict = audited(MICRO, SPEC, &[&safe, &earlier]).unwrap();
+        let kinds: Vec<_> = verdict.by_kind.keys().map(|k| k.name()).collect();
+        assert_eq!(kinds, ["published_unsafe", "exact"]);
+        let said = text(&verdict);
+        assert!(said.contains("t: zone=X [exact]") && said.ends_with("NOT SAFE\n"), "{said}");
+        assert_eq!(json(&verdict)["faults"]["by_kind"]["exact"], 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let table = format!("{HEADER}TOTAL,TOTAL,7,75,published\n");
+        for (micro, spec, tables, expected) in [
+            (MICRO.replace("zone", "area"), SPEC.to_owned(), vec![table.clone()], "expected a column `zone`"),
+            (MICRO.to_owned(), SPEC.to_owned(), vec![table.replace("TOTAL,TOTAL", "Q,quarter")], "expected a column `quarter`"),
+            (MICRO.to_owned(), SPEC.replace("min_contributors", "min_contributor"), vec![table.clone()], "line 4"),
+            (MICRO.to_owned(), SPEC.to_owned(), vec![table.replace("headcount", "heads")], "table `t`: found other columns"),
+            (MICRO.to_owned(), SPEC.to_owned(), vec![String::new()], "table `t`: found other columns"),
+        ] {
+            let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+            let faults = audited(&micro, &spec, &tables).unwrap_err().join("\n");
+            assert!(faults.contains(expected), "{faults}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(release(folder.path()).unwrap_err().0.code, "input_unreadable");
+        std::fs::create_dir(folder.path().join("tables")).unwrap();
+        assert_eq!(release(folder.path()).unwrap_err().0.code, "release_empty");
+        std::fs::write(folder.path().join("tables").join("t.csv"), b"a,b\n\xff,1\n").unwrap();
+        assert_eq!(release(folder.path()).unwrap_err().0.code, "table_unreadable");
+    }
+}
