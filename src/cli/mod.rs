@@ -1,9 +1,60 @@
 //! The command line, a consumer of the steps beside HTTP: one file a command.
+//!
+//! Exit codes: 0 done; 1 the answer is no; 2 the input or the usage is wrong.
 
 pub mod assign;
 pub mod audit;
+pub mod demo;
 pub mod files;
 pub mod inspect;
 pub mod output;
 pub mod protect;
 pub mod release;
+pub mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// From a shapefile of employment sectors and a register of establishments to figures that may lawfully be shown.
+#[derive(Debug, Parser)]
+#[command(name = "arpent", version, max_term_width = 120)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Demo(demo::Args),
+    Inspect(inspect::Args),
+    Assign(assign::AssignArgs),
+    Protect(protect::ProtectArgs),
+    Audit(audit::Args),
+}
+
+/// Reads the arguments and runs one command; clap itself answers wrong usage with 2.
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Assign(args) => match assign::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(rejects) => {
+                for reject in rejects {
+                    eprintln!("arpent assign: {reject}");
+                }
+                ExitCode::from(2)
+            }
+        },
+        Command::Protect(args) => match protect::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(refusal) => {
+                eprint!("arpent protect: {refusal}");
+                refusal.exit_code()
+            }
+        },
+        Command::Audit(args) => audit::run(&args),
+    }
+}

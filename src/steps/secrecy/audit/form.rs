@@ -333,7 +333,7 @@ fn levels_held(spec: &Spec, layouts: &[Layout<'_>], names: &[Names], verdict: &m
             continue;
         };
         for dimension in &table.dimensions {
-            for level in &spec.dimensions[dimension].levels {
+            for level in &spec.dimensions[dimension].levels[..spec.depth(table, dimension)] {
                 let holds = |t: &usize| {
                     let d = layouts[*t].dimensions.iter().position(|name| name == dimension);
                     d.is_some_and(|d| layouts[*t].released.rows.iter().any(|row| row.get(2 * d + 1) == Some(level)))

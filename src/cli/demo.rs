@@ -1,0 +1,131 @@
+//! `arpent demo`: the fictitious territory, published and served.
+
+use super::serve;
+use crate::config::{Config, POLICY, Policy};
+use crate::model::ReleaseId;
+use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, sha256_hex};
+use crate::steps::publish::Release;
+use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::read::register::RegisterOptions;
+use crate::steps::seal;
+use crate::store::{RegisterEntry, ReleaseEntry, Stamp, Store, ZoningVersion};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Publishes the fictitious demo territory in an empty directory, and serves it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Directory of the store
+    #[arg(long, value_name = "DIR", default_value = "var/demo")]
+    pub data: PathBuf,
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+}
+
+/// Name, title, code field, expected number of zones, bytes.
+const ZONINGS: [(&str, &str, &str, usize, &[u8]); 3] = [
+    ("secteurs", "Secteurs d'emploi", "CODE", 48, include_bytes!("../../data/demo/secteurs.zip")),
+    ("communes", "Communes", "INSEE_COM", 23, include_bytes!("../../data/demo/communes.zip")),
+    ("iris", "IRIS", "CODE_IRIS", 120, include_bytes!("../../data/demo/iris.zip")),
+];
+const REGISTER: &[u8] = include_bytes!("../../data/demo/etablissements.csv.gz");
+const NOTICE: &str = "Données fictives : territoire, établissements et effectifs sont inventés pour la démonstration.";
+const AUTHOR: &str = "demo";
+
+/// Publishes if nothing is published yet, then serves until told to stop.
+pub fn run(args: &Args) -> ExitCode {
+    serve::report("demo", || {
+        let config = Config { data: args.data.clone(), listen: args.listen, ..Config::default() };
+        serve::run_async(async {
+            let (store, shelf) = serve::open(&config.data).await?;
+            if store.current().await.map_err(|e| e.to_string())?.is_none() {
+                let start = Instant::now();
+                let order = order(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true))?;
+                let (order, made) = tokio::task::spawn_blocking(move || {
+                    let made = pipeline::run(&order);
+                    (order, made)
+                })
+                .await
+                .map_err(|e| e.to_string())?;
+                let (release, report) = made.map_err(|e| e.to_string())?;
+                for (zoning, [inside, border, outside]) in &report.placed {
+                    tracing::info!("{zoning}: {inside} establishments inside, {border} on a border, {outside} outside");
+                }
+                let years: Vec<String> = report
+                    .counts
+                    .iter()
+                    .map(|(year, c)| format!("{year}: {} of {} cells withheld", c.primary + c.secondary, c.cells))
+                    .collect();
+                keep(&store, &order, &release).await.map_err(|e| e.to_string())?;
+                let seconds = start.elapsed().as_secs_f64();
+                tracing::info!("published release {} in {seconds:.1} s ({})", release.id, years.join("; "));
+                shelf.put(release);
+            }
+            serve::serve(&config, shelf).await
+        })
+    })
+}
+
+/// What the demo publishes, from the files that the binary carries; it enters by the same door as a user's file.
+pub fn order(now: String) -> Result<Order, String> {
+    let zonings = ZONINGS.map(|(id, title, code, expected, bytes)| ZoningUpload {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        version: "demo-1".to_owned(),
+        files: Files { name: format!("{id}.zip"), parts: vec![(format!("{id}.zip"), bytes.to_vec())] },
+        options: ZoneOptions { code_field: Some(code.to_owned()), ..ZoneOptions::default() },
+        expected: Some(expected),
+    });
+    Ok(Order {
+        zonings: zonings.into(),
+        registers: vec![RegisterUpload {
+            name: "etablissements.csv.gz".to_owned(),
+            bytes: REGISTER.to_vec(),
+            options: RegisterOptions::default(),
+        }],
+        policy: Policy::parse(POLICY).map_err(|e| e.to_string())?,
+        source: "Urssaf et MSA".to_owned(),
+        licence: "CC0-1.0".to_owned(),
+        notice: NOTICE.to_owned(),
+        now,
+    })
+}
+
+/// Keeps inputs and release, then moves the pointer: a stop at any moment leaves the old state served.
+async fn keep(store: &dyn Store, order: &Order, release: &Release) -> Result<(), crate::store::StoreError> {
+    for zoning in &order.zonings {
+        for (file_name, bytes) in &zoning.files.parts {
+            let entry = ZoningVersion {
+                zoning: zoning.id.clone(),
+                version: zoning.version.clone(),
+                title: zoning.title.clone(),
+                digest: sha256_hex(bytes),
+                created: order.now.clone(),
+                author: AUTHOR.to_owned(),
+                reason: "demonstration".to_owned(),
+                options: "{}".to_owned(),
+                file_name: file_name.clone(),
+            };
+            store.put_zoning(&entry, bytes.clone().into()).await?;
+        }
+    }
+    for register in &order.registers {
+        let entry = RegisterEntry {
+            digest: sha256_hex(&register.bytes),
+            created: order.now.clone(),
+            author: AUTHOR.to_owned(),
+            file_name: register.name.clone(),
+            options: "{}".to_owned(),
+        };
+        store.put_register(&entry, register.bytes.clone().into()).await?;
+    }
+    let sealed = seal::seal(release);
+    let id: &ReleaseId = &release.id;
+    let entry = ReleaseEntry { id: id.to_string(), created: order.now.clone(), digest: sha256_hex(&sealed) };
+    store.put_release(&entry, sealed.into()).await?;
+    store.set_current(id.as_str(), &Stamp { at: order.now.clone(), author: AUTHOR.to_owned() }).await?;
+    Ok(())
+}
