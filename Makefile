@@ -1,0 +1,69 @@
+# arpent: `make run` and `make test` do all the set-up on a fresh Debian 12 with Rust and make.
+# One build profile (dev, optimised: see Cargo.toml) serves run, test and bench, so that C++ compiles once.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL = help
+.PHONY: help run test setup packages lint doc bench data clean-data
+
+# A fresh Rust may not be on the path of this shell yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+DATA = var/demo
+LISTEN = 127.0.0.1:8080
+
+help: ## prints this list
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## fills an empty data directory with the demo territory and serves it
+	@cargo run --locked -- demo --data $(DATA) --listen $(LISTEN)
+
+test: setup ## passes every test; those that need ../shared say so when it is missing
+	@cargo test --locked
+	@if [ -x tests/clients/run ]; then tests/clients/run; fi
+
+setup: packages ## installs what is missing: Debian packages, then crates
+	@cargo fetch --locked
+
+# cmake, g++ and sqlite3 build PROJ and its tables; libclang reads the headers of HiGHS; the tests ask with curl.
+packages:
+	@command -v cargo >/dev/null || { \
+	  echo "setup: found no cargo, expected Rust 1.95 or later (https://rustup.rs)" >&2; exit 2; }; \
+	missing=""; \
+	for tool in cmake g++ pkg-config sqlite3 curl; do \
+	  command -v "$$tool" >/dev/null || missing="$$missing $$tool"; \
+	done; \
+	if [ -z "$${LIBCLANG_PATH:-}" ]; then \
+	  found=no; \
+	  for library in /usr/lib/llvm-*/lib/libclang.so /usr/lib/*/libclang.so /usr/lib64/libclang.so; do \
+	    [ ! -e "$$library" ] || found=yes; \
+	  done; \
+	  [ "$$found" = yes ] || missing="$$missing libclang-dev"; \
+	fi; \
+	[ -n "$$missing" ] || exit 0; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "setup: missing$$missing, and there is no apt-get: install them by your system's own means" >&2; exit 2; \
+	fi; \
+	root=""; \
+	if [ "$$(id -u)" -ne 0 ]; then \
+	  command -v sudo >/dev/null || { echo "setup: missing$$missing: install them as root, or install sudo" >&2; exit 2; }; \
+	  root=sudo; \
+	fi; \
+	echo "setup: installing$$missing with apt-get"; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null && \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends ca-certificates $$missing </dev/null
+
+lint: setup ## checks the format, and that clippy has nothing to say
+	@cargo fmt --check
+	@cargo clippy --locked --all-targets -- -D warnings
+
+doc: setup ## builds the reference of the library
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+bench: setup ## measures, in the same profile as the rest
+	@cargo bench --locked --profile dev
+
+data: setup ## makes the demo territory of data/demo again, byte for byte
+	@cargo run --locked --example territory -- data/demo
+
+clean-data: ## removes the data of `make run`
+	@rm -rf "$(DATA)"

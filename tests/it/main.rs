@@ -1,0 +1,3 @@
+//! The tests of the house as a whole, in one binary. Unit tests sit at the foot of the file they test.
+
+mod doors;
