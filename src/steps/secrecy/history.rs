@@ -4,8 +4,8 @@
 //! releases and those of today are cut from one set of records, what was shown is locked, and all are protected jointly.
 
 use super::microdata::{Column, Microdata};
-use super::policy::{Dimension, Spec, Table};
-use super::protect::{Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTables, protect};
+use super::policy::{Dimension, Protection, Spec, Table};
+use super::protect::{Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTable, ProtectedTables, protect};
 use super::tabulate::{NotTabulable, RawCell, RawTable, RawTables, tabulate};
 use std::collections::{BTreeMap, HashMap};
 
@@ -50,31 +50,87 @@ pub enum NotProtected {
     NotProtectable(#[from] NotProtectable),
 }
 
+/// Tables protected with earlier releases in view.
+pub struct ProtectedAfter {
+    /// The tables of the present specification.
+    pub tables: ProtectedTables,
+    /// Reasons and counts of those tables; the certificate speaks of earlier cells too, as `after1/<table>`.
+    pub dossier: Dossier,
+    /// What earlier releases show lets some contributor, who knows its own figures, work out an unsafe cell whatever is
+    /// withheld now. The tables are then proved against outsiders with every release in view, and against insiders
+    /// for the present release alone.
+    pub known_to_insiders: bool,
+}
+
 /// Cuts and protects the tables of `spec`, jointly with everything that earlier releases of the same people show.
 ///
 /// The rules of `spec` judge every cell, those of earlier releases too: a cell that an earlier release withheld and that
 /// is unsafe stays as far from the truth as they ask. What an earlier release shows stays shown; where it is unsafe by
-/// these rules, [`Dossier::reasons`] has it as `open` with the rules it breaks. Only tables of `spec` are given back, and
-/// reasons and counts are theirs; the certificate speaks of earlier cells too, as `after1/<table>`.
+/// these rules, [`Dossier::reasons`] has it as `open` with the rules it breaks.
 ///
 /// # Errors
 /// See [`NotProtected`].
-pub fn protect_after(
-    micro: &Microdata,
-    spec: &Spec,
-    earlier: &[Earlier],
-) -> Result<(ProtectedTables, Dossier), NotProtected> {
+pub fn protect_after(micro: &Microdata, spec: &Spec, earlier: &[Earlier]) -> Result<ProtectedAfter, NotProtected> {
+    let alone = || Ok::<_, NotProtected>(protect(&tabulate(micro, spec)?, &spec.rules, &spec.protection, &[])?);
     if earlier.is_empty() {
-        return Ok(protect(&tabulate(micro, spec)?, &spec.rules, &spec.protection, &[])?);
+        let (tables, dossier) = alone()?;
+        return Ok(ProtectedAfter { tables, dossier, known_to_insiders: false });
     }
     let records = join(micro, earlier)?;
     let prefixes = prefixes(spec, earlier.len());
-    let (micro, joint) = combine(micro, spec, earlier, &records, &prefixes);
-    let raw = tabulate(&micro, &joint)?;
+    let (all_records, joint) = combine(micro, spec, earlier, &records, &prefixes);
+    let raw = tabulate(&all_records, &joint)?;
     let locked = locked(&raw, spec.tables.len(), earlier)?;
-    let (tables, dossier) = protect(&raw, &spec.rules, &spec.protection, &locked)?;
-    let present = tables.iter().take(spec.tables.len()).cloned().collect();
-    Ok((ProtectedTables::gather(present), of_present(&raw, spec.tables.len(), dossier)))
+    let (tables, mut dossier, known_to_insiders) = match protect(&raw, &spec.rules, &spec.protection, &locked) {
+        Ok((tables, dossier)) => (present(&tables, spec), dossier, false),
+        // One enterprise of three that a published cell held has left the zone: it knew, and knows, what the two others
+        // hold together. No pattern can take that back, and to refuse would only stop the new figures.
+        Err(_) if spec.protection.insiders => {
+            let outsiders = Protection { insiders: false, ..spec.protection.clone() };
+            let (tables, dossier) = protect(&raw, &spec.rules, &outsiders, &locked)?;
+            (present(&tables, spec), dossier, true)
+        }
+        Err(no) => return Err(no.into()),
+    };
+    let tables = if known_to_insiders {
+        let (alone, _) = alone()?;
+        withhold_too(&raw, &locked, &tables, &alone, &mut dossier)
+    } else {
+        tables
+    };
+    Ok(ProtectedAfter { tables, dossier: of_present(&raw, spec.tables.len(), dossier), known_to_insiders })
+}
+
+/// The tables of the present specification, which come first.
+fn present(tables: &ProtectedTables, spec: &Spec) -> ProtectedTables {
+    ProtectedTables::gather(tables.iter().take(spec.tables.len()).cloned().collect())
+}
+
+/// Withholds what `also` withholds, unless an earlier release shows it. To show less never weakens a proof: each of its
+/// witnesses keeps all that is shown unchanged.
+fn withhold_too(
+    raw: &RawTables,
+    locked: &[bool],
+    tables: &ProtectedTables,
+    also: &ProtectedTables,
+    dossier: &mut Dossier,
+) -> ProtectedTables {
+    let mut reasons = dossier.reasons.iter_mut();
+    let widened = raw.tables.iter().zip(tables.iter()).zip(also.iter()).map(|((raw_table, table), also)| {
+        let mut cells = BTreeMap::new();
+        for raw_cell in &raw_table.cells {
+            let reason = reasons.next().expect("each cell has a reason");
+            let at = place(raw_table, raw_cell);
+            let mut cell = table.cell(&at).expect("the same cells");
+            if cell != Cell::Suppressed && also.cell(&at) == Some(Cell::Suppressed) && !locked[raw_cell.row as usize] {
+                cell = Cell::Suppressed;
+                reason.fate = "secondary";
+            }
+            cells.insert(at, cell);
+        }
+        ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells)
+    });
+    ProtectedTables::gather(widened.collect())
 }
 
 /// All records, each once: the contributor's name, the weight, and the row it has in the present and in each earlier

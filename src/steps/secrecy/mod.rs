@@ -13,7 +13,7 @@ mod secondary;
 mod stored;
 mod tabulate;
 
-pub use history::{Earlier, NotProtected, ReleasedTable, protect_after};
+pub use history::{Earlier, NotProtected, ProtectedAfter, ReleasedTable, protect_after};
 pub use microdata::{Column, Microdata};
 pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
 pub use protect::{
