@@ -109,12 +109,12 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
     let mut remarks = remarks(&spec, &earlier);
     let after: Vec<String> = earlier.iter().map(|read| read.digest.clone()).collect();
     let earlier: Vec<_> = earlier.into_iter().map(|read| read.earlier).collect();
-    let ProtectedAfter { tables, dossier, known_to_insiders } =
+    let ProtectedAfter { tables, dossier, outsiders_only } =
         protect_after(&records, &spec, &earlier).map_err(|refused| refusal(refused, &args.micro))?;
-    if known_to_insiders {
+    if outsiders_only {
         remarks.push(
-            "found that earlier releases let some contributor, who knows its own figures, work out an unsafe cell \
-             whatever is withheld now; the tables are proved against outsiders with every release in view, and against \
+            "found no pattern that holds against insiders with every release in view: most often earlier releases tell \
+             them too much already; the tables are proved against outsiders with every release in view, and against \
              insiders for the present release alone"
                 .to_owned(),
         );
