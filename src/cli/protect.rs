@@ -823,6 +823,21 @@ mod tests {
     }
 
     #[test]
+    fn a_column_may_serve_twice_and_codes_may_hold_any_text() {
+        let desk = Desk::new();
+        let spec = "contributor='siret'\nweight='headcount'\n[dimensions.'a,b']\n\
+                    levels=['sec\"tor']\n[dimensions.who]\nlevels=['siret']\n[[tables]]\nname='t'\ndimensions=['a,b']\n\
+                    [[tables]]\nname='w'\ndimensions=['who']";
+        desk.put("twice.toml", spec);
+        desk.put("twice.csv", "siret,headcount,\"sec\"\"tor\"\n1,5,\"x, y\"\n2,6,\"x, y\"\n3,7,\"say \"\"é\"\"\"\n4,1,\"say \"\"é\"\"\"\n");
+        desk.protect("twice.csv", "twice.toml", "first", &[]).unwrap();
+        assert!(desk.text("first/tables/t.csv").contains("\"x, y\",\"sec\"\"tor\",2,11,published\n"));
+        assert!(desk.text("first/private/microdata.csv").starts_with("siret,headcount,\"sec\"\"tor\"\n1,5,\"x, y\"\n"));
+        desk.protect("twice.csv", "twice.toml", "second", &["first"]).unwrap();
+        assert_eq!(desk.text("second/tables/t.csv"), desk.text("first/tables/t.csv"));
+    }
+
+    #[test]
     fn an_earlier_release_of_other_people_or_a_damaged_one_is_refused() {
         let desk = Desk::new();
         desk.protect("m.csv", "s.toml", "first", &[]).unwrap();
