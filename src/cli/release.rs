@@ -116,7 +116,8 @@ pub fn table_csv(header: &[String], table: &ProtectedTable) -> Vec<u8> {
 
 /// What a later release needs of the records: the identifier as `siret`, the contributor, the weight and the codes.
 pub fn micro_csv(spec: &Spec, table: &MicroTable) -> Vec<u8> {
-    let mut columns: Vec<(&str, Box<dyn Fn(usize) -> String + '_>)> = vec![
+    type TextOfRow<'a> = Box<dyn Fn(usize) -> String + 'a>;
+    let mut columns: Vec<(&str, TextOfRow<'_>)> = vec![
         ("siret", Box::new(|row| table.ids[row].clone())),
         (&spec.contributor, Box::new(|row| table.contributor_names[table.contributors[row] as usize].clone())),
         (&spec.weight, Box::new(|row| table.weights[row].to_string())),

@@ -4,10 +4,13 @@
 //! releases and those of today are cut from one set of records, what was shown is locked, and all are protected jointly.
 
 use super::microdata::{Column, Microdata};
-use super::policy::{Dimension, Spec, Table};
-use super::protect::{Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTables, protect};
-use super::tabulate::{NotTabulable, RawCell, RawTable, RawTables, tabulate};
-use std::collections::{BTreeMap, HashMap};
+use super::policy::{Dimension, Protection, Spec, Table};
+use super::primary;
+use super::protect::{
+    Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTable, ProtectedTables, name_of, protect,
+};
+use super::tabulate::{Atom, NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An earlier release: the records it was made from, its specification, and what it shows.
 pub struct Earlier {
@@ -50,31 +53,171 @@ pub enum NotProtected {
     NotProtectable(#[from] NotProtectable),
 }
 
+/// Tables protected with earlier releases in view.
+pub struct ProtectedAfter {
+    /// The tables of the present specification.
+    pub tables: ProtectedTables,
+    /// Reasons and counts of those tables; the certificate speaks of earlier cells too, as `after1/<table>`.
+    pub dossier: Dossier,
+    /// No pattern was found that also holds, with every release in view, against contributors who know their own figures:
+    /// most often what earlier releases show gives them an unsafe cell or difference whatever is withheld now. The tables
+    /// are then proved against outsiders with every release in view, and against insiders at least for the present
+    /// release alone.
+    pub outsiders_only: bool,
+}
+
 /// Cuts and protects the tables of `spec`, jointly with everything that earlier releases of the same people show.
 ///
 /// The rules of `spec` judge every cell, those of earlier releases too: a cell that an earlier release withheld and that
 /// is unsafe stays as far from the truth as they ask. What an earlier release shows stays shown; where it is unsafe by
-/// these rules, [`Dossier::reasons`] has it as `open` with the rules it breaks. Only tables of `spec` are given back, and
-/// reasons and counts are theirs; the certificate speaks of earlier cells too, as `after1/<table>`.
+/// these rules, [`Dossier::reasons`] has it as `open` with the rules it breaks.
 ///
 /// # Errors
 /// See [`NotProtected`].
-pub fn protect_after(
-    micro: &Microdata,
-    spec: &Spec,
-    earlier: &[Earlier],
-) -> Result<(ProtectedTables, Dossier), NotProtected> {
+pub fn protect_after(micro: &Microdata, spec: &Spec, earlier: &[Earlier]) -> Result<ProtectedAfter, NotProtected> {
+    let alone = || Ok::<_, NotProtected>(protect(&tabulate(micro, spec)?, &spec.rules, &spec.protection, &[])?);
     if earlier.is_empty() {
-        return Ok(protect(&tabulate(micro, spec)?, &spec.rules, &spec.protection, &[])?);
+        let (tables, dossier) = alone()?;
+        return Ok(ProtectedAfter { tables, dossier, outsiders_only: false });
     }
     let records = join(micro, earlier)?;
     let prefixes = prefixes(spec, earlier.len());
-    let (micro, joint) = combine(micro, spec, earlier, &records, &prefixes);
-    let raw = tabulate(&micro, &joint)?;
-    let locked = locked(&raw, spec.tables.len(), earlier)?;
-    let (tables, dossier) = protect(&raw, &spec.rules, &spec.protection, &locked)?;
-    let present = tables.iter().take(spec.tables.len()).cloned().collect();
-    Ok((ProtectedTables::gather(present), of_present(&raw, spec.tables.len(), dossier)))
+    let (all_records, joint) = combine(micro, spec, earlier, &records, &prefixes);
+    let (rules, protection, n_present) = (&spec.rules, &spec.protection, spec.tables.len());
+    let mut raw = tabulate(&all_records, &joint)?;
+    let locked = locked(&raw, n_present, earlier)?;
+    let mut with_differences = tabulate(&all_records, &joint)?;
+    add_differences(&mut with_differences, n_present, spec);
+
+    let (tables, mut dossier, outsiders_only) = match protect(&with_differences, rules, protection, &locked) {
+        Ok((tables, dossier)) => (present(&tables, spec), dossier, false),
+        // One enterprise of three that a published cell held has left the zone: it knew, and knows, what the two others
+        // hold together. No pattern can take that back, and to refuse would only stop the new figures.
+        Err(_) if protection.insiders => {
+            let outsiders = Protection { insiders: false, ..protection.clone() };
+            let (tables, dossier) = protect(&with_differences, rules, &outsiders, &locked)?;
+            (present(&tables, spec), dossier, true)
+        }
+        Err(no) => return Err(no.into()),
+    };
+    let tables = if outsiders_only {
+        let also = match protect(&raw, rules, protection, &locked) {
+            Ok((also, _)) => present(&also, spec),
+            Err(_) => alone()?.0,
+        };
+        raw.tables.truncate(n_present);
+        withhold_too(&raw, &locked, &tables, &also, &mut dossier)
+    } else {
+        tables
+    };
+    Ok(ProtectedAfter { tables, dossier: of_present(&with_differences, n_present, dossier), outsiders_only })
+}
+
+/// Adds what two perimeters isolate together: each unsafe intersection of a cell of today with a cell of an earlier
+/// release, and each unsafe difference of two that nest. No table shows them; they are rows to keep hidden all the same.
+fn add_differences(raw: &mut RawTables, n_present: usize, spec: &Spec) {
+    // Rows that both sides show hold nothing that one release alone does not.
+    let mut sides = vec![(false, false); raw.rows.len()];
+    for (t, table) in raw.tables.iter().enumerate() {
+        for cell in &table.cells {
+            let side = &mut sides[cell.row as usize];
+            if t < n_present { side.0 = true } else { side.1 = true }
+        }
+    }
+    let mut rows_of: Vec<(Vec<u32>, Vec<u32>)> = vec![Default::default(); raw.atoms.len()];
+    for (r, row) in raw.rows.iter().enumerate() {
+        for &a in &row.atoms {
+            match sides[r] {
+                (true, false) => rows_of[a as usize].0.push(r as u32),
+                (false, true) => rows_of[a as usize].1.push(r as u32),
+                (true, true) | (false, false) => {}
+            }
+        }
+    }
+    let mut common: BTreeMap<(u32, u32), Vec<u32>> = BTreeMap::new();
+    for (a, (now, before)) in rows_of.iter().enumerate() {
+        for &p in now {
+            before.iter().for_each(|&e| common.entry((p, e)).or_default().push(a as u32));
+        }
+    }
+    let mut known: HashSet<Vec<u32>> = raw.rows.iter().map(|row| row.atoms.clone()).collect();
+    let mut found: Vec<(String, Row)> = Vec::new();
+    for ((p, e), common) in common {
+        let without = |of: u32| -> Vec<u32> {
+            let atoms = raw.rows[of as usize].atoms.iter().copied();
+            atoms.filter(|a| common.binary_search(a).is_err()).collect()
+        };
+        let name = |row: u32| {
+            let (table, cell) = name_of(raw, row);
+            format!("{table}: {cell}")
+        };
+        let size = |row: u32| raw.rows[row as usize].atoms.len();
+        let mut sets = Vec::new();
+        if common.len() == size(p) {
+            sets.push((without(e), format!("{} less {}", name(e), name(p))));
+        } else if common.len() == size(e) {
+            sets.push((without(p), format!("{} less {}", name(p), name(e))));
+        } else {
+            sets.push((common.clone(), format!("{} within {}", name(p), name(e))));
+        }
+        for (atoms, label) in sets {
+            if atoms.is_empty() || known.contains(&atoms) {
+                continue;
+            }
+            let of = |f: fn(&Atom) -> u64| atoms.iter().map(|&a| f(&raw.atoms[a as usize])).sum();
+            let row = Row { value: of(|a| a.value), establishments: of(|a| a.establishments), atoms: atoms.clone() };
+            known.insert(atoms);
+            let mut contributions: Vec<u64> =
+                raw.contributions(&row).into_iter().map(|c| c.1).filter(|&w| w > 0).collect();
+            contributions.sort_unstable_by(|a, b| b.cmp(a));
+            let cell = primary::Cell { establishments: row.establishments, contributions: &contributions };
+            if primary::judge(&cell, &spec.rules, spec.protection.width).is_some() {
+                found.push((label, row));
+            }
+        }
+    }
+    let (labels, rows): (Vec<String>, Vec<Row>) = found.into_iter().unzip();
+    let first = raw.rows.len() as u32;
+    let cells = (0..rows.len() as u32).map(|i| RawCell { key: vec![(1, i)], row: first + i }).collect();
+    let dimensions = vec![RawDimension {
+        name: "difference".to_owned(),
+        levels: vec!["difference".to_owned()],
+        labels: vec![labels],
+    }];
+    raw.rows.extend(rows);
+    raw.tables.push(RawTable { name: "between releases".to_owned(), dimensions, cells });
+}
+
+/// The tables of the present specification, which come first.
+fn present(tables: &ProtectedTables, spec: &Spec) -> ProtectedTables {
+    ProtectedTables::gather(tables.iter().take(spec.tables.len()).cloned().collect())
+}
+
+/// Withholds what `also` withholds, unless an earlier release shows it. To show less never weakens a proof: each of its
+/// witnesses keeps all that is shown unchanged.
+fn withhold_too(
+    raw: &RawTables,
+    locked: &[bool],
+    tables: &ProtectedTables,
+    also: &ProtectedTables,
+    dossier: &mut Dossier,
+) -> ProtectedTables {
+    let mut reasons = dossier.reasons.iter_mut();
+    let widened = raw.tables.iter().zip(tables.iter()).zip(also.iter()).map(|((raw_table, table), also)| {
+        let mut cells = BTreeMap::new();
+        for raw_cell in &raw_table.cells {
+            let reason = reasons.next().expect("each cell has a reason");
+            let at = place(raw_table, raw_cell);
+            let mut cell = table.cell(&at).expect("the same cells");
+            if cell != Cell::Suppressed && also.cell(&at) == Some(Cell::Suppressed) && !locked[raw_cell.row as usize] {
+                cell = Cell::Suppressed;
+                reason.fate = "secondary";
+            }
+            cells.insert(at, cell);
+        }
+        ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells)
+    });
+    ProtectedTables::gather(widened.collect())
 }
 
 /// All records, each once: the contributor's name, the weight, and the row it has in the present and in each earlier

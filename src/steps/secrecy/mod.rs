@@ -15,7 +15,7 @@ mod stored;
 mod tabulate;
 
 pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
-pub use history::{Earlier, EarlierTable, NotProtected, protect_after};
+pub use history::{Earlier, EarlierTable, NotProtected, ProtectedAfter, protect_after};
 pub use microdata::{Column, Microdata};
 pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
 pub use protect::{

@@ -314,7 +314,8 @@ fn coordinates(table: &super::tabulate::RawTable, key: &[(u8, u32)]) -> String {
     parts.collect::<Vec<_>>().join(" & ")
 }
 
-fn name_of(raw: &RawTables, row: u32) -> (String, String) {
+/// A table that holds the row, and its coordinates there.
+pub(super) fn name_of(raw: &RawTables, row: u32) -> (String, String) {
     raw.tables
         .iter()
         .find_map(|t| {
