@@ -1,3 +1,8 @@
 //! The tests of the house as a whole, in one binary. Unit tests sit at the foot of the file they test.
 
+mod command;
+mod demo;
 mod doors;
+mod placing;
+mod secrecy;
+mod service;
