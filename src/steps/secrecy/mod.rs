@@ -12,9 +12,7 @@ mod protect;
 mod secondary;
 mod tabulate;
 
-pub use audit::{
-    FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit,
-};
+pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
 pub use microdata::{Column, Microdata};
 pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
 pub use protect::{
