@@ -195,7 +195,7 @@ pub struct Verdict {
     pub attacked: u64,
     /// Groups of records that no cell tells apart.
     pub atoms: u64,
-    /// Atoms that what is shown does not fix, and independent-looking equations about them.
+    /// Atoms that what is shown does not fix at once.
     pub free_atoms: u64,
     /// Equations left about free atoms.
     pub equations: u64,
