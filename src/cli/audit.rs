@@ -116,8 +116,7 @@ fn table(path: &Path) -> Result<ReleasedTable, Unreadable> {
         return Err(Unreadable::file("file_too_big", file, format!("{size} bytes"), expected));
     }
     // Rows of any length are taken: a row with too few fields is a fault of the release, named as such.
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|e| not_a_table(path, &e))?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|e| not_a_table(path, &e))?;
     let fields = |record: &csv::StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
     let header = reader.headers().map(fields).map_err(|e| not_a_table(path, &e))?;
     let rows = reader
@@ -154,7 +153,8 @@ fn text(verdict: &Verdict) -> String {
         let _ = writeln!(text, "not released, so not judged: {}", v.tables_absent.join(", "));
     }
     let _ = writeln!(text, "{} cells listed: {} published, {} withheld", v.cells, v.published, v.withheld);
-    let _ = writeln!(text, "{} distinct sums, {} unsafe by a rule, {} of them attacked", v.sums, v.unsafe_sums, v.attacked);
+    let _ =
+        writeln!(text, "{} distinct sums, {} unsafe by a rule, {} of them attacked", v.sums, v.unsafe_sums, v.attacked);
     let _ = writeln!(
         text,
         "exact: {} sums against {} equations over {} free atoms of {}, modulo two primes",
@@ -166,6 +166,8 @@ fn text(verdict: &Verdict) -> String {
         "intervals: {} ends, {} reached by shared programs, {} by their own, {} programs in all",
         v.ends, v.ends_shared, v.ends_single, v.programs
     );
+    let _ =
+        writeln!(text, "note: {} differences of shown cells are no cells and would break a rule", v.unsafe_remainders);
     for (kind, n) in &v.by_kind {
         let _ = writeln!(text, "{}: {n}", kind.name());
     }
@@ -202,6 +204,7 @@ fn json(verdict: &Verdict) -> Value {
             "ends": v.ends, "by_shared_programs": v.ends_shared, "by_single_programs": v.ends_single,
             "programs": v.programs,
         },
+        "unsafe_remainders": v.unsafe_remainders,
         "faults": {"total": v.n_faults(), "by_kind": by_kind, "listed": faults},
     })
 }
@@ -215,7 +218,8 @@ mod tests {
     const HEADER: &str = "zone,zone_level,establishments,headcount,status\n";
 
     /// Zones X and Y of two firms each, zone Z of three.
-    const MICRO: &str = "siret,siren,headcount,zone\n1,a,10,X\n2,b,20,X\n3,c,15,Y\n4,d,15,Y\n5,e,5,Z\n6,f,5,Z\n7,g,5,Z\n";
+    const MICRO: &str =
+        "siret,siren,headcount,zone\n1,a,10,X\n2,b,20,X\n3,c,15,Y\n4,d,15,Y\n5,e,5,Z\n6,f,5,Z\n7,g,5,Z\n";
 
     fn audited(micro: &str, spec: &str, tables: &[&str]) -> Result<Verdict, Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
@@ -234,7 +238,9 @@ mod tests {
 
     #[test]
     fn a_release_is_read_and_attacked() {
-        let safe = format!("{HEADER}TOTAL,TOTAL,7,75,published\nX,zone,,,withheld\nY,zone,,,withheld\nZ,zone,3,15,published\n");
+        let safe = format!(
+            "{HEADER}TOTAL,TOTAL,7,75,published\nX,zone,,,withheld\nY,zone,,,withheld\nZ,zone,3,15,published\n"
+        );
         let verdict = audited(MICRO, SPEC, &[&safe]).unwrap();
         assert!(verdict.is_safe(), "{}", text(&verdict));
         assert_eq!((verdict.cells, verdict.published, verdict.withheld, verdict.attacked), (4, 2, 2, 2));
@@ -255,9 +261,19 @@ mod tests {
         let table = format!("{HEADER}TOTAL,TOTAL,7,75,published\n");
         for (micro, spec, tables, expected) in [
             (MICRO.replace("zone", "area"), SPEC.to_owned(), vec![table.clone()], "expected a column `zone`"),
-            (MICRO.to_owned(), SPEC.to_owned(), vec![table.replace("TOTAL,TOTAL", "Q,quarter")], "expected a column `quarter`"),
-            (MICRO.to_owned(), SPEC.replace("min_contributors", "min_contributor"), vec![table.clone()], "line 4"),
-            (MICRO.to_owned(), SPEC.to_owned(), vec![table.replace("headcount", "heads")], "table `t`: found other columns"),
+            (
+                MICRO.to_owned(),
+                SPEC.to_owned(),
+                vec![table.replace("TOTAL,TOTAL", "Q,quarter")],
+                "expected a column `quarter`",
+            ),
+            (MICRO.to_owned(), SPEC.replace("min_contributors", "min_contributor"), vec![table.clone()], "line 3"),
+            (
+                MICRO.to_owned(),
+                SPEC.to_owned(),
+                vec![table.replace("headcount", "heads")],
+                "table `t`: found other columns",
+            ),
             (MICRO.to_owned(), SPEC.to_owned(), vec![String::new()], "table `t`: found other columns"),
         ] {
             let tables: Vec<&str> = tables.iter().map(String::as_str).collect();

@@ -56,9 +56,8 @@ impl<const BITS: u32> Field<BITS> {
                     is_pivot.iter().map(|&pivot| if pivot { 0 } else { random.below(Self::PRIME) }).collect();
                 // A pivot's row holds free columns and columns that became pivots later.
                 for (column, row) in pivots.iter().rev() {
-                    let sum = row
-                        .iter()
-                        .fold(0, |sum, &(c, by)| Self::add(sum, Self::multiply(by, vector[c as usize])));
+                    let sum =
+                        row.iter().fold(0, |sum, &(c, by)| Self::add(sum, Self::multiply(by, vector[c as usize])));
                     vector[*column as usize] = Self::subtract(0, sum);
                 }
                 vector
@@ -255,10 +254,8 @@ mod tests {
 
     /// Plain elimination of whole matrices in fractions of 128 bits.
     fn rank(rows: &[Vec<u32>], columns: usize) -> usize {
-        let mut matrix: Vec<Vec<(i128, i128)>> = rows
-            .iter()
-            .map(|row| (0..columns as u32).map(|c| (i128::from(row.contains(&c)), 1)).collect())
-            .collect();
+        let mut matrix: Vec<Vec<(i128, i128)>> =
+            rows.iter().map(|row| (0..columns as u32).map(|c| (i128::from(row.contains(&c)), 1)).collect()).collect();
         fn reduced(a: i128, b: i128) -> (i128, i128) {
             let (mut x, mut y) = (a.abs(), b.abs());
             while y != 0 {

@@ -64,19 +64,21 @@ struct Names {
 }
 
 impl Puzzle {
-    /// What the rules judge of a row.
-    pub fn cell(&self, row: &Row) -> Judged {
+    /// What the rules judge of a sum.
+    pub fn judged(&self, atoms: &[u32], establishments: u64) -> Judged {
         let mut all: Vec<(u32, u64)> =
-            row.atoms.iter().flat_map(|&a| self.atoms[a as usize].contributions.iter().copied()).collect();
+            atoms.iter().flat_map(|&a| self.atoms[a as usize].contributions.iter().copied()).collect();
         all.sort_unstable();
         let weights = all.chunk_by(|a, b| a.0 == b.0).map(|who| who.iter().map(|c| c.1).sum()).collect();
-        Judged { establishments: row.establishments, weights }
+        Judged { establishments, weights }
     }
 
     /// The contributor whose records alone make up a row.
     pub fn sole_contributor(&self, row: u32) -> Option<u32> {
-        let mut all =
-            self.rows[row as usize].atoms.iter().flat_map(|&a| self.atoms[a as usize].contributions.iter().map(|c| c.0));
+        let mut all = self.rows[row as usize]
+            .atoms
+            .iter()
+            .flat_map(|&a| self.atoms[a as usize].contributions.iter().map(|c| c.0));
         let first = all.next()?;
         all.all(|who| who == first).then_some(first)
     }
@@ -303,14 +305,18 @@ fn layout<'a>(
         return Err(NotAuditable::BadHeader {
             release: release.to_owned(),
             table: table.name.clone(),
-            expected: format!("for each dimension `<dim>`, `<dim>_level`, then {}", FIGURES.map(|f| format!("`{f}`")).join(", ")),
+            expected: format!(
+                "for each dimension `<dim>`, `<dim>_level`, then {}",
+                FIGURES.map(|f| format!("`{f}`")).join(", ")
+            ),
         });
     }
     let levels = dimensions
         .iter()
         .enumerate()
         .map(|(d, name)| {
-            let named: BTreeSet<&str> = table.rows.iter().filter_map(|row| row.get(2 * d + 1)).map(String::as_str).collect();
+            let named: BTreeSet<&str> =
+                table.rows.iter().filter_map(|row| row.get(2 * d + 1)).map(String::as_str).collect();
             let mut levels: Vec<&Column> =
                 named.into_iter().filter(|l| *l != TOTAL).filter_map(|level| micro.column(level)).collect();
             if levels.is_empty() {
@@ -385,11 +391,7 @@ fn atom(micro: &Microdata, records: &[u32]) -> Atom {
     all.sort_unstable();
     let contributions: Vec<(u32, u64)> =
         all.chunk_by(|a, b| a.0 == b.0).map(|who| (who[0].0, who.iter().map(|c| c.1).sum())).collect();
-    Atom {
-        value: contributions.iter().map(|c| c.1).sum(),
-        establishments: records.len() as u64,
-        contributions,
-    }
+    Atom { value: contributions.iter().map(|c| c.1).sum(), establishments: records.len() as u64, contributions }
 }
 
 /// What a row says of its cell.

@@ -190,7 +190,10 @@ impl System {
     fn holds(&self, table: &[f64]) -> bool {
         let sum = |columns: &[u32]| columns.iter().map(|&c| table[c as usize]).sum::<f64>();
         table.len() == self.least.len()
-            && table.iter().zip(&self.least).all(|(v, least)| *v >= least - TOLERANCE && *v <= self.greatest + TOLERANCE)
+            && table
+                .iter()
+                .zip(&self.least)
+                .all(|(v, least)| *v >= least - TOLERANCE && *v <= self.greatest + TOLERANCE)
             && self.equations.iter().all(|equation| sum(equation).abs() <= TOLERANCE)
     }
 

@@ -13,19 +13,19 @@ pub(super) struct Reduced {
     pub equations: Vec<Vec<u32>>,
     /// For each attacked sum, its free atoms.
     pub targets: Vec<Vec<u32>>,
+    /// Sums that are no cell and are left when smaller sums shown are taken from one shown; atoms of the puzzle.
+    pub remainders: Vec<Vec<u32>>,
 }
 
 /// Reduces the puzzle; the attacker loses nothing by it.
 pub(super) fn reduce(puzzle: &Puzzle, attacked: &[u32]) -> Reduced {
-    let mut fixed = vec![false; puzzle.atoms.len()];
     let shown: Vec<usize> = (0..puzzle.rows.len()).filter(|&r| puzzle.rows[r].shown).collect();
-    let mut equations: Vec<Vec<u32>> = shown.iter().map(|&r| puzzle.rows[r].atoms.clone()).collect();
-    settle(puzzle, &mut fixed, &mut equations);
-
-    let mut residuals: HashSet<Vec<u32>> = residuals(puzzle, &shown, &equations).into_iter().collect();
-    residuals.remove(&Vec::new());
+    let residuals: HashSet<Vec<u32>> = residuals(puzzle, &shown).into_iter().filter(|r| !r.is_empty()).collect();
+    let cells: HashSet<&[u32]> = puzzle.rows.iter().map(|row| row.atoms.as_slice()).collect();
+    let mut remainders: Vec<Vec<u32>> = residuals.iter().filter(|r| !cells.contains(r.as_slice())).cloned().collect();
+    remainders.sort_unstable();
     let mut equations: Vec<Vec<u32>> = residuals.into_iter().collect();
-    equations.sort_unstable();
+    let mut fixed = vec![false; puzzle.atoms.len()];
     settle(puzzle, &mut fixed, &mut equations);
     equations.retain(|e| !e.is_empty());
     equations.sort_unstable();
@@ -42,6 +42,7 @@ pub(super) fn reduce(puzzle: &Puzzle, attacked: &[u32]) -> Reduced {
         equations: equations.iter().map(|e| renumber(e)).collect(),
         targets: attacked.iter().map(|&r| free(&puzzle.rows[r as usize].atoms)).collect(),
         atoms,
+        remainders,
     }
 }
 
@@ -65,14 +66,11 @@ fn settle(puzzle: &Puzzle, fixed: &mut [bool], equations: &mut [Vec<u32>]) {
 
 /// For each sum shown, the atoms left once disjoint smaller sums shown are taken out. A sum's parts are smaller than it,
 /// so that sums and residuals say the same.
-fn residuals(puzzle: &Puzzle, shown: &[usize], equations: &[Vec<u32>]) -> Vec<Vec<u32>> {
+fn residuals(puzzle: &Puzzle, shown: &[usize]) -> Vec<Vec<u32>> {
+    let equations: Vec<&[u32]> = shown.iter().map(|&r| puzzle.rows[r].atoms.as_slice()).collect();
     let mut holders: Vec<Vec<u32>> = vec![Vec::new(); puzzle.atoms.len()];
-    let mut first: HashMap<&[u32], u32> = HashMap::new();
     for (e, equation) in equations.iter().enumerate() {
-        // Sums that are alike by now count once.
-        if first.insert(equation, e as u32).is_none() {
-            equation.iter().for_each(|&a| holders[a as usize].push(e as u32));
-        }
+        equation.iter().for_each(|&a| holders[a as usize].push(e as u32));
     }
     // What a cell says along each dimension, by equation and table, to prefer parts along one dimension.
     let keys: Vec<HashMap<u32, &[(u32, u32)]>> = shown
@@ -100,7 +98,7 @@ fn residuals(puzzle: &Puzzle, shown: &[usize], equations: &[Vec<u32>]) -> Vec<Ve
         parts.sort_by_key(|&p| (Reverse(equations[p as usize].len()), p));
 
         // One try along each dimension of each table that holds the sum; the least that is left wins.
-        let mut least = equation.clone();
+        let mut least = equation.to_vec();
         let mut tries: Vec<(u32, usize)> =
             keys[e].iter().flat_map(|(&table, key)| (0..key.len()).map(move |d| (table, d))).collect();
         tries.sort_unstable();
@@ -116,7 +114,7 @@ fn residuals(puzzle: &Puzzle, shown: &[usize], equations: &[Vec<u32>]) -> Vec<Ve
             let (near, far): (Vec<u32>, Vec<u32>) = parts.iter().partition(|p| along(p));
             stamp += 1;
             for p in near.into_iter().chain(far) {
-                let atoms = &equations[p as usize];
+                let atoms = equations[p as usize];
                 if atoms.iter().all(|&a| covered[a as usize] != stamp) {
                     atoms.iter().for_each(|&a| covered[a as usize] = stamp);
                 }

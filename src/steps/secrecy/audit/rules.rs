@@ -86,7 +86,7 @@ mod tests {
             (&three, 9, &[10, 10, 0], Some(2)), // a weight of zero is nobody
             (&three, 9, &[10, 10, 1], None),
             (&three, 2, &[0, 0], None),
-            (&d85, 3, &[10, 85, 5], None), // 85 % exactly is allowed
+            (&d85, 3, &[10, 85, 5], None),    // 85 % exactly is allowed
             (&d85, 3, &[10, 86, 4], Some(2)), // 86 / 0.85 = 101.2
             (&d85, 1, &[20], Some(4)),
             (&two90, 4, &[50, 40, 10], None),

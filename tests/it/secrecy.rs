@@ -1,0 +1,295 @@
+//! `arpent protect` and `arpent audit`: what is withheld, and that opening one cell of it is noticed.
+
+use crate::command::{arpent, rows, said, shared};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+const SPEC: &str = r#"
+contributor = "siren"
+weight = "headcount"
+[rules]
+min_contributors = 3
+dominance = { n = 1, share = 0.85 }
+[protection]
+width = 0.10
+insiders = true
+[dimensions.sector]
+levels = ["sector"]
+[dimensions.naf]
+levels = ["naf_section", "naf_division"]
+[[tables]]
+name = "sector_naf"
+dimensions = ["sector", "naf"]
+"#;
+
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(micro: &str, spec: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("micro.csv"), micro).unwrap();
+        std::fs::write(folder.path().join("spec.toml"), spec).unwrap();
+        Self { folder }
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+    fn protect(&self, out: &str) -> std::process::Output {
+        let path = |name: &str| self.path(name).display().to_string();
+        arpent(["protect", "--micro", &path("micro.csv"), "--spec", &path("spec.toml"), "--out", &path(out)])
+    }
+    fn audit(&self, releases: &[&str]) -> std::process::Output {
+        let path = |name: &str| self.path(name).display().to_string();
+        let mut arguments = vec!["audit".into(), "--micro".into(), path("micro.csv"), "--spec".into(), path("spec.toml")];
+        arguments.push("--release".into());
+        arguments.extend(releases.iter().map(|r| path(r)));
+        arpent(arguments)
+    }
+}
+
+/// Establishments spread over sectors and activities by a small congruential rule: sparse enough that much is unsafe.
+fn micro(establishments: u64, seed: u64) -> String {
+    let mut state = seed;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut csv = "siret,siren,headcount,sector,naf_section,naf_division\n".to_owned();
+    for i in 0..establishments {
+        let siren = if next(6) == 0 { next(establishments.max(2) / 2) } else { establishments + i };
+        let division = next(12);
+        let headcount = if next(20) == 0 { 50 + next(400) } else { next(12) };
+        let section = ["A", "B", "C"][division as usize / 4];
+        csv.push_str(&format!("{i:014},{siren:09},{headcount},S{:02},{section},{section}{division:02}\n", next(9)));
+    }
+    csv
+}
+
+#[test]
+fn what_protect_writes_the_audit_finds_safe_and_an_opened_cell_it_does_not() {
+    let case = Case::new(&micro(400, 3), SPEC);
+    let output = case.protect("release");
+    assert!(output.status.success(), "{}", said(&output));
+    let output = case.audit(&["release"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+
+    let table = case.path("release/tables/sector_naf.csv");
+    let cells = rows(&table);
+    assert_eq!(
+        cells[0],
+        ["sector", "sector_level", "naf", "naf_level", "establishments", "headcount", "status"],
+        "the columns of the contract"
+    );
+    let withheld: Vec<usize> = (1..cells.len()).filter(|&i| cells[i][6] == "withheld").collect();
+    assert!(!withheld.is_empty() && withheld.len() < cells.len() / 2, "{} of {}", withheld.len(), cells.len());
+    assert!(withheld.iter().all(|&i| cells[i][4].is_empty() && cells[i][5].is_empty()));
+
+    // The truth of a withheld cell whose rule is broken, shown again, must turn the audit red.
+    let reasons = rows(&case.path("release/private/reasons.csv"));
+    assert!(reasons.iter().any(|r| r.join(",").contains("primary")), "{:?}", reasons[0]);
+    let mut opened = 0;
+    for &i in withheld.iter().step_by(withheld.len().div_ceil(12)) {
+        let (establishments, headcount) = truth(&case.path("micro.csv"), &cells[i]);
+        let mut changed = cells.clone();
+        changed[i][4] = establishments.to_string();
+        changed[i][5] = headcount.to_string();
+        changed[i][6] = "published".to_owned();
+        std::fs::write(&table, changed.iter().map(|r| r.join(",") + "\n").collect::<String>()).unwrap();
+        let output = case.audit(&["release"]);
+        assert_eq!(output.status.code(), Some(1), "{:?}: {}", &cells[i][..4], said(&output));
+        opened += 1;
+    }
+    assert!(opened >= 5);
+}
+
+/// Establishments and headcount of a cell, by a plain loop over the records.
+fn truth(micro: &Path, cell: &[String]) -> (u64, u64) {
+    let records = rows(micro);
+    let column = |name: &str| records[0].iter().position(|c| c == name).unwrap();
+    let wanted: Vec<(usize, &str)> =
+        [0, 2].into_iter().filter(|&d| cell[d] != "TOTAL").map(|d| (column(&cell[d + 1]), cell[d].as_str())).collect();
+    let within = records[1..].iter().filter(|r| wanted.iter().all(|(c, code)| r[*c] == *code));
+    within.fold((0, 0), |(n, sum), r| (n + 1, sum + r[2].parse::<u64>().unwrap()))
+}
+
+#[test]
+fn every_published_figure_is_true_and_sums_over_each_axis_hold_before_secrecy() {
+    let case = Case::new(&micro(400, 3), SPEC.replace("[rules]\nmin_contributors = 3\ndominance = { n = 1, share = 0.85 }", "[rules]").as_str());
+    assert!(case.protect("open").status.success());
+    let cells = rows(&case.path("open/tables/sector_naf.csv"));
+    let mut by_level: HashMap<(String, String), u64> = HashMap::new();
+    for cell in &cells[1..] {
+        assert_eq!(cell[6], "published", "no rule, nothing withheld");
+        assert_eq!((cell[4].parse().unwrap(), cell[5].parse().unwrap()), truth(&case.path("micro.csv"), cell));
+        *by_level.entry((cell[1].clone(), cell[3].clone())).or_default() += cell[5].parse::<u64>().unwrap();
+    }
+    let sums: BTreeSet<u64> = by_level.values().copied().collect();
+    assert_eq!((by_level.len(), sums.len()), (6, 1), "each pair of levels adds up to the same total");
+}
+
+#[test]
+fn the_same_records_in_another_order_give_the_same_bytes() {
+    let csv = micro(300, 11);
+    let (header, body) = csv.split_once('\n').unwrap();
+    let mut lines: Vec<&str> = body.lines().collect();
+    let one = Case::new(&csv, SPEC);
+    lines.reverse();
+    let other = Case::new(&format!("{header}\n{}\n", lines.join("\n")), SPEC);
+    for case in [&one, &other] {
+        assert!(case.protect("release").status.success());
+        assert!(case.protect("again").status.success());
+        for file in ["tables/sector_naf.csv", "release.json"] {
+            let read = |folder: &str| std::fs::read(case.path(folder).join(file)).unwrap();
+            assert_eq!(read("release"), read("again"), "{file}: same inputs, same bytes");
+        }
+    }
+    let table = |case: &Case| std::fs::read(case.path("release/tables/sector_naf.csv")).unwrap();
+    assert_eq!(table(&one), table(&other));
+}
+
+#[test]
+fn bad_input_is_answered_with_2_and_nothing_is_written() {
+    let good = micro(40, 5);
+    for (micro, spec, wanted) in [
+        (good.clone(), SPEC.replace("naf_division", "division"), "division"),
+        (good.clone(), SPEC.replace("min_contributors", "min_contributor"), "min_contributor"),
+        (good.clone(), SPEC.replace("0.85", "1.85"), "share"),
+        (good.replacen(",headcount,", ",heads,", 1), SPEC.to_owned(), "headcount"),
+        (good.replacen(",S0", ",-1,S0", 1), SPEC.to_owned(), "expected"),
+        (format!("{good}90000000000000,900000000,-3,S01,A,A00\n"), SPEC.to_owned(), "headcount"),
+        (format!("{good}90000000000000,900000000,2.5,S01,A,A00\n"), SPEC.to_owned(), "headcount"),
+        (format!("{good}90000000000000,900000000,,S01,A,A00\n"), SPEC.to_owned(), "headcount"),
+        (format!("{good}90000000000000,900000000,3,S01,B,A00\n"), SPEC.to_owned(), "A00"),
+        (format!("{good}90000000000000,900000000,3,TOTAL,A,A00\n"), SPEC.to_owned(), "TOTAL"),
+    ] {
+        let case = Case::new(&micro, &spec);
+        let output = case.protect("release");
+        assert_eq!(output.status.code(), Some(2), "{wanted}: {}", said(&output));
+        assert!(said(&output).contains(wanted), "`{wanted}` is not in: {}", said(&output));
+        assert!(!case.path("release").exists(), "{wanted}");
+        assert!(!said(&output).contains("90000000000000"), "a SIRET is repeated");
+    }
+}
+
+#[test]
+fn the_strasbourg_register_is_tabulated_protected_and_audited() {
+    let Some(extract) = shared("territories/bas-rhin/sirene_iris_ape_tranche.csv.gz") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut micro = "siret,siren,headcount,iris,naf_section,naf_division,tranche\n".to_owned();
+    let text = crate::command::text(&extract);
+    let mut kept = 0;
+    for (row, line) in text.lines().skip(1).enumerate() {
+        let fields: Vec<&str> = line.split(',').collect();
+        let naf: arpent::model::Naf = fields[1].parse().unwrap();
+        // Employers: the others have no headcount to protect. The bracket's lower end, and a little more by row.
+        let Some((least, greatest)) = arpent::model::Bracket::from_code(fields[2]).map(arpent::model::Bracket::bounds) else {
+            continue;
+        };
+        if least == 0 {
+            continue;
+        }
+        let headcount = least + (row as u32 * 7919) % (greatest.min(2 * least) - least + 1);
+        micro.push_str(&format!("{row:014},{row:09},{headcount},{},{},{},{}\n", fields[0], naf.section(), naf.division(), fields[2]));
+        kept += 1;
+    }
+    assert!(kept > 15_000, "{kept} employers");
+    let spec = SPEC.replace("sector", "iris").replace(
+        "[[tables]]\nname = \"iris_naf\"",
+        "[dimensions.size]\nlevels = [\"tranche\"]\n[[tables]]\nname = \"size\"\ndimensions = [\"size\"]\n[[tables]]\nname = \"iris_naf\"",
+    );
+    let case = Case { folder };
+    std::fs::write(case.path("micro.csv"), micro).unwrap();
+    std::fs::write(case.path("spec.toml"), spec).unwrap();
+    let output = case.protect("release");
+    assert!(output.status.success(), "{}", said(&output));
+    let output = case.audit(&["release"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let cells = rows(&case.path("release/tables/iris_naf.csv"));
+    let total = cells.iter().find(|c| c[0] == "TOTAL" && c[2] == "TOTAL").unwrap();
+    assert_eq!((total[4].as_str(), total[6].as_str()), (kept.to_string().as_str(), "published"));
+}
+
+/// Every table of whole numbers that fits what is shown, by exhaustive search: at most 4 × 4 atoms of at most 6.
+fn ends(cells: &BTreeMap<(usize, usize), u64>, sums: &[(Vec<(usize, usize)>, u64)], of: &[(usize, usize)]) -> (u64, u64) {
+    let atoms: Vec<(usize, usize)> = cells.keys().copied().collect();
+    let mut values: HashMap<(usize, usize), u64> = HashMap::new();
+    let mut found = (u64::MAX, 0);
+    fn search(
+        at: usize,
+        atoms: &[(usize, usize)],
+        values: &mut HashMap<(usize, usize), u64>,
+        sums: &[(Vec<(usize, usize)>, u64)],
+        of: &[(usize, usize)],
+        found: &mut (u64, u64),
+    ) {
+        for (members, sum) in sums {
+            let known: u64 = members.iter().filter_map(|m| values.get(m)).sum();
+            let all = members.iter().all(|m| values.contains_key(m));
+            if known > *sum || (all && known != *sum) {
+                return;
+            }
+        }
+        if at == atoms.len() {
+            let value = of.iter().map(|m| values[m]).sum();
+            *found = (found.0.min(value), found.1.max(value));
+            return;
+        }
+        for value in 0..=14 {
+            values.insert(atoms[at], value);
+            search(at + 1, atoms, values, sums, of, found);
+        }
+        values.remove(&atoms[at]);
+    }
+    search(0, &atoms, &mut values, sums, of, &mut found);
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    /// On tables small enough to enumerate, no withheld unsafe cell has fewer than two possible values.
+    #[test]
+    fn exhaustive_search_never_pins_down_an_unsafe_cell(weights in prop::collection::vec(0_u64..5, 9)) {
+        let mut csv = "siret,siren,headcount,sector,naf_section,naf_division\n".to_owned();
+        let mut truth: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+        for (i, weight) in weights.iter().enumerate() {
+            let (sector, division) = (i / 3, i % 3);
+            // A weight of 4 stands for four establishments of one employee each: a safe cell among unsafe ones.
+            let parts: Vec<u64> = if *weight == 4 { vec![1; 4] } else { vec![*weight] };
+            for (j, part) in parts.iter().enumerate() {
+                csv.push_str(&format!("{i}{j},{i}{j},{part},S{sector},A,A{division}\n"));
+            }
+            truth.insert((sector, division), *weight);
+        }
+        let case = Case::new(&csv, &SPEC.replace("insiders = true", "insiders = false"));
+        let output = case.protect("release");
+        prop_assert!(output.status.success(), "{}", said(&output));
+        let cells = rows(&case.path("release/tables/sector_naf.csv"));
+        let members = |cell: &[String]| -> Vec<(usize, usize)> {
+            truth
+                .keys()
+                .copied()
+                .filter(|(s, d)| {
+                    (cell[0] == "TOTAL" || cell[0] == format!("S{s}"))
+                        && (cell[2] == "TOTAL" || cell[3] == "naf_section" || cell[2] == format!("A{d}"))
+                })
+                .collect()
+        };
+        let sums: Vec<_> = cells[1..]
+            .iter()
+            .filter(|c| c[6] == "published")
+            .map(|c| (members(c), c[5].parse().unwrap()))
+            .collect();
+        for cell in cells[1..].iter().filter(|c| c[6] == "withheld") {
+            let of = members(cell);
+            let value: u64 = of.iter().map(|m| truth[m]).sum();
+            let contributors: u64 = of.iter().map(|m| match truth[m] { 0 => 0, 4 => 4, _ => 1 }).sum();
+            if (1..3).contains(&contributors) {
+                let (low, high) = ends(&truth, &sums, &of);
+                prop_assert!(low < value.max(1) && value < high, "{:?}: [{low}, {high}] around {value}", &cell[..4]);
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The service as a client meets it: the demo territory over a socket, from an empty directory to a graceful stop.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+struct Service {
+    process: Child,
+    address: String,
+    log: Vec<String>,
+    rest: Option<BufReader<std::process::ChildStderr>>,
+}
+
+impl Service {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_arpent"))
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap());
+        let mut log = Vec::new();
+        let address = loop {
+            let mut line = String::new();
+            assert!(lines.read_line(&mut line).unwrap() > 0, "it stopped: {log:?}");
+            log.push(line.clone());
+            if let Some((_, address)) = line.split_once("serving on http://") {
+                break address.split_whitespace().next().unwrap().trim_end_matches("\u{1b}[0m").to_owned();
+            }
+        };
+        Self { process, address, log, rest: Some(lines) }
+    }
+
+    /// Status, headers in lower case, body.
+    fn ask(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        (status, head.to_lowercase(), if chunked { dechunked(body) } else { body.to_owned() })
+    }
+
+    fn json(&self, path: &str) -> Value {
+        let (status, _, body) = self.ask("GET", path, "");
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// SIGTERM, then everything it still said.
+    fn stop(mut self) -> String {
+        let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let mut rest = String::new();
+        self.rest.take().unwrap().read_to_string(&mut rest).unwrap();
+        assert!(self.process.wait().unwrap().success(), "a graceful stop is a success");
+        self.log.concat() + &rest
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn dechunked(body: &str) -> String {
+    let (mut rest, mut whole) = (body, String::new());
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        whole.push_str(&after[..size]);
+        rest = &after[size + 2..];
+    }
+    whole
+}
+
+#[test]
+fn from_an_empty_directory_the_demo_serves_48_sectors_with_protected_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    let service = Service::start(&["demo", "--data", &data]);
+    assert_eq!(service.ask("GET", "/livez", "").0, 200);
+    assert_eq!(service.ask("GET", "/readyz", "").0, 200);
+
+    let sectors = service.json("/collections/secteurs/items?limit=100");
+    let features = sectors["features"].as_array().unwrap();
+    assert_eq!((features.len(), &sectors["numberMatched"]), (48, &Value::from(48)));
+    let mut shown = 0;
+    for feature in features {
+        let p = &feature["properties"];
+        match p["effectif_statut"].as_str().unwrap() {
+            "secret" => assert!(p["effectif"].is_null() && p["etablissements"].is_null(), "{p}"),
+            _ => {
+                assert!(p["effectif"].is_u64() && p["etablissements"].is_u64(), "{p}");
+                shown += 1;
+            }
+        }
+        assert!(p["source"].as_str() == Some("Urssaf et MSA") && p["millesime"] == 2024, "{p}");
+        assert!(p["perimetre"].is_string() && p["derniere_mise_a_jour"].is_string(), "{p}");
+    }
+    assert!(shown >= 40, "{shown} of 48 sectors show their total");
+    let ring = features[0]["geometry"]["coordinates"][0].as_array().unwrap();
+    let ring = if ring[0][0].is_array() { ring[0].as_array().unwrap() } else { ring };
+    assert!((4.5..5.6).contains(&ring[0][0].as_f64().unwrap()) && (47.0..47.6).contains(&ring[0][1].as_f64().unwrap()));
+
+    // Two year-ends, every selection of the documented crossings; withheld is null, never zero.
+    let mut secret = 0;
+    for query in ["millesime=2023", "naf=A", "naf=47", "tranche=53", "source=msa"] {
+        let answer = service.json(&format!("/collections/secteurs/items?limit=100&skipGeometry=true&{query}"));
+        for feature in answer["features"].as_array().unwrap() {
+            let p = &feature["properties"];
+            assert_eq!(p["effectif"].is_null(), p["effectif_statut"] == "secret", "{query}: {p}");
+            secret += usize::from(p["effectif"].is_null());
+        }
+    }
+    assert!(secret > 0, "something is withheld somewhere");
+    let one = service.json("/collections/communes/items/21231");
+    assert_eq!((&one["id"], &one["properties"]["libelle"]), (&Value::from("21231"), &Value::from("Dijon")));
+
+    for (path, status) in [
+        ("/collections/quartiers/items", 404),
+        ("/collections/secteurs/items/S99", 404),
+        ("/collections/secteurs/items?limit=0", 400),
+        ("/collections/secteurs/items?bbox=1,2", 400),
+        ("/collections/secteurs/items?nad=G", 400),
+        ("/collections/secteurs/items?naf=ZZ", 400),
+    ] {
+        let (found, head, body) = service.ask("GET", path, "");
+        assert_eq!(found, status, "{path}: {body}");
+        assert!(head.contains("application/problem+json"), "{head}");
+    }
+    let (_, head, _) = service.ask("GET", "/collections/secteurs/items", "");
+    let etag = head.lines().find_map(|l| l.strip_prefix("etag: ")).unwrap().to_owned();
+    assert_eq!(service.ask("GET", "/collections/secteurs/items", &format!("If-None-Match: {etag}\r\n")).0, 304);
+
+    let log = service.stop();
+    assert!(!log.contains("9900") && !log.to_lowercase().contains("siret"), "no establishment is in the log");
+
+    // What was published is served again from the store, the same release.
+    let again = Service::start(&["serve", "--data", &data]);
+    assert_eq!(again.json("/collections/secteurs/items?limit=100")["features"], sectors["features"]);
+    again.stop();
+}
+
+#[test]
+fn an_empty_store_is_alive_and_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&["serve", "--data", &folder.path().display().to_string()]);
+    assert_eq!(service.ask("GET", "/livez", "").0, 200);
+    for path in ["/readyz", "/collections"] {
+        let (status, head, _) = service.ask("GET", path, "");
+        assert_eq!(status, 503, "{path}");
+        assert!(head.contains("application/problem+json"));
+    }
+    service.stop();
+}
