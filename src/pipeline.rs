@@ -156,8 +156,16 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
     let spec = order.policy.spec(&names)?;
     let mut vintages = BTreeMap::new();
     let years: std::collections::BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
-    for year in years {
-        let (tables, counts) = vintage(&all, year, &zonings, &placements, &spec)?;
+    // Years share no cell, so each is a puzzle of its own; a few of them fit in memory side by side.
+    let (all, zonings_of, placements, spec) = (&all, &zonings, &placements, &spec);
+    let protected = std::thread::scope(|scope| {
+        let work = |year| scope.spawn(move || vintage(all, year, zonings_of, placements, spec));
+        let threads: Vec<_> = years.iter().map(|&year| (year, work(year))).collect();
+        let join = |(year, thread): (u16, std::thread::ScopedJoinHandle<'_, _>)| (year, thread.join());
+        threads.into_iter().map(join).collect::<Vec<_>>()
+    });
+    for (year, made) in protected {
+        let (tables, counts) = made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         report.counts.insert(year, counts);
         vintages.insert(year, tables);
     }

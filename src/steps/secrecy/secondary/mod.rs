@@ -62,7 +62,7 @@ pub(super) fn suppress<'a>(
         }
         let mut unmet: Vec<_> = needs(&system).into_iter().filter_map(|need| pool.unmet(&system, need)).collect();
         if unmet.is_empty() {
-            clean_up(&mut system, &mut pool);
+            clean_up(&mut system, &mut pool, &near);
             return Ok(Pattern { system, pool });
         }
         // In a large system the least demanding first: what they withhold makes room for the others. In a small one the
@@ -81,10 +81,11 @@ pub(super) fn needs(system: &System<'_>) -> Vec<Need> {
 }
 
 /// Shows again each secondary row without which every need is still met, dearest first.
-fn clean_up(system: &mut System<'_>, pool: &mut Pool) {
+fn clean_up(system: &mut System<'_>, pool: &mut Pool, near: &Neighbours) {
+    let ease = widen::ease(system);
     let mut secondary: Vec<u32> =
         (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Secondary).collect();
-    secondary.sort_by_key(|&r| (std::cmp::Reverse(system.raw.rows[r as usize].value), r));
+    secondary.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
     for row in secondary {
         let benched = pool.bench(row);
         system.fate[row as usize] = Fate::Open;
@@ -95,13 +96,9 @@ fn clean_up(system: &mut System<'_>, pool: &mut Pool) {
             .collect();
         shaken.sort_unstable();
         shaken.dedup();
-        let mut unmet = Vec::new();
-        for &row in &shaken {
-            for side in [Side::Up, Side::Down] {
-                unmet.extend(pool.unmet(system, Need { row, side }));
-            }
-        }
-        if !unmet.is_empty() && !widen::without(system, pool, &unmet) {
+        let both = |&row: &u32| [Side::Up, Side::Down].map(|side| Need { row, side });
+        let unmet: Vec<_> = shaken.iter().flat_map(both).filter_map(|need| pool.unmet(system, need)).collect();
+        if !unmet.is_empty() && !widen::without(system, pool, near, &ease, &unmet) {
             system.fate[row as usize] = Fate::Secondary;
             pool.restore(benched);
         }

@@ -10,13 +10,13 @@ use super::witness::{Side, Unmet};
 /// Neighbours are atoms that share a row of at most this many atoms.
 const ROW_ATOMS_MAX: usize = 80;
 /// Atoms of the row tried as first corner, neighbours tried as second.
-const FIRST_MAX: usize = 6;
-const SECOND_MAX: usize = 24;
+const FIRST_MAX: usize = 3;
+const SECOND_MAX: usize = 16;
 /// Atoms anywhere kept as easy partners.
 const EASY_MAX: usize = 150;
 /// Atoms tried as third corner, for one dear row, and neighbours of each as fourth.
-const THIRD_MAX: usize = 160;
-const FOURTH_MAX: usize = 40;
+const THIRD_MAX: usize = 250;
+const FOURTH_MAX: usize = 3;
 
 /// Neighbours of every atom; they depend on the tables alone, so they are found once.
 pub(super) struct Neighbours(Vec<Vec<u32>>);
@@ -58,7 +58,7 @@ pub(super) fn exchange(system: &System<'_>, near: &Neighbours, ease: &[u64], wan
         atoms.truncate(EASY_MAX);
         atoms
     };
-    let (easy_with, easy_against) = (easy(by), easy(-by));
+    let easy_against = easy(-by);
     let mut best: Option<(f64, Vec<(u32, i64)>)> = None;
     let mut consider = |moves: &[(u32, i64)]| {
         let price = price(system, moves);
@@ -66,6 +66,7 @@ pub(super) fn exchange(system: &System<'_>, near: &Neighbours, ease: &[u64], wan
             best = Some((price, moves.to_vec()));
         }
     };
+    let mut in_second = vec![false; system.raw.atoms.len()];
     let mut firsts: Vec<u32> = row.atoms.iter().copied().filter(|&a| can(a, by)).collect();
     firsts.sort_unstable_by_key(|&a| (std::cmp::Reverse(system.raw.atoms[a as usize].contributions.len()), a));
     for &a in firsts.iter().take(FIRST_MAX) {
@@ -83,18 +84,23 @@ pub(super) fn exchange(system: &System<'_>, near: &Neighbours, ease: &[u64], wan
             consider(&[(a, by), (b, -by)]);
             // The dearest row that only one of the two lies in: a second pair must undo the change there.
             let (Some(of_first), Some(of_second)) = (dearest(system, a, b), dearest(system, b, a)) else { continue };
-            let of_row = system.raw.rows[of_first as usize].atoms.iter().copied();
-            let of_row = of_row.filter(|&d| outside(d) && can(d, -by)).take(THIRD_MAX);
-            let easy = easy_against.iter().copied();
-            let easy = easy.filter(|&d| system.rows_of[d as usize].binary_search(&of_first).is_ok());
-            let thirds = easy.chain(of_row).filter(|&d| d != a && d != b);
-            for d in thirds {
-                let fourths = easy_with.iter().chain(&near.0[d as usize]).copied();
-                let fourths = fourths.filter(|&c| c != a && c != b && outside(c) && can(c, by));
-                let fourths = fourths.filter(|&c| system.rows_of[c as usize].binary_search(&of_second).is_ok());
-                for c in fourths.take(FOURTH_MAX) {
+            let of_second = &system.raw.rows[of_second as usize].atoms;
+            for &c in of_second {
+                in_second[c as usize] = c != a && c != b && outside(c) && can(c, by);
+            }
+            let thirds = system.raw.rows[of_first as usize].atoms.iter().copied();
+            let thirds = thirds.filter(|&d| d != a && d != b && outside(d) && can(d, -by));
+            for d in thirds.take(THIRD_MAX) {
+                // The more rows two atoms share, the fewer a trade between them changes.
+                let fourths = near.0[d as usize].iter().copied().filter(|&c| in_second[c as usize]);
+                let mut fourths: Vec<(usize, u32)> = fourths.map(|c| (shared(system, c, d), c)).collect();
+                fourths.sort_unstable_by_key(|&(n, c)| (std::cmp::Reverse(n), c));
+                for &(_, c) in fourths.iter().take(FOURTH_MAX) {
                     consider(&[(a, by), (b, -by), (c, by), (d, -by)]);
                 }
+            }
+            for &c in of_second {
+                in_second[c as usize] = false;
             }
         }
     }
@@ -103,6 +109,24 @@ pub(super) fn exchange(system: &System<'_>, near: &Neighbours, ease: &[u64], wan
     for_each_change(system, &moves, |r| withheld.push(r));
     withheld.retain(|&r| system.fate[r as usize].is_shown());
     Some((moves, withheld))
+}
+
+/// How many rows two atoms share.
+fn shared(system: &System<'_>, a: u32, b: u32) -> usize {
+    let (mut ours, mut theirs) = (system.rows_of[a as usize].iter().peekable(), system.rows_of[b as usize].iter().peekable());
+    let mut both = 0;
+    while let (Some(r), Some(s)) = (ours.peek(), theirs.peek()) {
+        match r.cmp(s) {
+            std::cmp::Ordering::Less => drop(ours.next()),
+            std::cmp::Ordering::Greater => drop(theirs.next()),
+            std::cmp::Ordering::Equal => {
+                both += 1;
+                ours.next();
+                theirs.next();
+            }
+        }
+    }
+    both
 }
 
 /// The dearest shown row that holds `a` and not `b`.

@@ -128,7 +128,7 @@ impl<'a> System<'a> {
 
 /// A total over one dimension is worth this many times its headcount, over two that many times more, and so on: people
 /// read totals first.
-const TOTAL_WORTH: f64 = 8.0;
+const TOTAL_WORTH: f64 = 200.0;
 
 fn prices(raw: &RawTables) -> Vec<f64> {
     let mut totals = vec![0; raw.rows.len()];

@@ -27,6 +27,12 @@ const TRADERS_MAX: usize = 8;
 /// When more needs than this hang on one row, it is kept.
 const RETRIES_MAX: usize = 6;
 
+/// The same in a large system, where a need is tried by an exchange.
+const EXCHANGES_MAX: usize = 80;
+
+/// Attackers of one need met one after another before the row is kept.
+const ATTACKERS_IN_TURN: usize = 4;
+
 /// A round of widening treats this share of the needs, then the pass before it gets another turn.
 const SHARE_A_ROUND: usize = 8;
 
@@ -82,23 +88,30 @@ pub(super) fn widen(
 }
 
 /// Tries to meet every need with no further row withheld; adds what it finds.
-pub(super) fn without(system: &System<'_>, pool: &mut Pool, unmet: &[Unmet]) -> bool {
-    if unmet.len() > RETRIES_MAX || system.raw.atoms.len() > WHOLE_ATOMS {
+pub(super) fn without(system: &System<'_>, pool: &mut Pool, near: &Neighbours, ease: &[u64], unmet: &[Unmet]) -> bool {
+    let small = system.raw.atoms.len() <= WHOLE_ATOMS;
+    if unmet.len() > if small { RETRIES_MAX } else { EXCHANGES_MAX } {
         return false;
     }
-    let ease = ease(system);
     unmet.iter().all(|wanted| {
-        let Some(wanted) = pool.unmet(system, wanted.need) else { return true };
-        let found = cheapest(system, &ease, &wanted, false).and_then(|(moves, _)| Witness::read(system, &moves));
-        found.is_some_and(|witness| {
+        for _ in 0..ATTACKERS_IN_TURN {
+            let Some(mut wanted) = pool.unmet(system, wanted.need) else { return true };
+            wanted.attackers.truncate(FEW_ATTACKERS);
+            let found = if small {
+                cheapest(system, ease, &wanted, false).and_then(|(moves, _)| Witness::read(system, &moves))
+            } else {
+                let free = swap::exchange(system, near, ease, &wanted).filter(|(_, withheld)| withheld.is_empty());
+                free.and_then(|(moves, _)| Witness::check(system, 1, moves))
+            };
+            let Some(witness) = found else { return false };
             pool.add(system, witness);
-            pool.unmet(system, wanted.need).is_none()
-        })
+        }
+        pool.unmet(system, wanted.need).is_none()
     })
 }
 
 /// For each atom what it would cost to withhold every row it lies in: the low ones make good neighbours.
-fn ease(system: &System<'_>) -> Vec<u64> {
+pub(super) fn ease(system: &System<'_>) -> Vec<u64> {
     let price = |r: &u32| if system.fate[*r as usize] == Fate::Open { system.price[*r as usize] as u64 } else { 0 };
     system.rows_of.iter().map(|rows| rows.iter().map(price).sum()).collect()
 }
