@@ -36,7 +36,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             writeln!(
                 out,
                 "{:09}{:05},{:09},{headcount},{},{},{},{},{}",
-                enterprise, row % 100_000, enterprise, &record[0], naf.section(), naf.division(), naf.code(), &record[2]
+                enterprise,
+                row % 100_000,
+                enterprise,
+                &record[0],
+                naf.section(),
+                naf.division(),
+                naf.code(),
+                &record[2]
             )?;
         }
     }

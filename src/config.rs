@@ -83,7 +83,8 @@ impl Policy {
         let mut tables = Vec::new();
         for zoning in zonings {
             for crossed in self.tables.get(*zoning).into_iter().flatten() {
-                let name = std::iter::once(*zoning).chain(crossed.iter().map(String::as_str)).collect::<Vec<_>>().join("_");
+                let name =
+                    std::iter::once(*zoning).chain(crossed.iter().map(String::as_str)).collect::<Vec<_>>().join("_");
                 let mut depth = BTreeMap::new();
                 let named = crossed.iter().map(|dimension| match dimension.as_str() {
                     "naf_section" => {

@@ -11,7 +11,8 @@ use crate::steps::read::{self, Files, ZoneOptions};
 use crate::steps::reproject::{self, Reprojector};
 use crate::steps::seal;
 use crate::steps::secrecy::{
-    BadSpec, Column, Counts, Microdata, NotProtectable, NotAuditable, NotTabulable, ProtectedTables, ReleasedTables, audit, protect, tabulate,
+    BadSpec, Column, Counts, Microdata, NotAuditable, NotProtectable, NotTabulable, ProtectedTables, ReleasedTables,
+    audit, protect, tabulate,
 };
 use crate::steps::validate::validate;
 use sha2::{Digest, Sha256};
@@ -131,8 +132,7 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
     let mut all = Register::default();
     for upload in &order.registers {
         inputs.insert(upload.name.clone(), sha256_hex(&upload.bytes));
-        let Read { accepted, rejected } =
-            register(&upload.name, Input::from(upload.bytes.clone()), &upload.options)?;
+        let Read { accepted, rejected } = register(&upload.name, Input::from(upload.bytes.clone()), &upload.options)?;
         all.establishments.extend(accepted);
         report.rejected.extend(rejected);
     }

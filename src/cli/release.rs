@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
 use crate::steps::secrecy::{
-    Cell, Column, Coordinate, Dossier, Earlier, Microdata, ProtectedTable, EarlierTable, Spec, Table, TableDimension,
+    Cell, Column, Coordinate, Dossier, Earlier, EarlierTable, Microdata, ProtectedTable, Spec, Table, TableDimension,
 };
 
 /// What `release.json` says it is.

@@ -6,6 +6,7 @@ use crate::steps::seal;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use std::future::IntoFuture;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,7 +63,11 @@ pub(super) fn report(command: &str, work: impl FnOnce() -> Result<(), String>) -
 /// Starts the runtime and the log, and waits for the work.
 pub(super) fn run_async(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ARPENT_LOG").unwrap_or_else(|_| "info".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     // A second command of the same process keeps the first log.
     let _ = log.try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
@@ -73,9 +78,11 @@ fn settle(args: &Args) -> Result<Config, String> {
     let mut config = match &args.config {
         None => Config::default(),
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| format!("{}: found a file that cannot be read ({e}), expected settings in TOML", path.display()))?;
-            Config::parse(&text).map_err(|e| format!("{}: found {e}, expected the settings of the README", path.display()))?
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                format!("{}: found a file that cannot be read ({e}), expected settings in TOML", path.display())
+            })?;
+            Config::parse(&text)
+                .map_err(|e| format!("{}: found {e}, expected the settings of the README", path.display()))?
         }
     };
     if let Some(url) = &args.database {
@@ -103,9 +110,9 @@ pub(super) async fn open(data: &Path) -> Result<(SqliteStore, Shelf), String> {
 
 /// Listens until told to stop, then lets requests under way end.
 pub(super) async fn serve(config: &Config, shelf: Shelf) -> Result<(), String> {
-    let listener = tokio::net::TcpListener::bind(config.listen)
-        .await
-        .map_err(|e| format!("--listen {}: found an address that cannot be had ({e}), expected a free one", config.listen))?;
+    let listener = tokio::net::TcpListener::bind(config.listen).await.map_err(|e| {
+        format!("--listen {}: found an address that cannot be had ({e}), expected a free one", config.listen)
+    })?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     tracing::info!("serving on http://{address}");
     let router = http::router(shelf, Site { public_url: config.public_url.clone() });

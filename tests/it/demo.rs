@@ -10,7 +10,9 @@ fn the_register_of_the_demo_has_the_people_it_promises() {
     let of = |year: &str| rows.iter().filter(|r| r[3] == year).count();
     assert!((21_000..23_000).contains(&of("2023")) && (21_000..23_000).contains(&of("2024")));
     assert!(rows.iter().all(|r| r[0].starts_with("99")), "fictitious enterprises are numbered from 99");
-    assert!(rows.iter().all(|r| r[0].parse::<arpent::model::Siret>().is_ok() && r[2].parse::<arpent::model::Naf>().is_ok()));
+    assert!(
+        rows.iter().all(|r| r[0].parse::<arpent::model::Siret>().is_ok() && r[2].parse::<arpent::model::Naf>().is_ok())
+    );
     let sources: HashSet<&str> = rows.iter().map(|r| r[4]).collect();
     assert_eq!(sources, HashSet::from(["urssaf", "msa"]));
     assert!(rows.iter().any(|r| r[5].is_empty()), "some have no coordinates");

@@ -82,8 +82,11 @@ fn montpellier_and_arpent_agree_on_1023_of_1024_establishments() {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(public).unwrap()).unwrap();
     let mut part = |name: &str| {
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut archive.by_name(&format!("VilleMTP_MTP_EtabliPublic.{name}")).unwrap(), &mut bytes)
-            .unwrap();
+        std::io::Read::read_to_end(
+            &mut archive.by_name(&format!("VilleMTP_MTP_EtabliPublic.{name}")).unwrap(),
+            &mut bytes,
+        )
+        .unwrap();
         std::io::Cursor::new(bytes)
     };
     let shapes = shapefile::ShapeReader::new(part("shp")).unwrap();
@@ -124,7 +127,8 @@ fn one_layer_in_three_systems_gives_one_answer() {
     let folder = tempfile::tempdir().unwrap();
     let points = folder.path().join("points.csv");
     // A lattice over the town; none of its points lies on a border.
-    let lattice = (0..90).flat_map(|i| (0..90).map(move |j| (765_100.25 + 123.0 * f64::from(i), 6_274_500.75 + 111.0 * f64::from(j))));
+    let lattice = (0..90)
+        .flat_map(|i| (0..90).map(move |j| (765_100.25 + 123.0 * f64::from(i), 6_274_500.75 + 111.0 * f64::from(j))));
     let csv: String = lattice.enumerate().map(|(i, (x, y))| format!("{i},{x},{y}\n")).collect();
     std::fs::write(&points, format!("id,x,y\n{csv}")).unwrap();
     let answers = [&l93, &wgs84].map(|zones| {
@@ -160,7 +164,11 @@ fn bad_input_is_answered_with_place_found_and_expected_and_leaves_nothing_behind
                 std::fs::write(to.join(name), bytes).unwrap();
             }
         }
-        std::fs::read_dir(&to).unwrap().map(|e| e.unwrap().path()).find(|p| p.extension().is_some_and(|e| e == "shp")).unwrap()
+        std::fs::read_dir(&to)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .find(|p| p.extension().is_some_and(|e| e == "shp"))
+            .unwrap()
     };
     let good_points = write("points.csv", b"id,x,y\n1,853000,6692000\n");
     let wrong_header = write("header.csv", b"name,abscissa,ordinate\n1,853000,6692000\n");

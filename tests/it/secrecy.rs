@@ -43,7 +43,8 @@ impl Case {
     }
     fn audit(&self, releases: &[&str]) -> std::process::Output {
         let path = |name: &str| self.path(name).display().to_string();
-        let mut arguments = vec!["audit".into(), "--micro".into(), path("micro.csv"), "--spec".into(), path("spec.toml")];
+        let mut arguments =
+            vec!["audit".into(), "--micro".into(), path("micro.csv"), "--spec".into(), path("spec.toml")];
         arguments.push("--release".into());
         arguments.extend(releases.iter().map(|r| path(r)));
         arpent(arguments)
@@ -117,7 +118,10 @@ fn truth(micro: &Path, cell: &[String]) -> (u64, u64) {
 
 #[test]
 fn every_published_figure_is_true_and_sums_over_each_axis_hold_before_secrecy() {
-    let case = Case::new(&micro(400, 3), SPEC.replace("[rules]\nmin_contributors = 3\ndominance = { n = 1, share = 0.85 }", "[rules]").as_str());
+    let case = Case::new(
+        &micro(400, 3),
+        SPEC.replace("[rules]\nmin_contributors = 3\ndominance = { n = 1, share = 0.85 }", "[rules]").as_str(),
+    );
     assert!(case.protect("open").status.success());
     let cells = rows(&case.path("open/tables/sector_naf.csv"));
     let mut by_level: HashMap<(String, String), u64> = HashMap::new();
@@ -185,14 +189,21 @@ fn the_strasbourg_register_is_tabulated_protected_and_audited() {
         let fields: Vec<&str> = line.split(',').collect();
         let naf: arpent::model::Naf = fields[1].parse().unwrap();
         // Employers: the others have no headcount to protect. The bracket's lower end, and a little more by row.
-        let Some((least, greatest)) = arpent::model::Bracket::from_code(fields[2]).map(arpent::model::Bracket::bounds) else {
+        let Some((least, greatest)) = arpent::model::Bracket::from_code(fields[2]).map(arpent::model::Bracket::bounds)
+        else {
             continue;
         };
         if least == 0 {
             continue;
         }
         let headcount = least + (row as u32 * 7919) % (greatest.min(2 * least) - least + 1);
-        micro.push_str(&format!("{row:014},{row:09},{headcount},{},{},{},{}\n", fields[0], naf.section(), naf.division(), fields[2]));
+        micro.push_str(&format!(
+            "{row:014},{row:09},{headcount},{},{},{},{}\n",
+            fields[0],
+            naf.section(),
+            naf.division(),
+            fields[2]
+        ));
         kept += 1;
     }
     assert!(kept > 15_000, "{kept} employers");
@@ -213,7 +224,11 @@ fn the_strasbourg_register_is_tabulated_protected_and_audited() {
 }
 
 /// Every table of whole numbers that fits what is shown, by exhaustive search: at most 4 × 4 atoms of at most 6.
-fn ends(cells: &BTreeMap<(usize, usize), u64>, sums: &[(Vec<(usize, usize)>, u64)], of: &[(usize, usize)]) -> (u64, u64) {
+fn ends(
+    cells: &BTreeMap<(usize, usize), u64>,
+    sums: &[(Vec<(usize, usize)>, u64)],
+    of: &[(usize, usize)],
+) -> (u64, u64) {
     let atoms: Vec<(usize, usize)> = cells.keys().copied().collect();
     let mut values: HashMap<(usize, usize), u64> = HashMap::new();
     let mut found = (u64::MAX, 0);

@@ -362,7 +362,15 @@ fn insiders(
         }
     }
     verdict.insiders = own.len() as u64;
-    let sole: Vec<Option<u32>> = attacked.iter().map(|&row| puzzle.sole_contributor(row)).collect();
+    // A sum whose open part is one contributor's alone tells that contributor nothing about anybody else: the rest of it
+    // is public already.
+    let lone = |i: &u32| match puzzle.atoms[reduced.atoms[*i as usize] as usize].contributions[..] {
+        [(only, _)] => Some(only),
+        _ => None,
+    };
+    let sole: Vec<Option<u32>> = (reduced.targets.iter())
+        .map(|free| lone(free.first()?).filter(|who| free.iter().all(|i| lone(i) == Some(*who))))
+        .collect();
     let mut breached = vec![false; attacked.len()];
     let most = own.values().map(Vec::len).filter(|&n| n <= VECTORS_MAX).max().unwrap_or(0);
     let vectors = F::null_vectors(reduced.atoms.len(), &reduced.equations, most + 1, random);

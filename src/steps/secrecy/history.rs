@@ -319,13 +319,11 @@ fn combine(
             .dimensions
             .extend(dimensions.map(|(name, d)| (format!("{prefix}{name}"), Dimension { levels: named(&d.levels) })));
         let tables = spec.tables.iter();
-        joint
-            .tables
-            .extend(tables.map(|t| Table {
-                name: format!("{prefix}{}", t.name),
-                dimensions: named(&t.dimensions),
-                depth: t.depth.iter().map(|(name, depth)| (format!("{prefix}{name}"), *depth)).collect(),
-            }));
+        joint.tables.extend(tables.map(|t| Table {
+            name: format!("{prefix}{}", t.name),
+            dimensions: named(&t.dimensions),
+            depth: t.depth.iter().map(|(name, depth)| (format!("{prefix}{name}"), *depth)).collect(),
+        }));
     }
     let ids = records.ids.iter().map(|id| (*id).to_owned()).collect();
     (Microdata::new(ids, &records.contributors, records.weight.clone(), columns), joint)

@@ -183,11 +183,8 @@ pub fn tabulate(micro: &Microdata, spec: &Spec) -> Result<RawTables, NotTabulabl
 
     let mut rows = Rows::default();
     for (table, wanted) in tables.iter_mut().zip(&spec.tables) {
-        let columns: Vec<&[&Column]> = wanted
-            .dimensions
-            .iter()
-            .map(|d| &dimensions[d.as_str()][..spec.depth(wanted, d)])
-            .collect();
+        let columns: Vec<&[&Column]> =
+            wanted.dimensions.iter().map(|d| &dimensions[d.as_str()][..spec.depth(wanted, d)]).collect();
         let mut cells: HashMap<Vec<(u8, u32)>, Vec<u32>> = HashMap::new();
         for (a, group) in groups.iter().enumerate() {
             let record = group[0] as usize;

@@ -73,16 +73,6 @@ impl Puzzle {
         Judged { establishments, weights }
     }
 
-    /// The contributor whose records alone make up a row.
-    pub fn sole_contributor(&self, row: u32) -> Option<u32> {
-        let mut all = self.rows[row as usize]
-            .atoms
-            .iter()
-            .flat_map(|&a| self.atoms[a as usize].contributions.iter().map(|c| c.0));
-        let first = all.next()?;
-        all.all(|who| who == first).then_some(first)
-    }
-
     pub fn place(&self, row: u32) -> &Place {
         &self.rows[row as usize].place
     }

@@ -113,7 +113,8 @@ pub(super) fn exchange(system: &System<'_>, near: &Neighbours, ease: &[u64], wan
 
 /// How many rows two atoms share.
 fn shared(system: &System<'_>, a: u32, b: u32) -> usize {
-    let (mut ours, mut theirs) = (system.rows_of[a as usize].iter().peekable(), system.rows_of[b as usize].iter().peekable());
+    let (mut ours, mut theirs) =
+        (system.rows_of[a as usize].iter().peekable(), system.rows_of[b as usize].iter().peekable());
     let mut both = 0;
     while let (Some(r), Some(s)) = (ours.peek(), theirs.peek()) {
         match r.cmp(s) {

@@ -28,7 +28,7 @@ const TRADERS_MAX: usize = 8;
 const RETRIES_MAX: usize = 6;
 
 /// The same in a large system, where a need is tried by an exchange.
-const EXCHANGES_MAX: usize = 80;
+const EXCHANGES_MAX: usize = 24;
 
 /// Attackers of one need met one after another before the row is kept.
 const ATTACKERS_IN_TURN: usize = 4;
