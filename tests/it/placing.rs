@@ -156,7 +156,7 @@ fn bad_input_is_answered_with_place_found_and_expected_and_leaves_nothing_behind
             let mut entry = archive.by_index(i).unwrap();
             let mut bytes = Vec::new();
             std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
-            let name = entry.name().rsplit('/').next().unwrap().to_owned();
+            let name = entry.name().unwrap().rsplit('/').next().unwrap().to_owned();
             if name.ends_with(cut) && !cut.is_empty() {
                 bytes.truncate(bytes.len() / 2);
             }
