@@ -31,7 +31,9 @@ fn race(criterion: &mut Criterion) {
     let one_thread = || {
         // Chunks below the size at which a second thread starts.
         let parts = x.chunks(16_000).zip(y.chunks(16_000));
-        parts.map(|(x, y)| arpent::steps::assign::assign(&ours, x, y).iter().filter(|p| p.zone().is_some()).count()).sum::<usize>()
+        parts
+            .map(|(x, y)| arpent::steps::assign::assign(&ours, x, y).iter().filter(|p| p.zone().is_some()).count())
+            .sum::<usize>()
     };
 
     let trees: Vec<IntervalTreeMultiPolygon<f64>> =

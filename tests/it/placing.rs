@@ -178,7 +178,7 @@ fn bad_input_is_answered_with_place_found_and_expected_and_leaves_nothing_behind
         (unpacked(".dbf", ""), &[], &good_points, &["dbf"]),
         (demo("secteurs.zip"), &["--expect", "47"], &good_points, &["48", "47"]),
         (demo("secteurs.zip"), &["--zone-id", "NOPE"], &good_points, &["NOPE", "CODE"]),
-        (demo("secteurs.zip"), &[], &wrong_header, &["abscissa", "longitude"]),
+        (demo("secteurs.zip"), &[], &wrong_header, &["abscissa", "siret"]),
         (demo("secteurs.zip"), &["--points-crs", "EPSG:999999"], &good_points, &["999999"]),
         (demo("secteurs.zip"), &["--zones-crs", "EPSG:4326"], &good_points, &["4326"]),
         (folder.path().join("absent.shp"), &[], &good_points, &["absent"]),
