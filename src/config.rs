@@ -16,13 +16,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address that links must show, when a proxy stands in front.
     pub public_url: Option<String>,
-    /// The secrecy policy; the one built in (INSEE's for business) when absent.
-    pub policy: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { data: "var".into(), listen: ([127, 0, 0, 1], 8080).into(), public_url: None, policy: None }
+        Self { data: "var".into(), listen: ([127, 0, 0, 1], 8080).into(), public_url: None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and shelves the release.
+//! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and gives back the release.
 
 use crate::config::Policy;
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Source, Unreadable, Zoning};

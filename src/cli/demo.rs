@@ -40,9 +40,11 @@ pub fn run(args: &Args) -> ExitCode {
     serve::report("demo", || {
         let config = Config { data: args.data.clone(), listen: args.listen, ..Config::default() };
         serve::run_async(async {
+            let listener = serve::bind(&config).await?;
             let (store, shelf) = serve::open(&config.data).await?;
             if store.current().await.map_err(|e| e.to_string())?.is_none() {
                 let start = Instant::now();
+                tracing::info!("placing, protecting and auditing the demo territory: some seconds");
                 let order = order(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true))?;
                 let (order, made) = tokio::task::spawn_blocking(move || {
                     let made = pipeline::run(&order);
@@ -54,6 +56,13 @@ pub fn run(args: &Args) -> ExitCode {
                 for (zoning, [inside, border, outside]) in &report.placed {
                     tracing::info!("{zoning}: {inside} establishments inside, {border} on a border, {outside} outside");
                 }
+                tracing::info!(
+                    "{} rows refused, {} establishments without a usable place, {} in both sources (counted once), {} without a headcount",
+                    report.rejected.len(),
+                    report.unplaced,
+                    report.in_both_sources,
+                    report.without_headcount
+                );
                 let years: Vec<String> = report
                     .counts
                     .iter()
@@ -64,7 +73,7 @@ pub fn run(args: &Args) -> ExitCode {
                 tracing::info!("published release {} in {seconds:.1} s ({})", release.id, years.join("; "));
                 shelf.put(release);
             }
-            serve::serve(&config, shelf).await
+            serve::serve(listener, &config, shelf).await
         })
     })
 }

@@ -7,6 +7,7 @@ use crate::steps::reproject;
 use crate::steps::validate::{TopologyReport, validate};
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,9 +46,9 @@ pub fn run(args: &Args) -> ExitCode {
     match report {
         Ok(report) => {
             if args.json {
-                println!("{}", report.json());
+                let _ = writeln!(std::io::stdout(), "{}", report.json());
             } else {
-                print!("{}", report.text());
+                let _ = write!(std::io::stdout(), "{}", report.text());
             }
             if let Err(unreadable) = &report.outcome {
                 eprintln!("arpent inspect: {unreadable}");
@@ -104,6 +105,8 @@ impl Report {
     fn exit_code(&self) -> u8 {
         match &self.outcome {
             Ok(outcome) if outcome.errors.is_empty() => 0,
+            // A wrong number of zones is a wrong file, here as for `assign`.
+            Ok(outcome) if outcome.errors.iter().any(|e| e.code == "zone_count") => 2,
             Ok(_) => 1,
             Err(_) => 2,
         }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// Serves the published release.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,7 +45,7 @@ pub fn run(args: &Args) -> ExitCode {
             if store.current().await.map_err(|e| e.to_string())?.is_none() {
                 tracing::warn!("nothing is published yet: /readyz answers 503 until a release is");
             }
-            serve(&config, shelf).await
+            serve(bind(&config).await?, &config, shelf).await
         })
     })
 }
@@ -82,7 +83,7 @@ fn settle(args: &Args) -> Result<Config, String> {
                 format!("{}: found a file that cannot be read ({e}), expected settings in TOML", path.display())
             })?;
             Config::parse(&text)
-                .map_err(|e| format!("{}: found {e}, expected the settings of the README", path.display()))?
+                .map_err(|e| format!("{}: found {e}, expected `data`, `listen` and `public_url`", path.display()))?
         }
     };
     if let Some(url) = &args.database {
@@ -108,11 +109,15 @@ pub(super) async fn open(data: &Path) -> Result<(SqliteStore, Shelf), String> {
     Ok((store, shelf))
 }
 
-/// Listens until told to stop, then lets requests under way end.
-pub(super) async fn serve(config: &Config, shelf: Shelf) -> Result<(), String> {
-    let listener = tokio::net::TcpListener::bind(config.listen).await.map_err(|e| {
+/// Takes the address, before any work that would be lost without it.
+pub(super) async fn bind(config: &Config) -> Result<TcpListener, String> {
+    TcpListener::bind(config.listen).await.map_err(|e| {
         format!("--listen {}: found an address that cannot be had ({e}), expected a free one", config.listen)
-    })?;
+    })
+}
+
+/// Answers until told to stop, then lets requests under way end.
+pub(super) async fn serve(listener: TcpListener, config: &Config, shelf: Shelf) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     tracing::info!("serving on http://{address}");
     let router = http::router(shelf, Site { public_url: config.public_url.clone() });

@@ -70,7 +70,7 @@ struct Outline {
 }
 
 /// Edges a strip should hold, by measure: fewer cost memory, more cost comparisons.
-const EDGES_A_STRIP: usize = 3;
+const EDGES_A_STRIP: usize = 1;
 
 impl Outline {
     fn new(contour: &MultiPolygon) -> Self {

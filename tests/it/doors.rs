@@ -80,12 +80,6 @@ const RULES: &[Rule] = &[
     },
     Rule {
         here: &["src/"],
-        but: &["src/steps/secrecy/audit.rs", "src/steps/secrecy/audit/"],
-        never: &["microlp"],
-        because: "the audit has a solver which nothing it judges has used",
-    },
-    Rule {
-        here: &["src/"],
         but: &["src/store/"],
         never: &["sqlx"],
         because: "the store is the one port to a database",

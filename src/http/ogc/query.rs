@@ -257,8 +257,10 @@ impl Ask {
             None | Some("total") => Ok(None),
             Some(code) if shelved.menu.has(name, code) => Ok(Some(code.to_owned())),
             Some(code) => {
-                let known = shelved.menu.codes(name);
-                Err(Problem::bad_parameter(name, code, format!("one of total, {}", known.join(", "))))
+                let codes = shelved.menu.codes(name);
+                let known: Vec<String> =
+                    std::iter::once("total".to_owned()).chain(codes.iter().map(ToString::to_string)).collect();
+                Err(Problem::bad_parameter(name, code, format!("one of {}", known.join(", "))))
             }
         };
         let (naf, tranche, source) = (chosen("naf")?, chosen("tranche")?, chosen("source")?);

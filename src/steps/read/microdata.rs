@@ -73,7 +73,7 @@ pub fn microdata(
 ) -> Result<MicroTable, Vec<Reject>> {
     let whole_file = |unreadable: crate::model::Unreadable| vec![unreadable.0];
     let mut table = Table::open(name, input, WHOLE_BYTES_MAX).map_err(whole_file)?;
-    let siret = table.column("siret");
+    let siret = table.column_among(&["siret", "id"]);
     let missing: Vec<&str> = [contributor, weight]
         .into_iter()
         .chain(wanted.iter().copied())
@@ -81,6 +81,9 @@ pub fn microdata(
         .collect();
     if !missing.is_empty() {
         return Err(missing.iter().filter_map(|column| table.require(column).err()).map(|error| error.0).collect());
+    }
+    if siret.is_none() {
+        return Err(vec![table.header_refused("column_missing", "a column `siret` or `id`").0]);
     }
     let at = |column: &str| table.column(column).expect("missing columns were refused above");
     let mut selection = vec![(at(contributor), Kind::Text), (at(weight), Kind::Text)];

@@ -160,7 +160,7 @@ impl Spec {
         }
         let spec: Self = toml::from_str(text).map_err(|e| {
             let line = e.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            bad(format!("line {line}"), e.message().to_owned(), "a specification as CONTRACT section 2.2 describes it")
+            bad(format!("line {line}"), e.message().to_owned(), "a specification as the README shows one")
         })?;
         spec.check()?;
         Ok(spec)
@@ -172,6 +172,9 @@ impl Spec {
     /// The first key that does not fit.
     pub fn check(&self) -> Result<(), BadSpec> {
         self.rules.check()?;
+        if self.contributor == self.weight {
+            return Err(bad("weight", format!("`{}`, the contributor", self.weight), "the column that is summed"));
+        }
         let width = self.protection.width;
         if !(0.0..=10.0).contains(&width) {
             return Err(bad("protection.width", width.to_string(), "a share between 0 and 10"));

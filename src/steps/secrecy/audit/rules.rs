@@ -1,4 +1,4 @@
-//! The primary rules, read again from their text (SECRECY sections 2 and 3) and judged on the records.
+//! The primary rules, read again from their text (levels by the conventions of τ-ARGUS) and judged on the records.
 
 use super::super::policy::{CountOf, Rules};
 
