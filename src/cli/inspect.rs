@@ -312,7 +312,7 @@ mod tests {
         for (moved_m, expect, zone_id, code, said) in [
             (0.0, Some(2), "code", 0, "verdict   accepted"),
             (-50.0, None, "code", 0, "warning: overlap of zones `A` and `B`, 5000 m²"),
-            (0.0, Some(3), "code", 1, "2 zones (1 missing), expected 3 zones"),
+            (0.0, Some(3), "code", 2, "2 zones (1 missing), expected 3 zones"),
             (0.0, None, "nom", 1, "the code `Nord`, which record 1 has too"),
             (0.0, None, "x", 2, "system    EPSG:2154"),
         ] {

@@ -18,7 +18,7 @@ pub const WEIGHT_MAX: u64 = 100_000_000_000;
 
 /// Microdata by column, every column as long as the table. `Debug` shows counts only.
 pub struct MicroTable {
-    /// The column `siret` where there is one, else the number of each row, from 1.
+    /// The column `siret`, or `id`.
     pub ids: Vec<String>,
     /// For each row, its contributor as a position in `contributor_names`.
     pub contributors: Vec<u32>,
@@ -82,14 +82,14 @@ pub fn microdata(
     if !missing.is_empty() {
         return Err(missing.iter().filter_map(|column| table.require(column).err()).map(|error| error.0).collect());
     }
-    if siret.is_none() {
+    let Some(siret) = siret else {
         return Err(vec![table.header_refused("column_missing", "a column `siret` or `id`").0]);
-    }
+    };
     let at = |column: &str| table.column(column).expect("missing columns were refused above");
     let mut selection = vec![(at(contributor), Kind::Text), (at(weight), Kind::Text)];
     selection.extend(wanted.iter().map(|column| (at(column), Kind::Text)));
     let first_dimension = 2;
-    selection.extend(siret.map(|at| (at, Kind::Text)));
+    selection.push((siret, Kind::Text));
     let siret_at = first_dimension + wanted.len();
     table.select(&selection).map_err(whole_file)?;
 
@@ -102,7 +102,7 @@ pub fn microdata(
     while let Some(mut batch) = table.next_batch().map_err(whole_file)? {
         let (who, what) = (batch.take_texts(0), batch.take_texts(1));
         let codes: Vec<Texts> = (0..wanted.len()).map(|d| batch.take_texts(first_dimension + d)).collect();
-        let sirets = siret.map(|_| batch.take_texts(siret_at));
+        let sirets = batch.take_texts(siret_at);
         let mut broken = std::mem::take(&mut batch.broken).into_iter().peekable();
         for (index, &row) in batch.places.iter().enumerate() {
             if let Some(broken) = broken.next_if(|broken| broken.index == index) {
@@ -131,10 +131,6 @@ pub fn microdata(
                     refuse("code_empty", column, "nothing", "a code");
                 }
             }
-            let Some(sirets) = &sirets else {
-                ids.push((batch.first_row + index).to_string());
-                continue;
-            };
             let id = sirets[index].trim();
             if id.is_empty() {
                 refuse("siret_empty", "siret", "nothing", "an identifier");
@@ -288,8 +284,10 @@ mod tests {
             assert_eq!(table.columns[0].labels, ["S1", "S2"]);
             assert_eq!(table.columns[0].codes, [1, 0, 0]);
         }
-        let without_siret = read(b"siren,headcount,sector,naf\nA,3,S,G\nB,4,S,G\n".to_vec()).unwrap();
-        assert_eq!(without_siret.ids, ["1", "2"]);
+        let by_id = read(b"id,siren,headcount,sector,naf\nx,A,3,S,G\ny,B,4,S,G\n".to_vec()).unwrap();
+        assert_eq!(by_id.ids, ["x", "y"]);
+        let nameless = read(b"sirett,siren,headcount,sector,naf\nx,A,3,S,G\n".to_vec()).unwrap_err();
+        assert_eq!(nameless[0].code, "column_missing");
     }
 
     #[test]
@@ -333,7 +331,8 @@ mod tests {
     #[test]
     fn a_hundred_faults_are_described_and_the_rest_counted() {
         for (faults, listed, last) in [(100, 100, "weight_missing"), (101, 101, "more_rejects")] {
-            let text = "siren,headcount,sector,naf\n".to_owned() + &"A,,S,G\n".repeat(faults);
+            let rows: String = (0..faults).map(|i| format!("{i},A,,S,G\n")).collect();
+            let text = "siret,siren,headcount,sector,naf\n".to_owned() + &rows;
             let refused = read(text.into_bytes()).unwrap_err();
             assert_eq!((refused.len(), refused.last().unwrap().code), (listed, last));
         }
