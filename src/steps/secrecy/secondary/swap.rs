@@ -44,12 +44,7 @@ pub(super) type Exchange = (Vec<(u32, i64)>, Vec<u32>);
 pub(super) fn exchange(system: &System<'_>, near: &Neighbours, ease: &[u64], wanted: &Unmet) -> Option<Exchange> {
     let row = &system.raw.rows[wanted.need.row as usize];
     let by = if wanted.need.side == Side::Up { wanted.distance } else { -wanted.distance };
-    let can = |a: u32, by: i64| {
-        let atom = &system.raw.atoms[a as usize];
-        let left = atom.value as i64 + by;
-        let known = atom.contributions.iter().filter(|c| wanted.attackers.binary_search(&c.0).is_ok());
-        left >= 0 && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
-    };
+    let can = |a: u32, by: i64| system.can_move(a, by, &wanted.attackers);
     let outside = |a: u32| row.atoms.binary_search(&a).is_err();
     // Atoms anywhere that are easy to move and can move that far: partners of a large establishment are seldom next door.
     let easy = |by: i64| {

@@ -117,6 +117,15 @@ impl<'a> System<'a> {
         })
     }
 
+    /// Whether an atom may move by so much as far as these attackers (ascending) can tell: one who alone makes it up
+    /// knows it, and the others know that it holds at least their own.
+    pub(super) fn can_move(&self, atom: u32, by: i64, attackers: &[u32]) -> bool {
+        let atom = &self.raw.atoms[atom as usize];
+        let left = atom.value as i64 + by;
+        let known = atom.contributions.iter().filter(|c| attackers.binary_search(&c.0).is_ok());
+        left >= 0 && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
+    }
+
     /// The contributor who alone makes up the atom, and so knows it.
     pub fn lone(&self, atom: u32) -> Option<u32> {
         match self.raw.atoms[atom as usize].contributions.as_slice() {

@@ -178,12 +178,7 @@ fn alone(system: &System<'_>, wanted: &Unmet) -> Option<Found> {
 fn trade(system: &System<'_>, wanted: &Unmet) -> Option<Found> {
     let row = &system.raw.rows[wanted.need.row as usize];
     let by = if wanted.need.side == Side::Up { wanted.distance } else { -wanted.distance };
-    let can = |a: u32, by: i64| {
-        let atom = &system.raw.atoms[a as usize];
-        let left = atom.value as i64 + by;
-        let known = atom.contributions.iter().filter(|c| wanted.attackers.binary_search(&c.0).is_ok());
-        left >= 0 && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
-    };
+    let can = |a: u32, by: i64| system.can_move(a, by, &wanted.attackers);
     let mut in_first = vec![false; system.raw.rows.len()];
     let mut best: Option<(f64, u32, Option<u32>)> = None;
     let mut consider = |price: f64, a: u32, b: Option<u32>| {
