@@ -1,23 +1,42 @@
 //! The linear programs of the strongroom; this file alone names the solver (HiGHS, simplex, one thread).
 
-use highs::{Col, HighsModelStatus, Model, RowProblem, Sense};
+use highs::{Col, HighsModelStatus, HighsSolutionStatus, Model, RowProblem, Sense};
 
 /// A program that is solved again and again with other costs and bounds, keeping its basis. A solver that breaks down
 /// gives no verdict, then and ever after.
 pub(super) struct Program {
     model: Option<Model>,
     columns: Vec<Col>,
+    /// Steps of the simplex method so far: what the work has cost, the same on every machine.
+    pub steps: u64,
+}
+
+/// An optimum.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Optimum {
+    pub cost: f64,
+    pub columns: Vec<f64>,
+    /// What a unit more of each row would cost.
+    pub row_prices: Vec<f64>,
 }
 
 /// How a solve ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
-    /// The value of each column at the optimum.
-    Optimal(Vec<f64>),
+    Optimal(Optimum),
     /// No point satisfies the constraints.
     Infeasible,
     /// Anything else: no verdict. Callers withhold.
     NoVerdict,
+}
+
+impl Outcome {
+    pub fn optimum(self) -> Option<Optimum> {
+        match self {
+            Self::Optimal(optimum) => Some(optimum),
+            Self::Infeasible | Self::NoVerdict => None,
+        }
+    }
 }
 
 /// A column: cost, least and greatest value.
@@ -34,19 +53,33 @@ impl Column {
     }
 }
 
+/// A constraint: least and greatest value, coefficients by column.
+pub(super) type Constraint = (f64, f64, Vec<(u32, f64)>);
+
+/// Which simplex method suits what changes between two solves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// Costs change: the last point stays within its bounds.
+    Primal,
+    /// Bounds change, or constraints come in: the last prices stay right.
+    Dual,
+}
+
 impl Program {
-    /// Minimises. Rows are (least, greatest, coefficients by column).
-    pub fn minimise(columns: &[Column], rows: &[(f64, f64, Vec<(u32, f64)>)]) -> Self {
+    /// Minimises.
+    pub fn minimise(columns: &[Column], rows: &[Constraint], method: Method) -> Self {
         let mut problem = RowProblem::default();
         let columns: Vec<Col> = columns.iter().map(|c| problem.add_column(c.cost, c.least..=c.greatest)).collect();
         for (least, greatest, coefficients) in rows {
             problem.add_row(*least..=*greatest, coefficients.iter().map(|&(c, v)| (columns[c as usize], v)));
         }
         let mut model = problem.optimise(Sense::Minimise);
-        model.make_quiet();
-        model.set_option("threads", 1);
-        model.set_option("random_seed", 0);
-        Self { model: Some(model), columns }
+        settle(&mut model);
+        model.set_option("simplex_strategy", if method == Method::Primal { 4 } else { 1 });
+        if let Ok(e) = std::env::var("EDGE") { model.set_option("simplex_dual_edge_weight_strategy", e.parse::<i32>().unwrap()); }
+        if let Ok(e) = std::env::var("PEDGE") { model.set_option("simplex_primal_edge_weight_strategy", e.parse::<i32>().unwrap()); }
+        if let Ok(e) = std::env::var("SCALE") { model.set_option("simplex_scale_strategy", e.parse::<i32>().unwrap()); }
+        Self { model: Some(model), columns, steps: 0 }
     }
 
     /// Changes the cost of a column.
@@ -63,15 +96,64 @@ impl Program {
         }
     }
 
+    /// Adds a constraint.
+    pub fn add_row(&mut self, (least, greatest, coefficients): &Constraint) {
+        if let Some(model) = &mut self.model {
+            model.add_row(*least..=*greatest, coefficients.iter().map(|&(c, v)| (self.columns[c as usize], v)));
+        }
+    }
+
     /// Solves from the last basis.
     pub fn solve(&mut self) -> Outcome {
         let Some(Ok(solved)) = self.model.take().map(Model::try_solve) else { return Outcome::NoVerdict };
+        self.steps += u64::try_from(solved.simplex_iteration_count()).unwrap_or(0);
         let outcome = match solved.status() {
-            HighsModelStatus::Optimal => Outcome::Optimal(solved.get_solution().columns().to_vec()),
+            HighsModelStatus::Optimal => {
+                let solution = solved.get_solution();
+                Outcome::Optimal(Optimum {
+                    cost: solved.objective_value(),
+                    columns: solution.columns().to_vec(),
+                    row_prices: solution.dual_rows().to_vec(),
+                })
+            }
             HighsModelStatus::Infeasible => Outcome::Infeasible,
             _ => Outcome::NoVerdict,
         };
         self.model = Some(solved.into());
         outcome
     }
+}
+
+fn settle(model: &mut Model) {
+    model.make_quiet();
+    model.set_option("threads", 1);
+    model.set_option("random_seed", 0);
+}
+
+/// A choice of columns, and what the search has proved.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Choice {
+    pub taken: Vec<bool>,
+    /// No choice costs less than this.
+    pub bound: f64,
+}
+
+/// The cheapest choice of columns, each taken or left, that satisfies every constraint, to within `gap` of its bound or
+/// after so many nodes of the search. A limit of nodes and not of seconds: the answer is the same on every machine.
+pub(super) fn choose(costs: &[f64], rows: &[Constraint], gap: f64, nodes_max: i32) -> Option<Choice> {
+    let mut problem = RowProblem::default();
+    let columns: Vec<Col> = costs.iter().map(|&cost| problem.add_integer_column(cost, 0.0..=1.0)).collect();
+    for (least, greatest, coefficients) in rows {
+        problem.add_row(*least..=*greatest, coefficients.iter().map(|&(c, v)| (columns[c as usize], v)));
+    }
+    let mut model = problem.try_optimise(Sense::Minimise).ok()?;
+    settle(&mut model);
+    model.set_option("mip_rel_gap", gap);
+    model.set_option("mip_max_nodes", nodes_max);
+    let solved = model.try_solve().ok()?;
+    if solved.primal_solution_status() != HighsSolutionStatus::Feasible {
+        return None;
+    }
+    let bound = solved.double_info_value(c"mip_dual_bound").ok()?;
+    Some(Choice { taken: solved.get_solution().columns().iter().map(|&v| v > 0.5).collect(), bound })
 }

@@ -189,6 +189,8 @@ pub struct Counts {
     pub headcount: u64,
     /// Employees of withheld cells.
     pub headcount_withheld: u64,
+    /// Employees of the cells withheld to protect others.
+    pub secondary_headcount: u64,
 }
 
 /// Judges every row (primary), withholds more until no attacker comes too close (secondary), and hands over what may be
@@ -261,7 +263,10 @@ fn dossier(raw: &RawTables, pattern: &Pattern<'_>) -> Dossier {
             match fate {
                 Fate::Open | Fate::Locked => {}
                 Fate::Primary => counts.primary += 1,
-                Fate::Secondary => counts.secondary += 1,
+                Fate::Secondary => {
+                    counts.secondary += 1;
+                    counts.secondary_headcount += value;
+                }
             }
             if !fate.is_shown() {
                 counts.headcount_withheld += value;
@@ -323,4 +328,7 @@ pub(super) fn name_of(raw: &RawTables, row: u32) -> (String, String) {
             Some((t.name.clone(), coordinates(t, &cell.key)))
         })
         .expect("a row comes from a cell")
+}
+impl Dossier {
+    pub fn secondary_heads(&self) -> u64 { self.counts.secondary_headcount }
 }

@@ -1,6 +1,6 @@
 //! Pass 1: moves over what is withheld already, each meeting as many needs as one linear program can.
 
-use super::super::lp::{Column, Outcome, Program};
+use super::super::lp::{Column, Method, Program};
 use super::needs;
 use super::system::{Fate, Parts, System};
 use super::witness::{Pool, Side, Unmet, Witness};
@@ -111,13 +111,9 @@ fn one(system: &System<'_>, unmet: &[Unmet], round: u64) -> Option<Witness> {
         let sign = if side == Side::Up { -1.0 } else { 1.0 };
         rows.push((f64::NEG_INFINITY, 0.0, vec![(progress, 1.0), (of_row, sign)]));
     }
-    match Program::minimise(&columns, &rows).solve() {
-        Outcome::Optimal(x) => {
+    let x = Program::minimise(&columns, &rows, Method::Dual).solve().optimum()?.columns;
             let column = |a: u32| atom_column[a as usize].expect("movable") as usize;
             Witness::read(system, &movable.iter().map(|&a| (a, x[column(a)])).collect::<Vec<_>>())
-        }
-        Outcome::Infeasible | Outcome::NoVerdict => None,
-    }
 }
 
 /// SplitMix64's finaliser (Steele, Lea & Flood 2014): spreads a counter over 64 bits.

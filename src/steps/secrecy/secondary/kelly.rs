@@ -4,7 +4,7 @@
 //! Constraints: each row's move is the sum of its parts. After Kelly, Golden & Assad (1992), "Cell suppression:
 //! disclosure protection for sensitive tabular data".
 
-use super::super::lp::{Column, Outcome, Program};
+use super::super::lp::{Column, Method, Program};
 use super::system::{Fate, Parts, System};
 use super::witness::{Side, Unmet};
 
@@ -61,14 +61,24 @@ impl Kelly {
             }
             rows.push((0.0, 0.0, sum));
         }
-        Self { program: Program::minimise(&columns, &rows), atom, row, cap }
+        Self { program: Program::minimise(&columns, &rows, Method::Dual), atom, row, cap }
     }
 
     /// A row costs nothing once it is withheld.
     pub fn withheld(&mut self, row: u32) {
+        self.set_price(row, 0.0);
+    }
+
+    /// Steps of the simplex method so far.
+    pub fn steps(&self) -> u64 {
+        self.program.steps
+    }
+
+    /// What it costs to move a row by one.
+    pub fn set_price(&mut self, row: u32, price: f64) {
         if let Some(column) = self.row[row as usize] {
-            self.program.set_cost(column, 0.0);
-            self.program.set_cost(column + 1, 0.0);
+            self.program.set_cost(column, price);
+            self.program.set_cost(column + 1, price);
         }
     }
 
@@ -81,11 +91,12 @@ impl Kelly {
         self.program.set_bounds(near, 0.0, 0.0);
         let known: Vec<u32> = if wanted.attackers.is_empty() { Vec::new() } else { known(system, &wanted.attackers) };
         for &a in &known {
-            let (up, down) = limits(system, a, &wanted.attackers, self.cap);
+            let (up, down) = system.limits(a, &wanted.attackers);
+            let (up, down) = (if up { self.cap } else { 0.0 }, down as f64);
             self.program.set_bounds(self.atom[a as usize], 0.0, up);
             self.program.set_bounds(self.atom[a as usize] + 1, 0.0, down);
         }
-        let outcome = self.program.solve();
+        let optimum = self.program.solve().optimum();
         for &a in &known {
             self.program.set_bounds(self.atom[a as usize], 0.0, self.cap);
             let value = system.raw.atoms[a as usize].value as f64;
@@ -94,7 +105,7 @@ impl Kelly {
         for column in [far, near] {
             self.program.set_bounds(column, 0.0, f64::INFINITY);
         }
-        let Outcome::Optimal(x) = outcome else { return None };
+        let x = optimum?.columns;
         let moves = self.atom.iter().enumerate().map(|(a, &c)| (a as u32, x[c as usize] - x[c as usize + 1]));
         Some(moves.filter(|m| m.1.abs() > 1e-9).collect())
     }
@@ -110,15 +121,4 @@ fn known(system: &System<'_>, attackers: &[u32]) -> Vec<u32> {
     atoms.sort_unstable();
     atoms.dedup();
     atoms
-}
-
-/// How far an atom can move up and down as far as these attackers can tell.
-fn limits(system: &System<'_>, atom: u32, attackers: &[u32], cap: f64) -> (f64, f64) {
-    let atom = &system.raw.atoms[atom as usize];
-    if atom.contributions.len() == 1 {
-        return (0.0, 0.0);
-    }
-    let known = atom.contributions.iter().filter(|c| attackers.binary_search(&c.0).is_ok());
-    let own = known.map(|c| c.1).max().unwrap_or(0);
-    (cap, (atom.value - own) as f64)
 }

@@ -15,6 +15,8 @@
 pub(super) mod system;
 pub(super) mod witness;
 
+mod attack;
+mod cuts;
 mod harvest;
 mod kelly;
 mod rectangles;
@@ -52,6 +54,12 @@ pub(super) fn suppress<'a>(
 ) -> Result<Pattern<'a>, Hopeless> {
     let mut system = System::new(raw, rules, protection, locked);
     let mut pool = Pool::default();
+    rectangles::rectangles(&system, &mut pool);
+    if std::env::var_os("OLD").is_none() {
+        let found = cuts::optimise(&mut system, &mut pool)?;
+        eprintln!("bound {:.1} cost {:.1}", found.bound, found.cost);
+        return Ok(Pattern { system, pool });
+    }
     let mut kelly = (raw.atoms.len() <= widen::WHOLE_ATOMS).then(|| Kelly::new(&system));
     let near = Neighbours::new(&system);
     for _ in 0..ROUNDS_MAX {
@@ -87,20 +95,14 @@ fn clean_up(system: &mut System<'_>, pool: &mut Pool, near: &Neighbours) {
         (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Secondary).collect();
     secondary.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
     for row in secondary {
-        let benched = pool.bench(row);
+        let shaken = pool.leaning_on(system, row);
         system.fate[row as usize] = Fate::Open;
-        let mut shaken: Vec<u32> = benched
-            .iter()
-            .flat_map(|(_, w)| w.rows.iter().map(|r| r.0))
-            .filter(|&r| system.verdict[r as usize].is_some())
-            .collect();
-        shaken.sort_unstable();
-        shaken.dedup();
+        pool.shown(row);
         let both = |&row: &u32| [Side::Up, Side::Down].map(|side| Need { row, side });
         let unmet: Vec<_> = shaken.iter().flat_map(both).filter_map(|need| pool.unmet(system, need)).collect();
         if !unmet.is_empty() && !widen::without(system, pool, near, &ease, &unmet) {
             system.fate[row as usize] = Fate::Secondary;
-            pool.restore(benched);
+            pool.withheld(row);
         }
     }
 }

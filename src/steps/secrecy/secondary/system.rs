@@ -1,6 +1,6 @@
 //! The system an attacker faces: atoms, rows over them, what is open, and which moves keep everything open unchanged.
 
-use super::super::policy::{Protection, Rules};
+use super::super::policy::{InsiderMargin, Protection, Rules};
 use super::super::primary::{self, Unsafe};
 use super::super::tabulate::{RawTables, Row};
 use std::collections::HashMap;
@@ -45,6 +45,8 @@ pub(in super::super) struct System<'a> {
     pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
     pub(super) insiders: bool,
+    /// How far from the truth an insider must stay at most.
+    pub(super) insider_margin: i64,
 }
 
 impl<'a> System<'a> {
@@ -93,6 +95,10 @@ impl<'a> System<'a> {
             price: prices(raw),
             parts: parts(raw),
             insiders: protection.insiders,
+            insider_margin: match protection.insider_margin {
+                InsiderMargin::Level => i64::MAX,
+                InsiderMargin::Unit => 1,
+            },
         }
     }
 
@@ -126,6 +132,16 @@ impl<'a> System<'a> {
         left >= 0 && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
     }
 
+    /// What attackers (ascending) do not know of an atom: whether it may move up, and how far down.
+    pub(super) fn limits(&self, atom: u32, attackers: &[u32]) -> (bool, u64) {
+        let atom = &self.raw.atoms[atom as usize];
+        let known = atom.contributions.iter().filter(|c| attackers.binary_search(&c.0).is_ok()).map(|c| c.1).max();
+        match known {
+            Some(_) if atom.contributions.len() == 1 => (false, 0),
+            own => (true, atom.value - own.unwrap_or(0)),
+        }
+    }
+
     /// The contributor who alone makes up the atom, and so knows it.
     pub fn lone(&self, atom: u32) -> Option<u32> {
         match self.raw.atoms[atom as usize].contributions.as_slice() {
@@ -135,20 +151,15 @@ impl<'a> System<'a> {
     }
 }
 
-/// A total over one dimension is worth this many times its headcount, over two that many times more, and so on: people
-/// read totals first.
-const TOTAL_WORTH: f64 = 200.0;
-
+/// What the reader loses with a row: the headcount of every cell that is this row.
 fn prices(raw: &RawTables) -> Vec<f64> {
-    let mut totals = vec![0; raw.rows.len()];
+    let mut price = vec![0.01; raw.rows.len()];
     for table in &raw.tables {
         for cell in &table.cells {
-            let over = cell.key.iter().filter(|k| k.0 == 0).count();
-            totals[cell.row as usize] = over.max(totals[cell.row as usize]);
+            price[cell.row as usize] += raw.rows[cell.row as usize].value as f64;
         }
     }
-    let price = |(row, over): (&Row, usize)| (row.value as f64 + 1.0) * TOTAL_WORTH.powi(over as i32);
-    raw.rows.iter().zip(totals).map(price).collect()
+    price
 }
 
 /// For each row the refinement with the fewest parts, among all tables and dimensions that refine it.

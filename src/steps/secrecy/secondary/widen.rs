@@ -1,6 +1,6 @@
 //! Pass 2: the cheapest move that meets one need, where a shown row may be withheld at a price.
 
-use super::super::lp::{Column, Outcome, Program};
+use super::super::lp::{Column, Method, Program};
 use super::Hopeless;
 use super::kelly::Kelly;
 use super::swap::{self, Neighbours};
@@ -70,6 +70,7 @@ pub(super) fn widen(
         let (moves, withheld) = found.ok_or(Hopeless { row: wanted.need.row })?;
         for row in withheld {
             system.fate[row as usize] = Fate::Secondary;
+            pool.withheld(row);
             if let Some(kelly) = kelly.as_deref_mut() {
                 kelly.withheld(row);
             }
@@ -309,7 +310,7 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool)
         Side::Up => (distance, distance, of_target),
         Side::Down => (-distance, -distance, of_target),
     });
-    let Outcome::Optimal(x) = Program::minimise(&columns, &rows).solve() else { return None };
+    let x = Program::minimise(&columns, &rows, Method::Dual).solve().optimum()?.columns;
     let moves: Vec<(u32, f64)> =
         atoms.iter().zip(x.chunks_exact(2)).map(|(&a, by)| (a, by[0] - by[1])).filter(|m| m.1.abs() > 1e-9).collect();
     judged(system, wanted, moves, may_withhold)

@@ -10,6 +10,9 @@ const DENOMINATOR_MAX: i64 = 5_040;
 /// How far from a whole number a solver's answer may lie; the exact check has the last word.
 const ROUNDING: f64 = 1e-6;
 
+/// A move is enlarged at most so many times.
+const FAMILY_TIMES_MAX: i64 = 1_000;
+
 /// One end of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in super::super) enum Side {
@@ -33,6 +36,30 @@ impl Witness {
         let scale = denominator(moves)?;
         let whole = moves.iter().map(|&(a, by)| (a, (by * scale as f64).round() as i64)).collect();
         Self::check(system, scale, whole)
+    }
+
+    /// The same move read off a solver's answer, and what follows from it for nothing: the move back, and both as far as
+    /// the atoms that go down allow, which serve rows of higher levels. The first is the move itself.
+    pub fn family(system: &System<'_>, moves: &[(u32, f64)]) -> Vec<Self> {
+        let Some(scale) = denominator(moves) else { return Vec::new() };
+        let whole: Vec<(u32, i64)> =
+            moves.iter().map(|&(a, by)| (a, (by * scale as f64).round() as i64)).filter(|m| m.1 != 0).collect();
+        let Some(first) = Self::check(system, scale, whole.clone()) else { return Vec::new() };
+        let mut family = vec![first];
+        for sign in [1, -1] {
+            // How many times over the move fits.
+            let times = whole.iter().filter(|m| sign * m.1 < 0).map(|&(a, by)| {
+                let value = system.raw.atoms[a as usize].value as i64 * scale;
+                value / by.abs()
+            });
+            let times = times.min().unwrap_or(1).min(FAMILY_TIMES_MAX);
+            for times in [1, times] {
+                if (sign, times) != (1, 1) && times > 0 && (times > 1 || family.len() < 3) {
+                    family.extend(Self::check(system, scale, whole.iter().map(|&(a, by)| (a, sign * times * by)).collect()));
+                }
+            }
+        }
+        family
     }
 
     /// Checks a move against everything shown; `None` when it is no witness.
@@ -73,6 +100,13 @@ impl Witness {
         spoiled_by.dedup();
         Some(Self { scale, rows, spoiled_by })
     }
+
+    /// Whether it meets a need against all the attackers it names.
+    pub fn meets(&self, wanted: &Unmet) -> bool {
+        let by = self.rows.binary_search_by_key(&wanted.need.row, |r| r.0).map_or(0, |at| self.rows[at].1);
+        let by = if wanted.need.side == Side::Up { by } else { -by };
+        by >= wanted.distance * self.scale && wanted.attackers.iter().all(|s| self.spoiled_by.binary_search(s).is_err())
+    }
 }
 
 /// The smallest denominator that makes a move whole.
@@ -105,7 +139,11 @@ pub(in super::super) struct Unmet {
 /// Every witness found so far, and which needs they meet.
 #[derive(Default)]
 pub(in super::super) struct Pool {
-    pub witnesses: Vec<Option<Witness>>,
+    witnesses: Vec<Witness>,
+    /// How many shown rows each witness changes; it holds while there is none.
+    blocked: Vec<u32>,
+    /// Witnesses that change a row; by row.
+    users: HashMap<u32, Vec<u32>>,
     /// Witnesses that move a row that has needs, with the size of the move; by row.
     by_row: HashMap<u32, Vec<(u32, i64)>>,
 }
@@ -119,29 +157,47 @@ impl Pool {
                 self.by_row.entry(row).or_default().push((id, by / witness.scale));
             }
         }
-        self.witnesses.push(Some(witness));
+        let blocked = witness.rows.iter().filter(|r| system.fate[r.0 as usize].is_shown()).count();
+        for &(row, _) in &witness.rows {
+            self.users.entry(row).or_default().push(id);
+        }
+        self.blocked.push(blocked as u32);
+        self.witnesses.push(witness);
+    }
+
+    /// How many witnesses there are, resting ones too.
+    pub fn len(&self) -> usize {
+        self.witnesses.len()
     }
 
     fn alive(&self, id: u32) -> Option<&Witness> {
-        self.witnesses[id as usize].as_ref()
+        (self.blocked[id as usize] == 0).then(|| &self.witnesses[id as usize])
     }
 
-    /// Takes back the witnesses that change `row`; gives their names, for [`Pool::restore`].
-    pub fn bench(&mut self, row: u32) -> Vec<(u32, Witness)> {
-        let mut benched = Vec::new();
-        for (id, slot) in self.witnesses.iter_mut().enumerate() {
-            if slot.as_ref().is_some_and(|w| w.rows.binary_search_by_key(&row, |r| r.0).is_ok()) {
-                benched.push((id as u32, slot.take().expect("just seen")));
-            }
+    /// Counts a row as shown from now on: the witnesses that change it rest.
+    pub fn shown(&mut self, row: u32) {
+        for &id in self.users.get(&row).into_iter().flatten() {
+            self.blocked[id as usize] += 1;
         }
-        benched
     }
 
-    /// Puts benched witnesses back.
-    pub fn restore(&mut self, benched: Vec<(u32, Witness)>) {
-        for (id, witness) in benched {
-            self.witnesses[id as usize] = Some(witness);
+    /// Counts a row as withheld from now on: witnesses that change it may hold again.
+    pub fn withheld(&mut self, row: u32) {
+        for &id in self.users.get(&row).into_iter().flatten() {
+            self.blocked[id as usize] -= 1;
         }
+    }
+
+    /// Unsafe rows that a witness moves which rests on this row.
+    pub fn leaning_on(&self, system: &System<'_>, row: u32) -> Vec<u32> {
+        let witnesses = self.users.get(&row).into_iter().flatten().map(|&id| &self.witnesses[id as usize]);
+        let mut rows: Vec<u32> = witnesses
+            .flat_map(|w| w.rows.iter().map(|r| r.0))
+            .filter(|&r| system.verdict[r as usize].is_some())
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
     }
 
     /// How far a row moves at most among the witnesses, in units of the weight.
@@ -185,7 +241,10 @@ impl Pool {
         // A row that is a contributor's own figure is nobody else's secret to keep from it.
         spoilers.retain(|&s| own(s).is_none() || system.holds_others(need.row, s));
         // A contributor inside the row cannot be kept from knowing that the row holds its own weight.
-        let less = |s: u32| if need.side == Side::Up { far } else { far.min(row.value as i64 - own(s).unwrap_or(0)) };
+        let less = |s: u32| {
+            let level = far.min(system.insider_margin);
+            if need.side == Side::Up { level } else { level.min(row.value as i64 - own(s).unwrap_or(0)) }
+        };
         spoilers.retain(|&s| {
             let distance = less(s);
             distance == far || (distance > 0 && !meeting(distance).any(|w| w.spoiled_by.binary_search(&s).is_err()))
