@@ -44,7 +44,7 @@ pub(in super::super) struct System<'a> {
     /// What withholding a row costs: its value, dearer for totals, so that margins stay open.
     pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
-    pub(super) insiders: bool,
+    pub insiders: bool,
 }
 
 impl<'a> System<'a> {

@@ -21,6 +21,8 @@ pub(in super::super) enum Side {
 pub(in super::super) struct Witness {
     /// The denominator of every figure below; 1 in a move of whole units.
     pub scale: i64,
+    /// Change of each atom that changes, ascending: the move itself, for whoever checks it again.
+    pub moves: Vec<(u32, i64)>,
     /// Change of each row that changes, by row.
     pub rows: Vec<(u32, i64)>,
     /// Contributors whose own knowledge excludes this move, ascending.
@@ -71,7 +73,7 @@ impl Witness {
         }
         spoiled_by.sort_unstable();
         spoiled_by.dedup();
-        Some(Self { scale, rows, spoiled_by })
+        Some(Self { scale, moves, rows, spoiled_by })
     }
 }
 
@@ -120,6 +122,11 @@ impl Pool {
             }
         }
         self.witnesses.push(Some(witness));
+    }
+
+    /// The witnesses that move a row, by name, with how far they move it in units of the weight.
+    pub fn movers(&self, row: u32) -> impl Iterator<Item = (u32, &Witness, i64)> {
+        self.by_row.get(&row).into_iter().flatten().filter_map(|&(id, by)| Some((id, self.alive(id)?, by)))
     }
 
     fn alive(&self, id: u32) -> Option<&Witness> {
