@@ -12,11 +12,14 @@ use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
 use crate::steps::read::table::Input;
 use crate::steps::secrecy::{
-    Column, Microdata, NotAuditable, ReleasedTable, ReleasedTables, Spec, Verdict, audit as attack,
+    Checks, Column, Microdata, NotAuditable, ReleasedTable, ReleasedTables, Spec, Verdict, examine,
 };
 
 /// Largest table of a release read, in bytes: ten million rows, a hundred times the tables we know.
 const TABLE_BYTES_MAX: u64 = 1 << 30;
+
+/// Most cells opened in one run: each is an attack of its own.
+const MUTATIONS_MAX: u64 = 100_000;
 
 /// Attacks releases together, and says whether anything withheld can be worked out from what they show.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,6 +33,16 @@ pub struct Args {
     /// A release, as `arpent protect` writes it; all that are named are attacked together
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     pub release: Vec<PathBuf>,
+    /// Verify the certificate too, in whole numbers and without a solver; by default the one of the release named last,
+    /// which must have been made after all the others
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub certificate: Option<Option<PathBuf>>,
+    /// Check the rows and the certificate, and leave the attack out
+    #[arg(long, requires = "certificate", conflicts_with = "mutate")]
+    pub no_attack: bool,
+    /// Open as many withheld cells, one at a time, drawn with a fixed seed: the attack must notice
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MUTATIONS_MAX))]
+    pub mutate: u64,
     /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,
@@ -62,6 +75,16 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let releases: Vec<ReleasedTables> =
         args.release.iter().map(|folder| release(folder)).collect::<Result<_, _>>().map_err(one)?;
 
+    let certificate = match &args.certificate {
+        None => None,
+        Some(named) => {
+            let last = args.release.last().map(|folder| folder.join(super::release::CERTIFICATE));
+            let path = named.clone().or(last).unwrap_or_default();
+            let bytes = super::release::bytes_of(&path).map_err(one)?;
+            Some((path, bytes))
+        }
+    };
+
     let mut wanted = spec.columns();
     for level in releases.iter().flat_map(ReleasedTables::levels) {
         if !wanted.contains(&level) {
@@ -76,7 +99,16 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     if show_progress {
         eprintln!("{} records, {} releases: attacking", micro.len(), releases.len());
     }
-    attack(&micro, &spec, &releases).map_err(|error: NotAuditable| vec![error.to_string()])
+    let checks = Checks {
+        attack: !args.no_attack,
+        certificate: certificate.as_ref().map(|c| c.1.as_slice()),
+        mutations: args.mutate,
+        ..Checks::default()
+    };
+    examine(&micro, &spec, &releases, &checks).map_err(|error| match (&error, &certificate) {
+        (NotAuditable::BadCertificate { .. }, Some((path, _))) => vec![format!("{}: {error}", path.display())],
+        _ => vec![error.to_string()],
+    })
 }
 
 /// Records as the strongroom takes them.
@@ -155,19 +187,23 @@ fn text(verdict: &Verdict) -> String {
     let _ = writeln!(text, "{} cells listed: {} published, {} withheld", v.cells, v.published, v.withheld);
     let _ =
         writeln!(text, "{} distinct sums, {} unsafe by a rule, {} of them attacked", v.sums, v.unsafe_sums, v.attacked);
-    let _ = writeln!(
-        text,
-        "exact: {} sums against {} equations over {} free atoms of {}, modulo two primes",
-        v.attacked, v.equations, v.free_atoms, v.atoms
-    );
-    let _ = writeln!(text, "insiders: {} contributors tried", v.insiders);
-    let _ = writeln!(
-        text,
-        "intervals: {} ends, {} reached by shared programs, {} by their own, {} programs in all",
-        v.ends, v.ends_shared, v.ends_single, v.programs
-    );
-    let _ =
-        writeln!(text, "note: {} differences of shown cells are no cells and would break a rule", v.unsafe_remainders);
+    if v.attack {
+        attack_text(&mut text, v);
+    }
+    if let Some(c) = v.certified {
+        let _ = writeln!(
+            text,
+            "certificate: {} witnesses, {} true; {} ends of unsafe sums, {} proved",
+            c.witnesses, c.witnesses_true, c.ends, c.ends_proved
+        );
+    }
+    if let Some(m) = v.mutations {
+        let _ = writeln!(
+            text,
+            "opened one at a time: {} unsafe cells, {} noticed; {} others, {} noticed, the rest gave nothing away",
+            m.primary, m.primary_caught, m.secondary, m.secondary_caught
+        );
+    }
     for (kind, n) in &v.by_kind {
         let _ = writeln!(text, "{}: {n}", kind.name());
     }
@@ -180,6 +216,30 @@ fn text(verdict: &Verdict) -> String {
     }
     text.push_str(if v.is_safe() { "safe\n" } else { "NOT SAFE\n" });
     text
+}
+
+fn attack_text(text: &mut String, v: &Verdict) {
+    let _ = writeln!(
+        text,
+        "exact: {} sums against {} equations over {} free atoms of {}, modulo two primes",
+        v.attacked, v.equations, v.free_atoms, v.atoms
+    );
+    let _ = writeln!(text, "insiders: {} contributors tried", v.insiders);
+    let _ = writeln!(
+        text,
+        "intervals: {} ends, {} reached by exchanges, {} by {} programs",
+        v.ends, v.ends_exchanged, v.ends_solved, v.programs
+    );
+    let _ = writeln!(text, "differences: {} tried", v.differences);
+    if v.differences_cut > 0 {
+        let _ = writeln!(text, "  unions too many to try them all: {} pairs of zonings", v.differences_cut);
+    }
+    if v.unsafe_remainders > 0 {
+        let _ = writeln!(text, "note: {} of them would break a rule", v.unsafe_remainders);
+        for rest in &v.remainders {
+            let _ = writeln!(text, "  {} {}: {} [{}]", rest.release, rest.table, rest.cell, rest.kind.name());
+        }
+    }
 }
 
 fn json(verdict: &Verdict) -> Value {
@@ -201,10 +261,18 @@ fn json(verdict: &Verdict) -> Value {
         "exact": {"sums": v.attacked, "equations": v.equations, "free_atoms": v.free_atoms, "atoms": v.atoms},
         "insiders": v.insiders,
         "intervals": {
-            "ends": v.ends, "by_shared_programs": v.ends_shared, "by_single_programs": v.ends_single,
-            "programs": v.programs,
+            "ends": v.ends, "by_exchanges": v.ends_exchanged, "by_programs": v.ends_solved, "programs": v.programs,
         },
-        "unsafe_remainders": v.unsafe_remainders,
+        "differences": {
+            "tried": v.differences, "pairs_cut": v.differences_cut, "unsafe_remainders": v.unsafe_remainders,
+        },
+        "certificate": v.certified.map(|c| json!({
+            "witnesses": c.witnesses, "true": c.witnesses_true, "ends": c.ends, "proved": c.ends_proved,
+        })),
+        "mutations": v.mutations.map(|m| json!({
+            "primary": m.primary, "primary_caught": m.primary_caught,
+            "secondary": m.secondary, "secondary_caught": m.secondary_caught,
+        })),
         "faults": {"total": v.n_faults(), "by_kind": by_kind, "listed": faults},
     })
 }
@@ -233,7 +301,18 @@ mod tests {
             release
         };
         let release = tables.iter().enumerate().map(release).collect();
-        judge(&Args { micro: at("m.csv"), spec: at("s.toml"), release, json: false }, false)
+        judge(
+            &Args {
+                micro: at("m.csv"),
+                spec: at("s.toml"),
+                release,
+                certificate: None,
+                no_attack: false,
+                mutate: 0,
+                json: false,
+            },
+            false,
+        )
     }
 
     #[test]
