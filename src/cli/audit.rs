@@ -1,5 +1,6 @@
 //! `arpent audit`: attacks one or several releases together, and prints the verdict.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write as _};
@@ -72,7 +73,7 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let spec_name = args.spec.display().to_string();
     let text = std::fs::read_to_string(&args.spec).map_err(|e| one(cannot_read(&args.spec, &e)))?;
     let spec = Spec::parse(&text).map_err(|error| vec![format!("{spec_name}: {error}")])?;
-    let releases: Vec<ReleasedTables> =
+    let mut releases: Vec<ReleasedTables> =
         args.release.iter().map(|folder| release(folder)).collect::<Result<_, _>>().map_err(one)?;
 
     let certificate = match &args.certificate {
@@ -85,9 +86,18 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
         }
     };
 
+    let earlier = match &certificate {
+        None => Vec::new(),
+        Some((_, bytes)) => earlier_records(bytes, &args.release)?,
+    };
+    for (at, prefix, renamed, _) in &earlier {
+        rename_levels(&mut releases[*at], prefix, renamed);
+    }
+
     let mut wanted = spec.columns();
     for level in releases.iter().flat_map(ReleasedTables::levels) {
-        if !wanted.contains(&level) {
+        let own = earlier.iter().any(|(_, prefix, _, _)| level.starts_with(prefix.as_str()));
+        if !own && !wanted.contains(&level) {
             wanted.push(level);
         }
     }
@@ -95,7 +105,7 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let file = File::open(&args.micro).map_err(|e| one(cannot_read(&args.micro, &e)))?;
     let records = microdata(&micro_name, Input::File(file), &wanted, &spec.contributor, &spec.weight)
         .map_err(|rejects| rejects.iter().map(Reject::to_string).collect::<Vec<_>>())?;
-    let micro = gathered(records);
+    let micro = joined(records, &earlier)?;
     if show_progress {
         eprintln!("{} records, {} releases: attacking", micro.len(), releases.len());
     }
@@ -109,6 +119,108 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
         (NotAuditable::BadCertificate { .. }, Some((path, _))) => vec![format!("{}: {error}", path.display())],
         _ => vec![error.to_string()],
     })
+}
+
+/// An earlier release whose records are not those of `--micro`: its place among those named, what its columns begin with
+/// in the certificate, which columns do, and its own records.
+type EarlierRecords = (usize, String, Vec<String>, MicroTable);
+
+/// The earlier releases whose columns a certificate keeps under names of their own (`after1/sector`), with the records
+/// that their owner kept; those that are not named are left to the verifier to miss.
+fn earlier_records(certificate: &[u8], folders: &[PathBuf]) -> Result<Vec<EarlierRecords>, Vec<String>> {
+    let one = |error: Unreadable| vec![error.to_string()];
+    let first = certificate.split(|b| *b == b'\n').next().unwrap_or_default();
+    let header: Value = serde_json::from_slice(first).unwrap_or_default();
+    let levels: Vec<&str> = header["levels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let Some(last) = folders.last() else { return Ok(Vec::new()) };
+    if !levels.iter().any(|level| level.starts_with("after")) {
+        return Ok(Vec::new());
+    }
+    let summary = |folder: &Path| super::release::bytes_of(&folder.join("release.json")).map_err(one);
+    let made: Value = serde_json::from_slice(&summary(last)?).unwrap_or_default();
+    let mut found = Vec::new();
+    for (k, digest) in made["inputs"]["after"].as_array().into_iter().flatten().enumerate() {
+        let prefix = format!("after{}/", k + 1);
+        let renamed: Vec<String> =
+            levels.iter().filter_map(|level| level.strip_prefix(prefix.as_str())).map(str::to_owned).collect();
+        if renamed.is_empty() {
+            continue;
+        }
+        for (at, folder) in folders.iter().enumerate() {
+            if digest.as_str() != Some(super::release::digest(&summary(folder)?).as_str()) {
+                continue;
+            }
+            let path = |name: &str| folder.join("private").join(name);
+            let spec_bytes = super::release::bytes_of(&path("spec.toml")).map_err(one)?;
+            let spec = super::release::spec_of(&path("spec.toml"), &spec_bytes).map_err(one)?;
+            let bytes = super::release::bytes_of(&path("microdata.csv")).map_err(one)?;
+            let table = super::release::micro_of(&path("microdata.csv"), bytes, &spec)
+                .map_err(|rejects| rejects.iter().map(Reject::to_string).collect::<Vec<_>>())?;
+            found.push((at, prefix.clone(), renamed.clone(), table));
+        }
+    }
+    Ok(found)
+}
+
+/// Gives the levels of a release the names that the certificate has for them.
+fn rename_levels(release: &mut ReleasedTables, prefix: &str, renamed: &[String]) {
+    for table in &mut release.tables {
+        let dimensions = table.header.len().saturating_sub(3) / 2;
+        for row in &mut table.rows {
+            for level in row.iter_mut().take(2 * dimensions).skip(1).step_by(2) {
+                if renamed.contains(level) {
+                    *level = format!("{prefix}{level}");
+                }
+            }
+        }
+    }
+}
+
+/// One set of records: those of `--micro`, and those of earlier releases, matched by identifier; a record lies in no cell
+/// of a release that did not have it.
+fn joined(present: MicroTable, earlier: &[EarlierRecords]) -> Result<Microdata, Vec<String>> {
+    if earlier.is_empty() {
+        return Ok(gathered(present));
+    }
+    let mut place: HashMap<&str, usize> = HashMap::new();
+    let (mut ids, mut who, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rows_of: Vec<Vec<Option<usize>>> = Vec::new();
+    let tables = || std::iter::once(&present).chain(earlier.iter().map(|e| &e.3));
+    for table in tables() {
+        let mut rows = vec![None; ids.len()];
+        for (row, id) in table.ids.iter().enumerate() {
+            let (name, weight) =
+                (table.contributor_names[table.contributors[row] as usize].as_str(), table.weights[row]);
+            let at = *place.entry(id).or_insert_with(|| {
+                ids.push(id.clone());
+                who.push(name);
+                weights.push(weight);
+                rows.push(None);
+                ids.len() - 1
+            });
+            if (who[at], weights[at]) != (name, weight) {
+                let text = "microdata: found an establishment with another contributor or weight than in an earlier \
+                            release, expected the same people";
+                return Err(vec![text.to_owned()]);
+            }
+            rows[at] = Some(row);
+        }
+        rows_of.push(rows);
+    }
+    let mut columns = Vec::new();
+    for (t, table) in tables().enumerate() {
+        for column in &table.columns {
+            let name = match t.checked_sub(1).map(|e| &earlier[e]) {
+                None => column.name.clone(),
+                Some((_, prefix, renamed, _)) if renamed.contains(&column.name) => format!("{prefix}{}", column.name),
+                Some(_) => continue,
+            };
+            let code = |at: usize| Some(column.codes[(*rows_of[t].get(at)?)?]);
+            let codes = (0..ids.len()).map(code).collect();
+            columns.push(Column { name, labels: column.labels.clone(), codes });
+        }
+    }
+    Ok(Microdata::new(ids, &who, weights, columns))
 }
 
 /// Records as the strongroom takes them.

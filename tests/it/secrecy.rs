@@ -208,6 +208,25 @@ fn a_certificate_speaks_of_earlier_releases_too_and_wants_them_named() {
     let alone = case.audit_and(&["v2"], &["--certificate"]);
     assert_eq!(alone.status.code(), Some(2), "{}", said(&alone));
     assert!(said(&alone).contains("needs them named too"), "{}", said(&alone));
+
+    // Some left, some came: each release has records of its own.
+    let without = |skip: usize| -> String {
+        csv.lines()
+            .enumerate()
+            .filter(|(i, _)| *i == 0 || i % 50 != skip)
+            .map(|(_, line)| format!("{line}\n"))
+            .collect()
+    };
+    std::fs::write(case.path("micro.csv"), without(7)).unwrap();
+    assert!(case.protect("w1").status.success());
+    std::fs::write(case.path("micro.csv"), without(8)).unwrap();
+    let (w1, w2) = (path("w1"), path("w2"));
+    let output = arpent(["protect", "--micro", &m, "--spec", &s, "--out", &w2, "--after", &w1]);
+    assert!(output.status.success(), "{}", said(&output));
+    let both = case.audit_and(&["w1", "w2"], &["--certificate"]);
+    assert_eq!(both.status.code(), Some(0), "{}", said(&both));
+    let alone = case.audit_and(&["w2"], &["--certificate"]);
+    assert_eq!(alone.status.code(), Some(2), "{}", said(&alone));
 }
 
 #[test]
