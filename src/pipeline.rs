@@ -11,8 +11,8 @@ use crate::steps::read::{self, Files, ZoneOptions};
 use crate::steps::reproject::{self, Reprojector};
 use crate::steps::seal;
 use crate::steps::secrecy::{
-    BadSpec, Column, Counts, Microdata, NotAuditable, NotProtectable, NotTabulable, ProtectedTables, ReleasedTables,
-    audit, protect, tabulate,
+    BadSpec, Checks, Column, Counts, Microdata, NotAuditable, NotProtectable, NotTabulable, ProtectedTables,
+    ReleasedTables, examine, protect, tabulate,
 };
 use crate::steps::validate::validate;
 use sha2::{Digest, Sha256};
@@ -105,8 +105,8 @@ pub enum NotPublished {
     Audit {
         /// The vintage.
         vintage: u16,
-        /// How many cells it names.
-        faults: usize,
+        /// How many faults it found, in the tables and in their certificate.
+        faults: u64,
     },
     /// No establishment to count.
     #[error("registers: found no usable establishment, expected at least one; nothing is published")]
@@ -267,9 +267,11 @@ fn vintage(
     let weight = of_year.iter().map(|(_, e)| u64::from(headcount(e).employees())).collect();
     let micro = Microdata::new(ids, &siren, weight, columns);
     let (tables, dossier) = protect(&tabulate(&micro, spec)?, &spec.rules, &spec.protection, &[])?;
-    let verdict = audit(&micro, spec, &[ReleasedTables::of("release", &tables)])?;
+    let proof = dossier.proof.bytes();
+    let checks = Checks { certificate: Some(&proof), ..Checks::default() };
+    let verdict = examine(&micro, spec, &[ReleasedTables::of("release", &tables)], &checks)?;
     if !verdict.is_safe() {
-        return Err(NotPublished::Audit { vintage: year, faults: verdict.faults.len() });
+        return Err(NotPublished::Audit { vintage: year, faults: verdict.n_faults() });
     }
     Ok((tables, dossier.counts))
 }

@@ -1,5 +1,6 @@
 //! `arpent audit`: attacks one or several releases together, and prints the verdict.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write as _};
@@ -12,11 +13,14 @@ use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
 use crate::steps::read::table::Input;
 use crate::steps::secrecy::{
-    Column, Microdata, NotAuditable, ReleasedTable, ReleasedTables, Spec, Verdict, audit as attack,
+    Checks, Column, Microdata, NotAuditable, ReleasedTable, ReleasedTables, Spec, Verdict, examine,
 };
 
 /// Largest table of a release read, in bytes: ten million rows, a hundred times the tables we know.
 const TABLE_BYTES_MAX: u64 = 1 << 30;
+
+/// Most cells opened in one run: each is an attack of its own.
+const MUTATIONS_MAX: u64 = 100_000;
 
 /// Attacks releases together, and says whether anything withheld can be worked out from what they show.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,6 +34,16 @@ pub struct Args {
     /// A release, as `arpent protect` writes it; all that are named are attacked together
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     pub release: Vec<PathBuf>,
+    /// Verify the certificate too, in whole numbers and without a solver; by default the one of the release named last,
+    /// which must have been made after all the others
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub certificate: Option<Option<PathBuf>>,
+    /// Check the rows and the certificate, and leave the attack out
+    #[arg(long, requires = "certificate", conflicts_with = "mutate")]
+    pub no_attack: bool,
+    /// Open as many withheld cells, one at a time, drawn with a fixed seed: the attack must notice
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MUTATIONS_MAX))]
+    pub mutate: u64,
     /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,
@@ -59,12 +73,31 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let spec_name = args.spec.display().to_string();
     let text = std::fs::read_to_string(&args.spec).map_err(|e| one(cannot_read(&args.spec, &e)))?;
     let spec = Spec::parse(&text).map_err(|error| vec![format!("{spec_name}: {error}")])?;
-    let releases: Vec<ReleasedTables> =
+    let mut releases: Vec<ReleasedTables> =
         args.release.iter().map(|folder| release(folder)).collect::<Result<_, _>>().map_err(one)?;
+
+    let certificate = match &args.certificate {
+        None => None,
+        Some(named) => {
+            let last = args.release.last().map(|folder| folder.join(super::release::CERTIFICATE));
+            let path = named.clone().or(last).unwrap_or_default();
+            let bytes = super::release::bytes_of(&path).map_err(one)?;
+            Some((path, bytes))
+        }
+    };
+
+    let earlier = match &certificate {
+        None => Vec::new(),
+        Some((_, bytes)) => earlier_records(bytes, &args.release)?,
+    };
+    for (at, prefix, renamed, _) in &earlier {
+        rename_levels(&mut releases[*at], prefix, renamed);
+    }
 
     let mut wanted = spec.columns();
     for level in releases.iter().flat_map(ReleasedTables::levels) {
-        if !wanted.contains(&level) {
+        let own = earlier.iter().any(|(_, prefix, _, _)| level.starts_with(prefix.as_str()));
+        if !own && !wanted.contains(&level) {
             wanted.push(level);
         }
     }
@@ -72,11 +105,122 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let file = File::open(&args.micro).map_err(|e| one(cannot_read(&args.micro, &e)))?;
     let records = microdata(&micro_name, Input::File(file), &wanted, &spec.contributor, &spec.weight)
         .map_err(|rejects| rejects.iter().map(Reject::to_string).collect::<Vec<_>>())?;
-    let micro = gathered(records);
+    let micro = joined(records, &earlier)?;
     if show_progress {
         eprintln!("{} records, {} releases: attacking", micro.len(), releases.len());
     }
-    attack(&micro, &spec, &releases).map_err(|error: NotAuditable| vec![error.to_string()])
+    let checks = Checks {
+        attack: !args.no_attack,
+        certificate: certificate.as_ref().map(|c| c.1.as_slice()),
+        mutations: args.mutate,
+        ..Checks::default()
+    };
+    examine(&micro, &spec, &releases, &checks).map_err(|error| match (&error, &certificate) {
+        (NotAuditable::BadCertificate { .. }, Some((path, _))) => vec![format!("{}: {error}", path.display())],
+        _ => vec![error.to_string()],
+    })
+}
+
+/// An earlier release whose records are not those of `--micro`: its place among those named, what its columns begin with
+/// in the certificate, which columns do, and its own records.
+type EarlierRecords = (usize, String, Vec<String>, MicroTable);
+
+/// The earlier releases whose columns a certificate keeps under names of their own (`after1/sector`), with the records
+/// that their owner kept; those that are not named are left to the verifier to miss.
+fn earlier_records(certificate: &[u8], folders: &[PathBuf]) -> Result<Vec<EarlierRecords>, Vec<String>> {
+    let one = |error: Unreadable| vec![error.to_string()];
+    let first = certificate.split(|b| *b == b'\n').next().unwrap_or_default();
+    let header: Value = serde_json::from_slice(first).unwrap_or_default();
+    let levels: Vec<&str> = header["levels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let Some(last) = folders.last() else { return Ok(Vec::new()) };
+    if !levels.iter().any(|level| level.starts_with("after")) {
+        return Ok(Vec::new());
+    }
+    let summary = |folder: &Path| super::release::bytes_of(&folder.join("release.json")).map_err(one);
+    let made: Value = serde_json::from_slice(&summary(last)?).unwrap_or_default();
+    let mut found = Vec::new();
+    for (k, digest) in made["inputs"]["after"].as_array().into_iter().flatten().enumerate() {
+        let prefix = format!("after{}/", k + 1);
+        let renamed: Vec<String> =
+            levels.iter().filter_map(|level| level.strip_prefix(prefix.as_str())).map(str::to_owned).collect();
+        if renamed.is_empty() {
+            continue;
+        }
+        for (at, folder) in folders.iter().enumerate() {
+            if digest.as_str() != Some(super::release::digest(&summary(folder)?).as_str()) {
+                continue;
+            }
+            let path = |name: &str| folder.join("private").join(name);
+            let spec_bytes = super::release::bytes_of(&path("spec.toml")).map_err(one)?;
+            let spec = super::release::spec_of(&path("spec.toml"), &spec_bytes).map_err(one)?;
+            let bytes = super::release::bytes_of(&path("microdata.csv")).map_err(one)?;
+            let table = super::release::micro_of(&path("microdata.csv"), bytes, &spec)
+                .map_err(|rejects| rejects.iter().map(Reject::to_string).collect::<Vec<_>>())?;
+            found.push((at, prefix.clone(), renamed.clone(), table));
+        }
+    }
+    Ok(found)
+}
+
+/// Gives the levels of a release the names that the certificate has for them.
+fn rename_levels(release: &mut ReleasedTables, prefix: &str, renamed: &[String]) {
+    for table in &mut release.tables {
+        let dimensions = table.header.len().saturating_sub(3) / 2;
+        for row in &mut table.rows {
+            for level in row.iter_mut().take(2 * dimensions).skip(1).step_by(2) {
+                if renamed.contains(level) {
+                    *level = format!("{prefix}{level}");
+                }
+            }
+        }
+    }
+}
+
+/// One set of records: those of `--micro`, and those of earlier releases, matched by identifier; a record lies in no cell
+/// of a release that did not have it.
+fn joined(present: MicroTable, earlier: &[EarlierRecords]) -> Result<Microdata, Vec<String>> {
+    if earlier.is_empty() {
+        return Ok(gathered(present));
+    }
+    let mut place: HashMap<&str, usize> = HashMap::new();
+    let (mut ids, mut who, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rows_of: Vec<Vec<Option<usize>>> = Vec::new();
+    let tables = || std::iter::once(&present).chain(earlier.iter().map(|e| &e.3));
+    for table in tables() {
+        let mut rows = vec![None; ids.len()];
+        for (row, id) in table.ids.iter().enumerate() {
+            let (name, weight) =
+                (table.contributor_names[table.contributors[row] as usize].as_str(), table.weights[row]);
+            let at = *place.entry(id).or_insert_with(|| {
+                ids.push(id.clone());
+                who.push(name);
+                weights.push(weight);
+                rows.push(None);
+                ids.len() - 1
+            });
+            if (who[at], weights[at]) != (name, weight) {
+                let text = "microdata: found an establishment with another contributor or weight than in an earlier \
+                            release, expected the same people";
+                return Err(vec![text.to_owned()]);
+            }
+            rows[at] = Some(row);
+        }
+        rows_of.push(rows);
+    }
+    let mut columns = Vec::new();
+    for (t, table) in tables().enumerate() {
+        for column in &table.columns {
+            let name = match t.checked_sub(1).map(|e| &earlier[e]) {
+                None => column.name.clone(),
+                Some((_, prefix, renamed, _)) if renamed.contains(&column.name) => format!("{prefix}{}", column.name),
+                Some(_) => continue,
+            };
+            let code = |at: usize| Some(column.codes[(*rows_of[t].get(at)?)?]);
+            let codes = (0..ids.len()).map(code).collect();
+            columns.push(Column { name, labels: column.labels.clone(), codes });
+        }
+    }
+    Ok(Microdata::new(ids, &who, weights, columns))
 }
 
 /// Records as the strongroom takes them.
@@ -155,19 +299,23 @@ fn text(verdict: &Verdict) -> String {
     let _ = writeln!(text, "{} cells listed: {} published, {} withheld", v.cells, v.published, v.withheld);
     let _ =
         writeln!(text, "{} distinct sums, {} unsafe by a rule, {} of them attacked", v.sums, v.unsafe_sums, v.attacked);
-    let _ = writeln!(
-        text,
-        "exact: {} sums against {} equations over {} free atoms of {}, modulo two primes",
-        v.attacked, v.equations, v.free_atoms, v.atoms
-    );
-    let _ = writeln!(text, "insiders: {} contributors tried", v.insiders);
-    let _ = writeln!(
-        text,
-        "intervals: {} ends, {} reached by shared programs, {} by their own, {} programs in all",
-        v.ends, v.ends_shared, v.ends_single, v.programs
-    );
-    let _ =
-        writeln!(text, "note: {} differences of shown cells are no cells and would break a rule", v.unsafe_remainders);
+    if v.attack {
+        attack_text(&mut text, v);
+    }
+    if let Some(c) = v.certified {
+        let _ = writeln!(
+            text,
+            "certificate: {} witnesses, {} true; {} ends of unsafe sums, {} proved",
+            c.witnesses, c.witnesses_true, c.ends, c.ends_proved
+        );
+    }
+    if let Some(m) = v.mutations {
+        let _ = writeln!(
+            text,
+            "opened one at a time: {} unsafe cells, {} noticed; {} others, {} noticed, the rest gave nothing away",
+            m.primary, m.primary_caught, m.secondary, m.secondary_caught
+        );
+    }
     for (kind, n) in &v.by_kind {
         let _ = writeln!(text, "{}: {n}", kind.name());
     }
@@ -180,6 +328,30 @@ fn text(verdict: &Verdict) -> String {
     }
     text.push_str(if v.is_safe() { "safe\n" } else { "NOT SAFE\n" });
     text
+}
+
+fn attack_text(text: &mut String, v: &Verdict) {
+    let _ = writeln!(
+        text,
+        "exact: {} sums against {} equations over {} free atoms of {}, modulo two primes",
+        v.attacked, v.equations, v.free_atoms, v.atoms
+    );
+    let _ = writeln!(text, "insiders: {} contributors tried", v.insiders);
+    let _ = writeln!(
+        text,
+        "intervals: {} ends, {} reached by exchanges, {} by {} programs",
+        v.ends, v.ends_exchanged, v.ends_solved, v.programs
+    );
+    let _ = writeln!(text, "differences: {} tried", v.differences);
+    if v.differences_cut > 0 {
+        let _ = writeln!(text, "  unions too many to try them all: {} pairs of zonings", v.differences_cut);
+    }
+    if v.unsafe_remainders > 0 {
+        let _ = writeln!(text, "note: {} of them would break a rule", v.unsafe_remainders);
+        for rest in &v.remainders {
+            let _ = writeln!(text, "  {} {}: {} [{}]", rest.release, rest.table, rest.cell, rest.kind.name());
+        }
+    }
 }
 
 fn json(verdict: &Verdict) -> Value {
@@ -201,10 +373,18 @@ fn json(verdict: &Verdict) -> Value {
         "exact": {"sums": v.attacked, "equations": v.equations, "free_atoms": v.free_atoms, "atoms": v.atoms},
         "insiders": v.insiders,
         "intervals": {
-            "ends": v.ends, "by_shared_programs": v.ends_shared, "by_single_programs": v.ends_single,
-            "programs": v.programs,
+            "ends": v.ends, "by_exchanges": v.ends_exchanged, "by_programs": v.ends_solved, "programs": v.programs,
         },
-        "unsafe_remainders": v.unsafe_remainders,
+        "differences": {
+            "tried": v.differences, "pairs_cut": v.differences_cut, "unsafe_remainders": v.unsafe_remainders,
+        },
+        "certificate": v.certified.map(|c| json!({
+            "witnesses": c.witnesses, "true": c.witnesses_true, "ends": c.ends, "proved": c.ends_proved,
+        })),
+        "mutations": v.mutations.map(|m| json!({
+            "primary": m.primary, "primary_caught": m.primary_caught,
+            "secondary": m.secondary, "secondary_caught": m.secondary_caught,
+        })),
         "faults": {"total": v.n_faults(), "by_kind": by_kind, "listed": faults},
     })
 }
@@ -233,7 +413,18 @@ mod tests {
             release
         };
         let release = tables.iter().enumerate().map(release).collect();
-        judge(&Args { micro: at("m.csv"), spec: at("s.toml"), release, json: false }, false)
+        judge(
+            &Args {
+                micro: at("m.csv"),
+                spec: at("s.toml"),
+                release,
+                certificate: None,
+                no_attack: false,
+                mutate: 0,
+                json: false,
+            },
+            false,
+        )
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         ("private/microdata.csv".to_owned(), release::micro_csv(&spec, &table)),
         ("private/reasons.csv".to_owned(), release::reasons_csv(&dossier)),
         ("private/certificate.csv".to_owned(), release::certificate_csv(&dossier)),
+        (release::CERTIFICATE.to_owned(), dossier.proof.bytes()),
     ];
     owned.push(("private/SHA256SUMS".to_owned(), release::sums(&owned)));
     contents.extend(owned);

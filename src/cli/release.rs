@@ -17,6 +17,8 @@ use crate::steps::secrecy::{
 
 /// What `release.json` says it is.
 pub const FORMAT: &str = "arpent protected tables 1";
+/// The witnesses, for `arpent audit --certificate`.
+pub const CERTIFICATE: &str = "private/certificate.jsonl";
 /// Largest file read: as much as a table kept in memory may hold.
 const FILE_BYTES_MAX: u64 = crate::steps::read::table::WHOLE_BYTES_MAX;
 /// Names tried for a draft; more leftovers than that beside one target are a sign of something else.

@@ -80,6 +80,24 @@ const RULES: &[Rule] = &[
     },
     Rule {
         here: &["src/"],
+        but: &["src/steps/secrecy/audit/solver.rs"],
+        never: &["clarabel"],
+        because: "the solver of the audit is its own, and can be changed in one file",
+    },
+    Rule {
+        here: &["src/steps/secrecy/audit/", "src/steps/secrecy/audit.rs"],
+        but: &[],
+        never: &[
+            "crate::steps::secrecy::lp",
+            "crate::steps::secrecy::primary",
+            "crate::steps::secrecy::secondary",
+            "crate::steps::secrecy::certificate",
+            "crate::steps::secrecy::tabulate",
+        ],
+        because: "the audit goes by a path of its own",
+    },
+    Rule {
+        here: &["src/"],
         but: &["src/store/"],
         never: &["sqlx"],
         because: "the store is the one port to a database",

@@ -42,11 +42,15 @@ impl Case {
         arpent(["protect", "--micro", &path("micro.csv"), "--spec", &path("spec.toml"), "--out", &path(out)])
     }
     fn audit(&self, releases: &[&str]) -> std::process::Output {
+        self.audit_and(releases, &[])
+    }
+    fn audit_and(&self, releases: &[&str], more: &[&str]) -> std::process::Output {
         let path = |name: &str| self.path(name).display().to_string();
         let mut arguments =
             vec!["audit".into(), "--micro".into(), path("micro.csv"), "--spec".into(), path("spec.toml")];
         arguments.push("--release".into());
         arguments.extend(releases.iter().map(|r| path(r)));
+        arguments.extend(more.iter().map(|m| (*m).to_owned()));
         arpent(arguments)
     }
 }
@@ -114,6 +118,128 @@ fn what_protect_writes_the_audit_finds_safe_and_an_opened_cell_it_does_not() {
         opened += 1;
     }
     assert!(opened >= 5);
+}
+
+#[test]
+fn a_certificate_is_verified_without_a_solver_and_a_false_or_foreign_one_is_not() {
+    let case = Case::new(&micro(400, 3), SPEC);
+    assert!(case.protect("release").status.success());
+    let verify = |more: &[&str]| {
+        let mut arguments = vec!["--no-attack", "--json", "--certificate"];
+        arguments.extend(more);
+        let output = case.audit_and(&["release"], &arguments);
+        let report: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
+        (output.status.code().unwrap(), report, said(&output))
+    };
+    let (code, report, text) = verify(&[]);
+    assert_eq!(code, 0, "{text}");
+    let certified = &report.unwrap()["certificate"];
+    assert!(certified["ends"].as_u64().unwrap() > 50, "{certified}");
+    assert_eq!((&certified["ends"], &certified["witnesses"]), (&certified["proved"], &certified["true"]));
+
+    let good = text_of(&case.path("release/private/certificate.jsonl"));
+    let lines: Vec<&str> = good.lines().collect();
+    let witness = lines.iter().position(|l| l.starts_with("{\"witness\"")).unwrap();
+    let mut one_unit: serde_json::Value = serde_json::from_str(lines[witness]).unwrap();
+    one_unit["moves"][0][1] = (one_unit["moves"][0][1].as_i64().unwrap() + 1).into();
+    let one_unit = good.replace(lines[witness], &one_unit.to_string());
+    // No witness left, and the first line says so.
+    let mut header: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
+    (header["witnesses"], header["cells"]) = (0.into(), 0.into());
+    let none = format!("{header}\n{}\n", lines[1..witness].join("\n"));
+    let elsewhere = Case::new(&micro(400, 4), SPEC);
+    assert!(elsewhere.protect("release").status.success());
+    let of_others = text_of(&elsewhere.path("release/private/certificate.jsonl"));
+    let sections = Case::new(&micro(400, 3), &SPEC.replace("\"naf_section\", ", ""));
+    assert!(sections.protect("release").status.success());
+    let of_another_release = text_of(&sections.path("release/private/certificate.jsonl"));
+    let half = good[..good.len() / 2].to_owned();
+    for (name, text, code, wanted) in [
+        ("one unit", one_unit, 1, "witness_changes_shown"),
+        ("no witness", none, 1, "unproven"),
+        ("other records", of_others, 1, "witness_"),
+        ("another release", of_another_release, 2, "line 1: found atoms told apart by"),
+        ("a line less", good.replacen(&format!("{}\n", lines[witness]), "", 1), 2, "expected witness 0"),
+        ("torn", half, 2, "certificate, line"),
+        ("foreign", "siret,siren\n".to_owned(), 2, "line 1: found another first line"),
+        ("empty", String::new(), 2, "line 1: found"),
+    ] {
+        std::fs::write(case.path("other.jsonl"), text).unwrap();
+        let (found, _, text) = verify(&[&case.path("other.jsonl").display().to_string()]);
+        assert_eq!(found, code, "{name}: {text}");
+        assert!(text.contains(wanted), "{name}: `{wanted}` is not in {text}");
+    }
+    assert_eq!(verify(&[&case.path("absent.jsonl").display().to_string()]).0, 2);
+    // The same bytes again, and the digest of the certificate beside those of the other private files.
+    assert!(case.protect("again").status.success());
+    assert_eq!(good, text_of(&case.path("again/private/certificate.jsonl")));
+    assert!(text_of(&case.path("release/private/SHA256SUMS")).contains("  certificate.jsonl\n"));
+}
+
+fn text_of(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn a_certificate_speaks_of_earlier_releases_too_and_wants_them_named() {
+    let mut csv = String::new();
+    for (i, line) in micro(400, 3).lines().enumerate() {
+        // A second perimeter: one establishment of nine changes its sector.
+        let sector = line.split(',').nth(3).unwrap();
+        let second = if i == 0 {
+            "sector_v2"
+        } else if i % 9 == 0 {
+            "S00"
+        } else {
+            sector
+        };
+        csv.push_str(&format!("{line},{second}\n"));
+    }
+    let case = Case::new(&csv, SPEC);
+    assert!(case.protect("v1").status.success());
+    let spec = SPEC.replace("levels = [\"sector\"]", "levels = [\"sector_v2\"]");
+    std::fs::write(case.path("spec.toml"), spec.replace("insiders = true", "insiders = false")).unwrap();
+    let path = |name: &str| case.path(name).display().to_string();
+    let (m, s, v1, v2) = (path("micro.csv"), path("spec.toml"), path("v1"), path("v2"));
+    let output = arpent(["protect", "--micro", &m, "--spec", &s, "--out", &v2, "--after", &v1]);
+    assert!(output.status.success(), "{}", said(&output));
+    let both = case.audit_and(&["v1", "v2"], &["--certificate"]);
+    assert_eq!(both.status.code(), Some(0), "{}", said(&both));
+    let alone = case.audit_and(&["v2"], &["--certificate"]);
+    assert_eq!(alone.status.code(), Some(2), "{}", said(&alone));
+    assert!(said(&alone).contains("needs them named too"), "{}", said(&alone));
+
+    // Some left, some came: each release has records of its own.
+    let without = |skip: usize| -> String {
+        csv.lines()
+            .enumerate()
+            .filter(|(i, _)| *i == 0 || i % 50 != skip)
+            .map(|(_, line)| format!("{line}\n"))
+            .collect()
+    };
+    std::fs::write(case.path("micro.csv"), without(7)).unwrap();
+    assert!(case.protect("w1").status.success());
+    std::fs::write(case.path("micro.csv"), without(8)).unwrap();
+    let (w1, w2) = (path("w1"), path("w2"));
+    let output = arpent(["protect", "--micro", &m, "--spec", &s, "--out", &w2, "--after", &w1]);
+    assert!(output.status.success(), "{}", said(&output));
+    let both = case.audit_and(&["w1", "w2"], &["--certificate"]);
+    assert_eq!(both.status.code(), Some(0), "{}", said(&both));
+    let alone = case.audit_and(&["w2"], &["--certificate"]);
+    assert_eq!(alone.status.code(), Some(2), "{}", said(&alone));
+}
+
+#[test]
+fn a_withheld_cell_opened_at_random_turns_the_audit_red() {
+    let case = Case::new(&micro(400, 3), SPEC);
+    assert!(case.protect("release").status.success());
+    let output = case.audit_and(&["release"], &["--mutate", "60", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let count = |name: &str| report["mutations"][name].as_u64().unwrap();
+    assert_eq!(count("primary_caught"), count("primary"));
+    assert_eq!(count("primary") + count("secondary"), 60);
+    assert!(count("primary") >= 10 && count("secondary_caught") >= 1, "{}", report["mutations"]);
 }
 
 /// Establishments and headcount of a cell, by a plain loop over the records.

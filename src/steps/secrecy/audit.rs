@@ -6,7 +6,11 @@
 //! 3. *exact*: no unsafe cell follows from what is shown (elimination modulo two primes, nothing rounded);
 //! 4. *insiders*: nor from that and what a contributor knows of itself;
 //! 5. *intervals*: every unsafe cell can be as far from the truth as its level asks, in some table that fits all that
-//!    is shown.
+//!    is shown;
+//! 6. *differences*: no sum shown, less other sums shown, is the figure of people whom a rule would hide.
+//!
+//! Beside the attack, a certificate can be verified (no solver), and single cells opened at random to see that the attack
+//! would notice.
 //!
 //! Several releases are attacked together, as their readers read them together. A verdict names cells and kinds of
 //! fault, never figures.
@@ -14,18 +18,26 @@
 //! What an insider knows: the atoms that hold its own records alone. Its part of an atom it shares is no equation, since
 //! the rest of that atom is unknown to it; in the intervals the attacker is the outsider.
 
+mod difference;
 mod exact;
 mod form;
 mod interval;
+mod mutate;
+mod proof;
 mod reduce;
 mod rules;
+mod solver;
 
 use super::microdata::Microdata;
 use super::policy::Spec;
 use super::protect::{Cell, Coordinate, ProtectedTables};
 use exact::{Field, Random, by_direction, direction, dot};
+use form::Puzzle;
 use reduce::Reduced;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub use mutate::Mutations;
+pub use proof::Certified;
 
 /// Faults listed one by one; the rest are counted.
 pub const FAULTS_LISTED: usize = 100;
@@ -135,6 +147,22 @@ pub enum FaultKind {
     TooNarrow,
     /// The solver gave no verdict on the interval: taken as a failure.
     NoVerdict,
+    /// A cell shown less its shown parts along one dimension: the rest would break a rule if it were a cell.
+    PooledRemainder,
+    /// Cells shown less other cells shown, of another table or of another release: the rest would break a rule.
+    Difference,
+    /// The certificate moves an atom that no record makes up.
+    WitnessUnknownAtom,
+    /// A witness makes an atom negative.
+    WitnessBelowZero,
+    /// A witness changes a cell that is shown.
+    WitnessChangesShown,
+    /// No true witness of the certificate moves the cell as far as its level asks.
+    Unproven,
+    /// Some contributor can exclude each witness that moves the cell far enough.
+    UnprovenInsider,
+    /// The cell was opened to try the attack, and the attack noticed nothing.
+    MutationMissed,
 }
 
 impl FaultKind {
@@ -155,6 +183,14 @@ impl FaultKind {
             Self::Insider => "insider",
             Self::TooNarrow => "too_narrow",
             Self::NoVerdict => "no_verdict",
+            Self::PooledRemainder => "pooled_remainder",
+            Self::Difference => "difference",
+            Self::WitnessUnknownAtom => "witness_unknown_atom",
+            Self::WitnessBelowZero => "witness_below_zero",
+            Self::WitnessChangesShown => "witness_changes_shown",
+            Self::Unproven => "unproven",
+            Self::UnprovenInsider => "unproven_insider",
+            Self::MutationMissed => "mutation_missed",
         }
     }
 }
@@ -191,6 +227,8 @@ pub struct Verdict {
     pub sums: u64,
     /// Sums that a rule makes unsafe.
     pub unsafe_sums: u64,
+    /// Whether the releases were attacked at all.
+    pub attack: bool,
     /// Unsafe sums that are withheld everywhere, each of them attacked.
     pub attacked: u64,
     /// Groups of records that no cell tells apart.
@@ -203,15 +241,24 @@ pub struct Verdict {
     pub insiders: u64,
     /// Ends of intervals to be reached.
     pub ends: u64,
-    /// Ends settled by programs shared by many cells.
-    pub ends_shared: u64,
-    /// Ends settled by a program for the cell alone.
-    pub ends_single: u64,
+    /// Ends settled by exchanges between atoms that no sum shown tells apart.
+    pub ends_exchanged: u64,
+    /// Ends settled by linear programs.
+    pub ends_solved: u64,
     /// Linear programs solved.
     pub programs: u64,
-    /// Sums that are no cell, follow from cells shown by plain subtraction, and would break a rule if they were cells.
-    /// A note and no fault: the rules judge cells, and pooling withheld cells is how they are hidden.
+    /// Sums shown less other sums shown, each judged as if it were a cell.
+    pub differences: u64,
+    /// Pairs of zonings whose unions were too many to try all.
+    pub differences_cut: u64,
+    /// Differences that would break a rule, where they are notes and no faults: see [`REMAINDERS_ARE_FAULTS`].
     pub unsafe_remainders: u64,
+    /// The first [`FAULTS_LISTED`] of them.
+    pub remainders: Vec<Fault>,
+    /// What a certificate proved, where one was verified.
+    pub certified: Option<Certified>,
+    /// How the attack fared against cells opened at random, where it was tried.
+    pub mutations: Option<Mutations>,
     /// How many faults of each kind.
     pub by_kind: BTreeMap<FaultKind, u64>,
     /// The first [`FAULTS_LISTED`] faults.
@@ -256,6 +303,16 @@ pub enum NotAuditable {
         /// The columns expected.
         expected: String,
     },
+    /// The certificate is torn, or is of something else.
+    #[error("certificate, line {line}: found {found}, expected {expected}")]
+    BadCertificate {
+        /// The line, from 1.
+        line: usize,
+        /// What was found.
+        found: String,
+        /// What would have been accepted.
+        expected: String,
+    },
     /// The weights sum too high for exact comparison.
     #[error("microdata: found weights that sum above {}, expected less", form::WEIGHT_SUM_MAX)]
     TooHeavy,
@@ -268,7 +325,46 @@ pub enum NotAuditable {
 /// # Errors
 /// [`NotAuditable`]: there is no verdict then, and whoever publishes must not.
 pub fn audit(micro: &Microdata, spec: &Spec, releases: &[ReleasedTables]) -> Result<Verdict, NotAuditable> {
+    examine(micro, spec, releases, &Checks::default())
+}
+
+/// Whether differences that would break a rule are faults, or notes.
+///
+/// A protection guards cells, and, from the day it guards what is left of cells beside other cells shown, this is `true`.
+/// One cell of a release less one cell of another release is a fault always: `protect --after` guards those.
+pub const REMAINDERS_ARE_FAULTS: bool = false;
+
+/// What an audit does.
+#[derive(Debug, Clone, Copy)]
+pub struct Checks<'a> {
+    /// The attack: rules, exact, insiders, intervals, differences. Form is always checked.
+    pub attack: bool,
+    /// The bytes of a certificate to verify.
+    pub certificate: Option<&'a [u8]>,
+    /// How many withheld cells are opened, one at a time, each attacked anew; seeded.
+    pub mutations: u64,
+    /// Whether all differences that would break a rule are faults: [`REMAINDERS_ARE_FAULTS`].
+    pub remainders_are_faults: bool,
+}
+
+impl Default for Checks<'_> {
+    fn default() -> Self {
+        Self { attack: true, certificate: None, mutations: 0, remainders_are_faults: REMAINDERS_ARE_FAULTS }
+    }
+}
+
+/// Attacks releases together, verifies their certificate, and tries the attack itself, as `checks` asks.
+///
+/// # Errors
+/// [`NotAuditable`]: there is no verdict then, and whoever publishes must not.
+pub fn examine(
+    micro: &Microdata,
+    spec: &Spec,
+    releases: &[ReleasedTables],
+    checks: &Checks<'_>,
+) -> Result<Verdict, NotAuditable> {
     let mut verdict = Verdict::default();
+    let proof = checks.certificate.map(proof::Proof::read).transpose()?;
     let puzzle = form::read(micro, spec, releases, &mut verdict)?;
     let levels: Vec<Option<u64>> = puzzle
         .rows
@@ -283,19 +379,42 @@ pub fn audit(micro: &Microdata, spec: &Spec, releases: &[ReleasedTables]) -> Res
             verdict.add(FaultKind::PublishedUnsafe, || puzzle.fault(shown, FaultKind::PublishedUnsafe));
         }
     }
+    if checks.attack {
+        attack(&puzzle, spec, &levels, checks, &mut verdict);
+    }
+    if let Some(proof) = &proof {
+        proof::verify(&puzzle, &levels, spec.protection.insiders, proof, &mut verdict)?;
+    }
+    if checks.mutations > 0 && verdict.is_safe() {
+        mutate::mutate(micro, spec, releases, &puzzle, &levels, checks, &mut verdict)?;
+    }
+    Ok(verdict)
+}
 
+/// Tries to work out what is withheld.
+fn attack(puzzle: &Puzzle, spec: &Spec, levels: &[Option<u64>], checks: &Checks<'_>, verdict: &mut Verdict) {
     let attacked: Vec<u32> = (0..puzzle.rows.len() as u32)
         .filter(|&r| levels[r as usize].is_some() && !puzzle.rows[r as usize].shown)
         .collect();
+    verdict.attack = true;
     verdict.attacked = attacked.len() as u64;
-    let reduced = reduce::reduce(&puzzle, &attacked);
+    let reduced = reduce::reduce(puzzle, &attacked);
     verdict.free_atoms = reduced.atoms.len() as u64;
     verdict.equations = reduced.equations.len() as u64;
-    let pooled = |atoms: &&Vec<u32>| {
-        let establishments = atoms.iter().map(|&a| puzzle.atoms[a as usize].establishments).sum();
-        rules::level(&puzzle.judged(atoms, establishments), &spec.rules, spec.protection.width).is_some()
-    };
-    verdict.unsafe_remainders = reduced.remainders.iter().filter(pooled).count() as u64;
+    let breaks = |judged: &rules::Judged| rules::level(judged, &spec.rules, spec.protection.width).is_some();
+    let differences = difference::differences(puzzle, &breaks, &reduced.remainders);
+    verdict.differences = differences.tried;
+    verdict.differences_cut = differences.untried;
+    for rest in differences.rests {
+        if rest.guarded || checks.remainders_are_faults {
+            verdict.add(rest.fault.kind, || rest.fault);
+        } else {
+            verdict.unsafe_remainders += 1;
+            if verdict.remainders.len() < FAULTS_LISTED {
+                verdict.remainders.push(rest.fault);
+            }
+        }
+    }
 
     let mut random = Random(SEED);
     let mut known = exactly_known::<61>(&reduced, &mut random);
@@ -304,7 +423,7 @@ pub fn audit(micro: &Microdata, spec: &Spec, releases: &[ReleasedTables]) -> Res
         *known |= again;
     }
     let breached = match spec.protection.insiders {
-        true => insiders(&puzzle, &attacked, &reduced, &known, &mut random, &mut verdict),
+        true => insiders(puzzle, &attacked, &reduced, &known, &mut random, verdict),
         false => vec![false; attacked.len()],
     };
     let targets: Vec<interval::Target<'_>> = attacked
@@ -317,7 +436,7 @@ pub fn audit(micro: &Microdata, spec: &Spec, releases: &[ReleasedTables]) -> Res
         })
         .collect();
     let values: Vec<u64> = reduced.atoms.iter().map(|&a| puzzle.atoms[a as usize].value).collect();
-    let narrow = interval::narrow(&values, &reduced.equations, &targets, &known, &mut random, &mut verdict);
+    let narrow = interval::narrow(&values, &reduced.equations, &targets, &known, &mut random, verdict);
     for (i, &row) in attacked.iter().enumerate() {
         let place = puzzle.place(row);
         let kinds = [
@@ -329,7 +448,6 @@ pub fn audit(micro: &Microdata, spec: &Spec, releases: &[ReleasedTables]) -> Res
             verdict.add(kind, || puzzle.fault(place, kind));
         }
     }
-    Ok(verdict)
 }
 
 /// Which attacked sums follow from what is shown.
@@ -421,7 +539,7 @@ mod tests {
     use proptest::prelude::*;
     use rules::Judged;
 
-    const ZONES: &str = "contributor = 'who'\nweight = 'heads'\n[rules]\nmin_contributors = 3\n[protection]\ninsiders = true\n\
+    pub(super) const ZONES: &str = "contributor = 'who'\nweight = 'heads'\n[rules]\nmin_contributors = 3\n[protection]\ninsiders = true\n\
                          [dimensions.zone]\nlevels = ['zone']\n[[tables]]\nname = 't'\ndimensions = ['zone']\n";
     const ZONES_ACTS: &str = "contributor = 'who'\nweight = 'heads'\n[rules]\nmin_contributors = 3\n\
                               dominance = { n = 1, share = 0.85 }\n\
@@ -429,7 +547,7 @@ mod tests {
                               [[tables]]\nname = 't'\ndimensions = ['zone', 'act']\n";
 
     /// One record a word: `contributor:weight:zone` or `contributor:weight:zone:act`; `-` is no code.
-    fn records(text: &str) -> Microdata {
+    pub(super) fn records(text: &str) -> Microdata {
         let fields: Vec<Vec<&str>> = text.split_whitespace().map(|r| r.split(':').collect()).collect();
         let who: Vec<&str> = fields.iter().map(|f| f[0]).collect();
         let weight = fields.iter().map(|f| f[1].parse().unwrap()).collect();
@@ -440,13 +558,13 @@ mod tests {
     }
 
     /// A release of one table by zone, a row a line; ` ` stands for the two empty fields of a withheld row.
-    fn zones(rows: &str) -> ReleasedTables {
+    pub(super) fn zones(rows: &str) -> ReleasedTables {
         let header = ["zone", "zone_level", "establishments", "headcount", "status"].map(str::to_owned).to_vec();
         let rows = rows.split_whitespace().map(|row| row.split(',').map(str::to_owned).collect()).collect();
         ReleasedTables { name: "r".into(), tables: vec![ReleasedTable { name: "t".into(), header, rows }] }
     }
 
-    fn found(verdict: &Verdict) -> Vec<String> {
+    pub(super) fn found(verdict: &Verdict) -> Vec<String> {
         let mut found: Vec<String> = verdict.faults.iter().map(|f| format!("{} {}", f.cell, f.kind.name())).collect();
         found.sort();
         found
@@ -522,7 +640,7 @@ mod tests {
     }
 
     /// A true table by zone, with the zones `withheld`.
-    fn released(micro: &Microdata, withheld: impl Fn(&str) -> bool) -> String {
+    pub(super) fn released(micro: &Microdata, withheld: impl Fn(&str) -> bool) -> String {
         let column = micro.column("zone").unwrap();
         let sums = |code: Option<u32>| {
             let inside = |r: &usize| column.codes[*r].is_some() && (code.is_none() || column.codes[*r] == code);
@@ -560,10 +678,12 @@ mod tests {
         let mut before = zones("TOTAL,TOTAL,7,39,published A,act,3,15,published B,act,4,24,published");
         before.name = "before".into();
         for releases in [vec![now.clone()], vec![now, before]] {
-            // No cell of either is unsafe; what lies between them is no cell, so that it is noted and not judged.
+            // No cell of either is unsafe; what lies between the two is the lone firm.
             let verdict = audit(&micro, &spec, &releases).unwrap();
-            assert_eq!(found(&verdict), Vec::<String>::new());
-            assert_eq!(verdict.unsafe_remainders, releases.len() as u64 - 1);
+            let expected = ["(t: zone=X) less (t: act=A) difference", "(t: act=B) less (t: zone=Y) difference"];
+            let expected = if releases.len() == 1 { &[][..] } else { &expected[..1] };
+            assert_eq!(found(&verdict), expected);
+            assert_eq!(verdict.unsafe_remainders, 0);
         }
         // Hidden in one, shown in the other.
         let micro = records("a:5:X:A b:5:X:A c:9:Y:B d:9:Y:B e:9:Z:C f:9:Z:C g:9:Z:C h:9:Z:C");
@@ -735,8 +855,15 @@ mod tests {
                 Err(NotProtectable::Hopeless { .. }) => return Ok(()),
             };
             let mut release = ReleasedTables::of("r", &tables);
-            let verdict = audit(&micro, &spec, std::slice::from_ref(&release)).unwrap();
+            let proof = dossier.proof.bytes();
+            let checks = Checks { certificate: Some(&proof), mutations: 2, ..Checks::default() };
+            let verdict = examine(&micro, &spec, std::slice::from_ref(&release), &checks).unwrap();
             prop_assert_eq!(found(&verdict), Vec::<String>::new());
+            let certified = verdict.certified.unwrap();
+            prop_assert_eq!(certified.ends_proved, certified.ends);
+            prop_assert_eq!(certified.witnesses_true, certified.witnesses);
+            let mutations = verdict.mutations.unwrap();
+            prop_assert_eq!(mutations.primary_caught, mutations.primary);
             let hidden: Vec<usize> =
                 (0..dossier.reasons.len()).filter(|&i| dossier.reasons[i].fate == "primary").collect();
             prop_assume!(!hidden.is_empty());

@@ -110,6 +110,8 @@ pub fn protect_after(micro: &Microdata, spec: &Spec, earlier: &[Earlier]) -> Res
     } else {
         tables
     };
+    let names = plain(dossier.proof.levels(), &all_records, &prefixes);
+    dossier.proof.rename(&names);
     Ok(ProtectedAfter { tables, dossier: of_present(&with_differences, n_present, dossier), outsiders_only })
 }
 
@@ -288,6 +290,23 @@ fn prefixes(spec: &Spec, n: usize) -> Vec<String> {
         end.push('/');
     }
     (1..=n).map(|k| format!("after{k}{end}")).collect()
+}
+
+/// The names of columns for the certificate. A column of an earlier release keeps its own name where every record has a
+/// code in it and no other release has other codes under that name: one file of records can then say them all. Elsewhere
+/// the prefix stays, and says that no such file can be.
+fn plain(levels: &[String], records: &Microdata, prefixes: &[String]) -> Vec<String> {
+    let own = |name: &str| prefixes.iter().find_map(|p| name.strip_prefix(p.as_str())).unwrap_or(name).to_owned();
+    let same = |a: &Column, b: &Column| {
+        let text = |column: &Column, row: usize| column.codes[row].map(|c| column.labels[c as usize].clone());
+        (0..records.len()).all(|row| text(a, row).is_some() && text(a, row) == text(b, row))
+    };
+    let alike = |name: &String| {
+        let mut others = records.columns.iter().filter(|c| own(&c.name) == own(name));
+        let Some(first) = others.next() else { return false };
+        same(first, first) && others.all(|c| same(first, c))
+    };
+    levels.iter().map(|name| if alike(name) { own(name) } else { name.clone() }).collect()
 }
 
 /// One set of records with the columns of every release, and one specification with the tables of every release, those

@@ -4,6 +4,7 @@
 //! use one door.
 
 mod audit;
+mod certificate;
 mod history;
 mod lp;
 mod microdata;
@@ -14,7 +15,11 @@ mod secondary;
 mod stored;
 mod tabulate;
 
-pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
+pub use audit::{
+    Certified, Checks, FAULTS_LISTED, Fault, FaultKind, Mutations, NotAuditable, REMAINDERS_ARE_FAULTS, ReleasedTable,
+    ReleasedTables, Verdict, audit, examine,
+};
+pub use certificate::Certificate;
 pub use history::{Earlier, EarlierTable, NotProtected, ProtectedAfter, protect_after};
 pub use microdata::{Column, Microdata};
 pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};

@@ -115,29 +115,11 @@ pub struct Protection {
     /// Whether each contributor, who knows its own figures, is an attacker too.
     #[serde(default = "Protection::insiders_too")]
     pub insiders: bool,
-    /// How far from the truth those insiders must stay.
-    #[serde(default)]
-    pub insider_margin: InsiderMargin,
-}
-
-/// How far from the truth a contributor who knows its own figures must stay.
-#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum InsiderMargin {
-    /// As far as an outsider: the level of the cell.
-    #[default]
-    Level,
-    /// One unit each way: nobody else's figure is known exactly.
-    Unit,
 }
 
 impl Default for Protection {
     fn default() -> Self {
-        Self {
-            width: Self::tau_argus_width(),
-            insiders: Self::insiders_too(),
-            insider_margin: InsiderMargin::default(),
-        }
+        Self { width: Self::tau_argus_width(), insiders: Self::insiders_too() }
     }
 }
 
@@ -273,7 +255,7 @@ impl Spec {
     /// ```
     pub fn policy_fingerprint(&self) -> String {
         let Rules { min_contributors, dominance, p_percent, min_count, min_count_of } = &self.rules;
-        let Protection { width, insiders, insider_margin } = &self.protection;
+        let Protection { width, insiders } = &self.protection;
         let mut lines = vec!["arpent policy 1".to_owned()];
         // Rust writes the shortest decimal that gives the same number back.
         lines.extend(min_contributors.map(|least| format!("min_contributors {least}")));
@@ -283,9 +265,6 @@ impl Spec {
         // Adding zero makes one zero of the two.
         lines.push(format!("width {}", width + 0.0));
         lines.push(format!("insiders {insiders}"));
-        if *insiders && *insider_margin == InsiderMargin::Unit {
-            lines.push("insider_margin unit".to_owned());
-        }
         lines.push(String::new());
         format!("{:x}", Sha256::digest(lines.join("\n")))
     }

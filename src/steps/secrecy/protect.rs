@@ -1,5 +1,6 @@
 //! Step 7: raw tables become protected tables, or nothing is published.
 
+use super::certificate::Certificate;
 use super::policy::{Protection, Rules};
 use super::secondary::system::Fate;
 use super::secondary::witness::Side;
@@ -144,6 +145,8 @@ pub struct Dossier {
     pub reasons: Vec<Reason>,
     /// One line an unsafe row.
     pub certificate: Vec<Proof>,
+    /// The witnesses behind those lines.
+    pub proof: Certificate,
     /// Counts for the report.
     pub counts: Counts,
 }
@@ -288,6 +291,7 @@ fn dossier(raw: &RawTables, pattern: &Pattern<'_>) -> Dossier {
             });
         }
     }
+    let proof = Certificate::gather(raw, pattern, &names);
     let certificate = names
         .into_iter()
         .map(|(row, cells)| {
@@ -302,7 +306,7 @@ fn dossier(raw: &RawTables, pattern: &Pattern<'_>) -> Dossier {
             }
         })
         .collect();
-    Dossier { reasons, certificate, counts }
+    Dossier { reasons, certificate, proof, counts }
 }
 
 fn coordinates(table: &super::tabulate::RawTable, key: &[(u8, u32)]) -> String {

@@ -5,7 +5,7 @@
 
 use super::microdata::{Column, Microdata};
 use super::policy::Spec;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// Raw tables: no `Serialize`, no `Display`, and a `Debug` that shows no value. Only the strongroom reads them.
@@ -34,6 +34,16 @@ pub struct RawTables {
     pub(super) rows: Vec<Row>,
     pub(super) tables: Vec<RawTable>,
     pub(super) n_contributors: usize,
+    /// What tells atoms apart: every column that some table uses, by name, with its codes.
+    pub(super) levels: Vec<RawLevel>,
+}
+
+/// A column that some table uses, and the code of each atom in it.
+pub(super) struct RawLevel {
+    pub name: String,
+    pub labels: Vec<String>,
+    /// One an atom.
+    pub codes: Vec<Option<u32>>,
 }
 
 impl fmt::Debug for RawTables {
@@ -180,6 +190,18 @@ pub fn tabulate(micro: &Microdata, spec: &Spec) -> Result<RawTables, NotTabulabl
     });
     let groups: Vec<&[u32]> = order.chunk_by(|&a, &b| signature(a).eq(signature(b))).collect();
     let atoms: Vec<Atom> = groups.iter().map(|group| atom(micro, group)).collect();
+    let used: BTreeMap<&str, &Column> = tables
+        .iter()
+        .flat_map(|t| &t.dimensions)
+        .flat_map(|d| &d.levels)
+        .filter_map(|l| Some((l.as_str(), micro.column(l)?)))
+        .collect();
+    let level = |(name, column): (&str, &Column)| RawLevel {
+        name: name.to_owned(),
+        labels: column.labels.clone(),
+        codes: groups.iter().map(|group| column.codes[group[0] as usize]).collect(),
+    };
+    let levels = used.into_iter().map(level).collect();
 
     let mut rows = Rows::default();
     for (table, wanted) in tables.iter_mut().zip(&spec.tables) {
@@ -207,7 +229,7 @@ pub fn tabulate(micro: &Microdata, spec: &Spec) -> Result<RawTables, NotTabulabl
         cells.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         table.cells = cells.into_iter().map(|(key, members)| RawCell { key, row: rows.of(members, &atoms) }).collect();
     }
-    Ok(RawTables { atoms, rows: rows.rows, tables, n_contributors: micro.contributors.len() })
+    Ok(RawTables { atoms, rows: rows.rows, tables, n_contributors: micro.contributors.len(), levels })
 }
 
 fn atom(micro: &Microdata, group: &[u32]) -> Atom {

@@ -42,8 +42,8 @@ pub(super) type Key = Vec<(u32, u32)>;
 #[derive(Clone)]
 pub(super) struct Place {
     pub row: u32,
-    table: u32,
-    key: Key,
+    pub table: u32,
+    pub key: Key,
 }
 
 /// What an attacker faces.
@@ -52,6 +52,12 @@ pub(super) struct Puzzle {
     pub rows: Vec<Row>,
     /// Every listed cell that shows its value.
     pub shown: Vec<Place>,
+    /// Every listed cell that withholds its value, with its release, table and row there.
+    pub withheld: Vec<(Place, [usize; 3])>,
+    /// The columns that tell atoms apart, by name, with their codes.
+    pub used: Vec<(String, Vec<String>)>,
+    /// The atom of the records that have these codes in those columns.
+    pub atom_of: HashMap<Vec<Option<u32>>, u32>,
     tables: Vec<Names>,
 }
 
@@ -77,6 +83,22 @@ impl Puzzle {
         &self.rows[row as usize].place
     }
 
+    /// A cell as messages name it.
+    pub fn name(&self, at: &Place) -> String {
+        let table = &self.tables[at.table as usize];
+        format!("{}: {}", table.table, table.cell(&at.key))
+    }
+
+    /// The release of a table, and the name of the table.
+    pub fn table(&self, table: u32) -> (&str, &str) {
+        let names = &self.tables[table as usize];
+        (&names.release, &names.table)
+    }
+
+    pub fn tables(&self) -> u32 {
+        self.tables.len() as u32
+    }
+
     pub fn fault(&self, at: &Place, kind: FaultKind) -> Fault {
         self.tables[at.table as usize].fault(&at.key, kind)
     }
@@ -84,6 +106,10 @@ impl Puzzle {
 
 impl Names {
     fn fault(&self, key: &Key, kind: FaultKind) -> Fault {
+        Fault { release: self.release.clone(), table: self.table.clone(), cell: self.cell(key), kind }
+    }
+
+    fn cell(&self, key: &Key) -> String {
         let part = |(d, &(level, code)): (usize, &(u32, u32))| match level.checked_sub(1) {
             None => format!("{}={TOTAL}", self.dimensions[d]),
             Some(level) => {
@@ -91,13 +117,14 @@ impl Names {
                 format!("{name}={}", labels[code as usize])
             }
         };
-        let cell = key.iter().enumerate().map(part).collect::<Vec<_>>().join(" & ");
-        Fault { release: self.release.clone(), table: self.table.clone(), cell, kind }
+        key.iter().enumerate().map(part).collect::<Vec<_>>().join(" & ")
     }
 }
 
 /// A released table made ready: the columns of each level of each dimension.
 struct Layout<'a> {
+    /// The release and the table, by their places.
+    at: [usize; 2],
     released: &'a ReleasedTable,
     dimensions: Vec<&'a str>,
     levels: Vec<Vec<&'a Column>>,
@@ -118,9 +145,9 @@ pub(super) fn read(
     }
     let mut layouts = Vec::new();
     let mut names = Vec::new();
-    for release in releases {
-        for table in &release.tables {
-            let layout = layout(micro, spec, &release.name, table)?;
+    for (r, release) in releases.iter().enumerate() {
+        for (t, table) in release.tables.iter().enumerate() {
+            let layout = layout(micro, spec, &release.name, table, [r, t])?;
             names.push(Names {
                 release: release.name.clone(),
                 table: table.name.clone(),
@@ -155,7 +182,6 @@ pub(super) fn read(
         });
         groups[group as usize].push(record as u32);
     }
-    drop(alike);
 
     let mut cells: HashMap<(u32, Key), u32> = HashMap::new();
     let mut cells_of: Vec<Vec<u32>> = vec![Vec::new(); groups.len()];
@@ -168,6 +194,7 @@ pub(super) fn read(
         }
     }
     // Groups in the same cells are one atom; groups in no cell are nobody's business.
+    let mut atom_of_group: Vec<Option<u32>> = vec![None; groups.len()];
     let mut same: HashMap<&[u32], usize> = HashMap::new();
     let mut members: Vec<Vec<u32>> = Vec::new();
     let mut atoms_of_cell: Vec<Vec<u32>> = vec![Vec::new(); cells.len()];
@@ -180,7 +207,11 @@ pub(super) fn read(
             members.len() - 1
         });
         members[atom].extend(records);
+        atom_of_group[group] = Some(atom as u32);
     }
+    let atom_of =
+        alike.into_iter().filter_map(|(codes, group)| Some((codes, atom_of_group[group as usize]?))).collect();
+    let used = used.iter().map(|c| (c.name.clone(), c.labels.clone())).collect();
     let atoms: Vec<Atom> = members.iter().map(|records| atom(micro, records)).collect();
 
     let mut keys: Vec<(&(u32, Key), u32)> = cells.iter().map(|(key, &cell)| (key, cell)).collect();
@@ -207,7 +238,7 @@ pub(super) fn read(
     }
     drop(row_of_atoms);
 
-    let mut puzzle = Puzzle { atoms, rows, shown: Vec::new(), tables: names };
+    let mut puzzle = Puzzle { atoms, rows, shown: Vec::new(), withheld: Vec::new(), used, atom_of, tables: names };
     let mut listed: HashSet<u32> = HashSet::new();
     for (t, layout) in layouts.iter().enumerate() {
         let mut empty_listed: HashSet<Vec<&str>> = HashSet::new();
@@ -257,7 +288,10 @@ pub(super) fn read(
             let row = row_of_cell[cell as usize];
             let truth = &mut puzzle.rows[row as usize];
             match says {
-                Says::Withheld => continue,
+                Says::Withheld => {
+                    puzzle.withheld.push((Place { row, table: t as u32, key }, [layout.at[0], layout.at[1], r]));
+                    continue;
+                }
                 Says::Published(establishments, headcount) => {
                     if (establishments, headcount) != (truth.establishments, truth.value) {
                         verdict.add(FaultKind::WrongValue, || names.fault(&key, FaultKind::WrongValue));
@@ -284,6 +318,7 @@ fn layout<'a>(
     spec: &'a Spec,
     release: &str,
     table: &'a ReleasedTable,
+    at: [usize; 2],
 ) -> Result<Layout<'a>, NotAuditable> {
     let header = &table.header;
     let n = header.len().saturating_sub(FIGURES.len()) / 2;
@@ -317,7 +352,7 @@ fn layout<'a>(
             levels
         })
         .collect();
-    Ok(Layout { released: table, dimensions, levels })
+    Ok(Layout { at, released: table, dimensions, levels })
 }
 
 /// Each level of each table of the specification must appear in some release that holds the table.

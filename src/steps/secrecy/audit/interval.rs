@@ -1,8 +1,17 @@
-//! How far an outsider can narrow each unsafe sum: linear programs over the atoms, no atom below zero, every sum shown
-//! kept. The solver proposes tables; each is checked here before it settles anything.
+//! How far an outsider can narrow each unsafe sum: tables over the atoms, no atom below zero, every sum shown kept.
+//!
+//! An end of a sum is settled by a table that moves the sum as far as its level asks. Three ways find tables, each less
+//! cheap than the one before:
+//! - exchanges between atoms that no sum shown tells apart, in whole numbers, with no solver;
+//! - programs with random weights over all ends that are open, each of which settles many;
+//! - a program that asks for one end alone.
+//!
+//! A solver's point is rounded to whole numbers, or to fractions with a small denominator, and counts only if every sum
+//! shown is then kept exactly, no atom is below zero, and the level is reached: nothing is taken within a tolerance. What
+//! no table settles is a fault, whatever the reason.
 
-use super::super::lp::{Column, Outcome, Program};
 use super::exact::Random;
+use super::solver::{Program, Proposal};
 use super::{FaultKind, Verdict};
 use std::collections::HashMap;
 
@@ -16,18 +25,17 @@ pub(super) struct Target<'a> {
     pub level: u64,
 }
 
-/// How far a proposed table may miss an equation or a bound, in units of the weight; levels are whole units.
-const TOLERANCE: f64 = 1e-6;
-
 /// Programs with random weights over all unsettled ends; each is worth hundreds of single ones at first.
-const SHARED_MAX: usize = 40;
+const SHARED_MAX: usize = 60;
 
-/// Shared programs stop once one of them settles a smaller part of what is left than this.
+/// Shared programs stop once one of them settles a smaller part of what is left than this, or fewer ends than two.
 const SHARED_WORTH: f64 = 0.02;
 
-/// Atoms move up this many times the highest level at most, so that no program is unbounded. A bound can only make an
-/// interval narrower: errors are false alarms, never missed disclosures.
-const UPWARD: f64 = 100.0;
+/// Programs for one end alone, each with other random costs and so with another corner, before it is given up.
+const CORNERS_MAX: usize = 8;
+
+/// Denominators tried for a corner that is not whole.
+const DENOMINATORS: [i64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 60];
 
 /// What is wrong with each target, if anything; those `known` exactly are not tried.
 pub(super) fn narrow(
@@ -39,173 +47,282 @@ pub(super) fn narrow(
     verdict: &mut Verdict,
 ) -> Vec<Option<FaultKind>> {
     let mut faults = vec![None; targets.len()];
-    // Both ends of each target: how far each must reach, nothing once it is settled.
-    let mut ends: Vec<[Option<f64>; 2]> = targets
-        .iter()
-        .zip(known)
+    let mut ends: Vec<[Option<u64>; 2]> = (targets.iter().zip(known))
         .map(|(target, &known)| {
-            let far = |by: u64| (by > 0 && !known).then_some(by as f64);
+            let far = |by: u64| (by > 0 && !known).then_some(by);
             [far(target.level), far(target.level.min(target.value))]
         })
         .collect();
-    let open = |ends: &[[Option<f64>; 2]]| ends.iter().flatten().flatten().count();
-    verdict.ends = open(&ends) as u64;
-    if verdict.ends == 0 {
-        return faults;
-    }
-    let mut system = System::new(values, equations, targets);
-    for _ in 0..SHARED_MAX {
-        let before = open(&ends);
-        if before == 0 {
-            return faults;
-        }
-        let weights: Vec<f64> = ends
-            .iter()
-            .map(|end| {
-                let weight = random.share();
-                let up = if random.share() < 0.5 { weight } else { -weight };
-                match end {
-                    [Some(a), Some(_)] => up / a,
-                    [Some(a), None] => weight / a,
-                    [None, Some(b)] => -weight / b,
-                    [None, None] => 0.0,
-                }
-            })
-            .collect();
-        verdict.programs += 1;
-        if let Some(table) = system.push(weights.iter().copied().enumerate().filter(|w| w.1 != 0.0)) {
-            system.settle(&table, &mut ends);
-        }
-        let settled = before - open(&ends);
-        verdict.ends_shared += settled as u64;
-        if (settled as f64) < before as f64 * SHARED_WORTH {
-            break;
-        }
+    verdict.ends = open(&ends);
+    let system = System::new(values, equations, targets);
+    system.exchange(&mut ends);
+    verdict.ends_exchanged = verdict.ends - open(&ends);
+    if open(&ends) > 0 {
+        system.share(&mut ends, random, verdict);
     }
     for target in 0..targets.len() {
         for side in [0, 1] {
-            if ends[target][side].is_none() {
-                continue;
+            let Some(far) = ends[target][side] else { continue };
+            let mut infeasible = false;
+            for _ in 0..CORNERS_MAX {
+                verdict.programs += 1;
+                match system.single(target, side, far, random) {
+                    Single::Table(table) => system.settle(&table, &mut ends),
+                    Single::Infeasible => infeasible = true,
+                    Single::Nothing => {}
+                }
+                if infeasible || ends[target][side].is_none() {
+                    break;
+                }
             }
-            let before = open(&ends);
-            verdict.programs += 1;
-            let weight = if side == 0 { 1.0 } else { -1.0 };
-            let table = system.push([(target, weight)].into_iter());
-            if let Some(table) = &table {
-                system.settle(table, &mut ends);
-            }
-            verdict.ends_single += (before - open(&ends)) as u64;
             if ends[target][side].take().is_some() {
                 // One fault a target says enough; the want of a verdict must not hide a narrow interval.
-                let kind = if table.is_some() { FaultKind::TooNarrow } else { FaultKind::NoVerdict };
-                faults[target] = match (faults[target], kind) {
-                    (Some(FaultKind::TooNarrow), _) => Some(FaultKind::TooNarrow),
+                let kind = if infeasible { FaultKind::TooNarrow } else { FaultKind::NoVerdict };
+                faults[target] = match faults[target] {
+                    Some(FaultKind::TooNarrow) => Some(FaultKind::TooNarrow),
                     _ => Some(kind),
                 };
             }
         }
     }
+    let failed = faults.iter().flatten().count() as u64;
+    verdict.ends_solved = (verdict.ends - verdict.ends_exchanged).saturating_sub(failed);
     faults
 }
 
-/// The attacker's program, in changes from the truth. Atoms in the same equations and targets are one column.
-struct System {
-    program: Program,
-    /// The least change of each column: minus the truth.
-    least: Vec<f64>,
-    greatest: f64,
-    equations: Vec<Vec<u32>>,
-    targets: Vec<Vec<u32>>,
-    /// Columns whose cost is not zero.
-    costly: Vec<u32>,
+fn open(ends: &[[Option<u64>; 2]]) -> u64 {
+    ends.iter().flatten().flatten().count() as u64
 }
 
-impl System {
-    fn new(values: &[u64], equations: &[Vec<u32>], targets: &[Target<'_>]) -> Self {
+/// A table: the change of each atom, and the denominator of all of them.
+struct Moved {
+    changes: Vec<i64>,
+    scale: i64,
+}
+
+enum Single {
+    Table(Moved),
+    Infeasible,
+    Nothing,
+}
+
+/// What the attacker faces, in changes from the truth.
+struct System<'a> {
+    values: &'a [u64],
+    targets: &'a [Target<'a>],
+    /// Atoms in the same equations are one class.
+    class_of: Vec<u32>,
+    classes: Vec<Vec<u32>>,
+    /// The classes of each equation, and the equations of each class.
+    equations: Vec<Vec<u32>>,
+    equations_of: Vec<Vec<u32>>,
+}
+
+impl<'a> System<'a> {
+    fn new(values: &'a [u64], equations: &[Vec<u32>], targets: &'a [Target<'a>]) -> Self {
         let mut member_of: Vec<Vec<u32>> = vec![Vec::new(); values.len()];
-        let sums = equations.iter().map(Vec::as_slice).chain(targets.iter().map(|t| t.atoms));
-        for (s, atoms) in sums.enumerate() {
-            atoms.iter().for_each(|&a| member_of[a as usize].push(s as u32));
+        for (e, atoms) in equations.iter().enumerate() {
+            atoms.iter().for_each(|&a| member_of[a as usize].push(e as u32));
         }
-        let mut columns: HashMap<&[u32], u32> = HashMap::new();
-        let mut least: Vec<f64> = Vec::new();
-        let mut kept_equations = vec![Vec::new(); equations.len()];
-        let mut kept_targets = vec![Vec::new(); targets.len()];
-        for (member_of, &value) in member_of.iter().zip(values) {
-            let next = least.len() as u32;
-            let column = *columns.entry(member_of).or_insert(next);
-            if column == next {
-                least.push(0.0);
-                for &s in member_of {
-                    let s = s as usize;
-                    match s.checked_sub(equations.len()) {
-                        None => kept_equations[s].push(column),
-                        Some(target) => kept_targets[target].push(column),
+        let mut by_equations: HashMap<Vec<u32>, u32> = HashMap::new();
+        let (mut classes, mut equations_of): (Vec<Vec<u32>>, Vec<Vec<u32>>) = (Vec::new(), Vec::new());
+        let mut kept = vec![Vec::new(); equations.len()];
+        let class = |(a, member_of): (usize, Vec<u32>)| {
+            let class = *by_equations.entry(member_of).or_insert_with_key(|member_of| {
+                member_of.iter().for_each(|&e| kept[e as usize].push(classes.len() as u32));
+                equations_of.push(member_of.clone());
+                classes.push(Vec::new());
+                classes.len() as u32 - 1
+            });
+            classes[class as usize].push(a as u32);
+            class
+        };
+        let class_of = member_of.into_iter().enumerate().map(class).collect();
+        Self { values, targets, class_of, classes, equations: kept, equations_of }
+    }
+
+    /// The atoms of a target by class.
+    fn inside(&self, target: &Target<'_>) -> Vec<(u32, Vec<u32>)> {
+        let mut atoms: Vec<(u32, u32)> = target.atoms.iter().map(|&a| (self.class_of[a as usize], a)).collect();
+        atoms.sort_unstable();
+        atoms.chunk_by(|a, b| a.0 == b.0).map(|class| (class[0].0, class.iter().map(|c| c.1).collect())).collect()
+    }
+
+    fn sum(&self, atoms: &[u32]) -> u64 {
+        atoms.iter().map(|&a| self.values[a as usize]).sum()
+    }
+
+    /// Within a class, what one atom loses another may gain: up by all that is outside the target, down by all inside.
+    fn exchange(&self, ends: &mut [[Option<u64>; 2]]) {
+        for (target, end) in self.targets.iter().zip(ends).filter(|(_, end)| **end != [None, None]) {
+            let (mut up, mut down) = (0_u64, 0_u64);
+            for (class, inside) in self.inside(target) {
+                let (all, own) = (&self.classes[class as usize], self.sum(&inside));
+                if self.equations_of[class as usize].is_empty() {
+                    // Nothing shown speaks of these atoms.
+                    (up, down) = (u64::MAX, down + own);
+                } else if inside.len() < all.len() {
+                    (up, down) = (up.saturating_add(self.sum(all) - own), down + own);
+                }
+            }
+            for (end, reach) in end.iter_mut().zip([up, down]) {
+                if end.is_some_and(|far| reach >= far) {
+                    *end = None;
+                }
+            }
+        }
+    }
+
+    /// Programs over all open ends at once, as long as they are worth it.
+    fn share(&self, ends: &mut [[Option<u64>; 2]], random: &mut Random, verdict: &mut Verdict) {
+        // A column is the atoms in the same equations and the same open targets.
+        let mut targets_of: Vec<Vec<u32>> = vec![Vec::new(); self.values.len()];
+        for (t, target) in self.targets.iter().enumerate().filter(|(t, _)| ends[*t] != [None, None]) {
+            target.atoms.iter().for_each(|&a| targets_of[a as usize].push(t as u32));
+        }
+        let mut columns: HashMap<(u32, &[u32]), u32> = HashMap::new();
+        let mut members: Vec<Vec<u32>> = Vec::new();
+        let mut of_class: Vec<Vec<u32>> = vec![Vec::new(); self.classes.len()];
+        for (a, &class) in self.class_of.iter().enumerate().filter(|c| !self.equations_of[*c.1 as usize].is_empty()) {
+            let column = *columns.entry((class, &targets_of[a])).or_insert_with(|| {
+                of_class[class as usize].push(members.len() as u32);
+                members.push(Vec::new());
+                members.len() as u32 - 1
+            });
+            members[column as usize].push(a as u32);
+        }
+        let least: Vec<f64> = members.iter().map(|m| -(self.sum(m) as f64)).collect();
+        let sums: Vec<Vec<u32>> = (self.equations.iter())
+            .map(|classes| classes.iter().flat_map(|&c| of_class[c as usize].iter().copied()).collect())
+            .collect();
+        let equations: Vec<(&[u32], f64)> = sums.iter().map(|sum| (sum.as_slice(), 0.0)).collect();
+        let mut program = Program::new(&least, &equations);
+        for _ in 0..SHARED_MAX {
+            let before = open(ends);
+            if before == 0 {
+                return;
+            }
+            let mut weights = vec![0.0; self.targets.len()];
+            for (weight, end) in weights.iter_mut().zip(ends.iter()) {
+                let by = random.share();
+                let up = random.share() < 0.5;
+                *weight = match *end {
+                    [Some(a), Some(_)] if up => by / a as f64,
+                    [_, Some(b)] => -by / b as f64,
+                    [Some(a), None] => by / a as f64,
+                    [None, None] => 0.0,
+                };
+            }
+            let cost = |m: &Vec<u32>| {
+                -targets_of[m[0] as usize].iter().map(|&t| weights[t as usize]).sum::<f64>() + 1e-4 * random.share()
+            };
+            let costs: Vec<f64> = members.iter().map(cost).collect();
+            verdict.programs += 1;
+            if let Proposal::Point(point) = program.minimise(&costs)
+                && let Some(table) = self.whole(&members, &point)
+            {
+                self.settle(&table, ends);
+            }
+            let settled = before - open(ends);
+            if settled < 2 || (settled as f64) < before as f64 * SHARED_WORTH {
+                return;
+            }
+        }
+    }
+
+    /// A table that moves one target by `far`, at a corner drawn at random.
+    fn single(&self, target: usize, side: usize, far: u64, random: &mut Random) -> Single {
+        let inside = self.inside(&self.targets[target]);
+        // The classes that equations tie to the target, one after another.
+        let mut reached: Vec<u32> = inside.iter().map(|i| i.0).collect();
+        let mut met = vec![false; self.classes.len()];
+        let mut equation_met = vec![false; self.equations.len()];
+        reached.iter().for_each(|&c| met[c as usize] = true);
+        let mut next = 0;
+        let mut equations_met: Vec<u32> = Vec::new();
+        while let Some(&class) = reached.get(next) {
+            next += 1;
+            for &e in &self.equations_of[class as usize] {
+                if !std::mem::replace(&mut equation_met[e as usize], true) {
+                    equations_met.push(e);
+                    for &c in &self.equations[e as usize] {
+                        if !std::mem::replace(&mut met[c as usize], true) {
+                            reached.push(c);
+                        }
                     }
                 }
             }
-            least[column as usize] -= value as f64;
         }
-        let highest = targets.iter().map(|t| t.level).max().unwrap_or(1);
-        let greatest = UPWARD * highest as f64;
-        let variables: Vec<Column> = least.iter().map(|&least| Column::new(0.0, least, greatest)).collect();
-        let rows: Vec<_> = kept_equations
-            .iter()
-            .map(|columns| (0.0, 0.0, columns.iter().map(|&c| (c, 1.0)).collect::<Vec<_>>()))
+        let mut members: Vec<Vec<u32>> = Vec::new();
+        let mut of_class: HashMap<u32, [Option<u32>; 2]> = HashMap::new();
+        let inside: HashMap<u32, Vec<u32>> = inside.into_iter().collect();
+        let mut asked: Vec<u32> = Vec::new();
+        for &class in &reached {
+            let own = inside.get(&class).cloned().unwrap_or_default();
+            let rest = self.classes[class as usize].iter().copied().filter(|a| own.binary_search(a).is_err());
+            let rest: Vec<u32> = rest.collect();
+            let mut columns = [None, None];
+            for (column, atoms) in columns.iter_mut().zip([own, rest]) {
+                if !atoms.is_empty() {
+                    *column = Some(members.len() as u32);
+                    members.push(atoms);
+                }
+            }
+            asked.extend(columns[0]);
+            of_class.insert(class, columns);
+        }
+        let sums: Vec<Vec<u32>> = (equations_met.iter())
+            .map(|&e| self.equations[e as usize].iter().flat_map(|c| of_class[c].into_iter().flatten()).collect())
             .collect();
-        Self {
-            program: Program::minimise(&variables, &rows),
-            least,
-            greatest,
-            equations: kept_equations,
-            targets: kept_targets,
-            costly: Vec::new(),
+        let far = if side == 0 { far as f64 } else { -(far as f64) };
+        let mut equations: Vec<(&[u32], f64)> = sums.iter().map(|sum| (sum.as_slice(), 0.0)).collect();
+        equations.push((&asked, far));
+        let least: Vec<f64> = members.iter().map(|m| -(self.sum(m) as f64)).collect();
+        // Costs above zero: every column has a least value, so that the program is bounded.
+        let costs: Vec<f64> = members.iter().map(|_| 0.1 + random.share()).collect();
+        match Program::new(&least, &equations).minimise(&costs) {
+            Proposal::Point(point) => self.whole(&members, &point).map_or(Single::Nothing, Single::Table),
+            Proposal::Infeasible => Single::Infeasible,
+            Proposal::Nothing => Single::Nothing,
         }
     }
 
-    /// A table that fits all that is shown and pushes the weighted sum of targets as far up as it goes; `None` when the
-    /// solver has no answer or the answer does not hold.
-    fn push(&mut self, weights: impl Iterator<Item = (usize, f64)>) -> Option<Vec<f64>> {
-        let mut costs: HashMap<u32, f64> = self.costly.drain(..).map(|c| (c, 0.0)).collect();
-        for (target, weight) in weights {
-            for &c in &self.targets[target] {
-                *costs.entry(c).or_default() -= weight;
+    /// A point, rounded and checked in whole numbers against every sum shown.
+    fn whole(&self, members: &[Vec<u32>], point: &[f64]) -> Option<Moved> {
+        DENOMINATORS.iter().find_map(|&scale| {
+            let mut changes = vec![0_i64; self.values.len()];
+            for (atoms, by) in members.iter().zip(point) {
+                let by = (by * scale as f64).round();
+                if by.abs() > 1e15 {
+                    return None;
+                }
+                // Atoms of a column are alike: the first gains, and each in turn loses what it has.
+                let mut by = by as i64;
+                if by >= 0 {
+                    changes[atoms[0] as usize] = by;
+                    continue;
+                }
+                for &a in atoms {
+                    let lost = by.max(-(self.values[a as usize] as i64) * scale);
+                    changes[a as usize] = lost;
+                    by -= lost;
+                }
+                if by < 0 {
+                    return None;
+                }
             }
-        }
-        let mut costs: Vec<(u32, f64)> = costs.into_iter().collect();
-        costs.sort_unstable_by_key(|c| c.0);
-        for &(column, cost) in &costs {
-            self.program.set_cost(column, cost);
-            if cost != 0.0 {
-                self.costly.push(column);
-            }
-        }
-        match self.program.solve() {
-            Outcome::Optimal(table) => self.holds(&table).then_some(table),
-            Outcome::Infeasible | Outcome::NoVerdict => None,
-        }
-    }
-
-    /// Whether a table fits all that is shown, within [`TOLERANCE`].
-    fn holds(&self, table: &[f64]) -> bool {
-        let sum = |columns: &[u32]| columns.iter().map(|&c| table[c as usize]).sum::<f64>();
-        table.len() == self.least.len()
-            && table
-                .iter()
-                .zip(&self.least)
-                .all(|(v, least)| *v >= least - TOLERANCE && *v <= self.greatest + TOLERANCE)
-            && self.equations.iter().all(|equation| sum(equation).abs() <= TOLERANCE)
+            let change = |class: &u32| self.classes[*class as usize].iter().map(|&a| changes[a as usize]).sum::<i64>();
+            let kept = self.equations.iter().all(|classes| classes.iter().map(change).sum::<i64>() == 0);
+            kept.then_some(Moved { changes, scale })
+        })
     }
 
     /// Strikes out the ends that a table reaches.
-    fn settle(&self, table: &[f64], ends: &mut [[Option<f64>; 2]]) {
-        for (target, end) in self.targets.iter().zip(ends) {
-            if *end == [None, None] {
-                continue;
-            }
-            let change: f64 = target.iter().map(|&c| table[c as usize]).sum();
+    fn settle(&self, table: &Moved, ends: &mut [[Option<u64>; 2]]) {
+        for (target, end) in self.targets.iter().zip(ends).filter(|(_, end)| **end != [None, None]) {
+            let change: i128 = target.atoms.iter().map(|&a| i128::from(table.changes[a as usize])).sum();
             for (end, reach) in end.iter_mut().zip([change, -change]) {
-                if end.is_some_and(|far| reach >= far - TOLERANCE) {
+                if end.is_some_and(|far| reach >= i128::from(far) * i128::from(table.scale)) {
                     *end = None;
                 }
             }

@@ -13,18 +13,17 @@ pub(super) struct Reduced {
     pub equations: Vec<Vec<u32>>,
     /// For each attacked sum, its free atoms.
     pub targets: Vec<Vec<u32>>,
-    /// Sums that are no cell and are left when smaller sums shown are taken from one shown; atoms of the puzzle.
-    pub remainders: Vec<Vec<u32>>,
+    /// What is left when smaller sums shown are taken from one shown: that sum, and atoms of the puzzle.
+    pub remainders: Vec<(u32, Vec<u32>)>,
 }
 
 /// Reduces the puzzle; the attacker loses nothing by it.
 pub(super) fn reduce(puzzle: &Puzzle, attacked: &[u32]) -> Reduced {
     let shown: Vec<usize> = (0..puzzle.rows.len()).filter(|&r| puzzle.rows[r].shown).collect();
-    let residuals: HashSet<Vec<u32>> = residuals(puzzle, &shown).into_iter().filter(|r| !r.is_empty()).collect();
-    let cells: HashSet<&[u32]> = puzzle.rows.iter().map(|row| row.atoms.as_slice()).collect();
-    let mut remainders: Vec<Vec<u32>> = residuals.iter().filter(|r| !cells.contains(r.as_slice())).cloned().collect();
-    remainders.sort_unstable();
-    let mut equations: Vec<Vec<u32>> = residuals.into_iter().collect();
+    let remainders: Vec<(u32, Vec<u32>)> =
+        shown.iter().map(|&r| r as u32).zip(residuals(puzzle, &shown)).filter(|r| !r.1.is_empty()).collect();
+    let distinct: HashSet<&Vec<u32>> = remainders.iter().map(|r| &r.1).collect();
+    let mut equations: Vec<Vec<u32>> = distinct.into_iter().cloned().collect();
     let mut fixed = vec![false; puzzle.atoms.len()];
     settle(puzzle, &mut fixed, &mut equations);
     equations.retain(|e| !e.is_empty());

@@ -1,8 +1,8 @@
 //! The system an attacker faces: atoms, rows over them, what is open, and which moves keep everything open unchanged.
 
-use super::super::policy::{InsiderMargin, Protection, Rules};
+use super::super::policy::{Protection, Rules};
 use super::super::primary::{self, Unsafe};
-use super::super::tabulate::{RawTables, Row};
+use super::super::tabulate::RawTables;
 use std::collections::HashMap;
 
 /// What becomes of a row.
@@ -44,9 +44,7 @@ pub(in super::super) struct System<'a> {
     /// What withholding a row costs: its value, dearer for totals, so that margins stay open.
     pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
-    pub(super) insiders: bool,
-    /// How far from the truth an insider must stay at most.
-    pub(super) insider_margin: i64,
+    pub insiders: bool,
 }
 
 impl<'a> System<'a> {
@@ -95,10 +93,6 @@ impl<'a> System<'a> {
             price: prices(raw),
             parts: parts(raw),
             insiders: protection.insiders,
-            insider_margin: match protection.insider_margin {
-                InsiderMargin::Level => i64::MAX,
-                InsiderMargin::Unit => 1,
-            },
         }
     }
 

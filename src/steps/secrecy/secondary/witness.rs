@@ -24,6 +24,8 @@ pub(in super::super) enum Side {
 pub(in super::super) struct Witness {
     /// The denominator of every figure below; 1 in a move of whole units.
     pub scale: i64,
+    /// Change of each atom that changes, ascending: the move itself, for whoever checks it again.
+    pub moves: Vec<(u32, i64)>,
     /// Change of each row that changes, by row.
     pub rows: Vec<(u32, i64)>,
     /// Contributors whose own knowledge excludes this move, ascending.
@@ -98,7 +100,7 @@ impl Witness {
         }
         spoiled_by.sort_unstable();
         spoiled_by.dedup();
-        Some(Self { scale, rows, spoiled_by })
+        Some(Self { scale, moves, rows, spoiled_by })
     }
 
     /// Whether it meets a need against all the attackers it names.
@@ -170,7 +172,13 @@ impl Pool {
         self.witnesses.len()
     }
 
-    fn alive(&self, id: u32) -> Option<&Witness> {
+    /// The witnesses that move a row, by name, with how far they move it in units of the weight.
+    pub fn movers(&self, row: u32) -> impl Iterator<Item = (u32, &Witness, i64)> {
+        self.by_row.get(&row).into_iter().flatten().filter_map(|&(id, by)| Some((id, self.alive(id)?, by)))
+    }
+
+    /// The witness of this number, if it holds.
+    pub fn alive(&self, id: u32) -> Option<&Witness> {
         (self.blocked[id as usize] == 0).then(|| &self.witnesses[id as usize])
     }
 
@@ -241,10 +249,7 @@ impl Pool {
         // A row that is a contributor's own figure is nobody else's secret to keep from it.
         spoilers.retain(|&s| own(s).is_none() || system.holds_others(need.row, s));
         // A contributor inside the row cannot be kept from knowing that the row holds its own weight.
-        let less = |s: u32| {
-            let level = far.min(system.insider_margin);
-            if need.side == Side::Up { level } else { level.min(row.value as i64 - own(s).unwrap_or(0)) }
-        };
+        let less = |s: u32| if need.side == Side::Up { far } else { far.min(row.value as i64 - own(s).unwrap_or(0)) };
         spoilers.retain(|&s| {
             let distance = less(s);
             distance == far || (distance > 0 && !meeting(distance).any(|w| w.spoiled_by.binary_search(&s).is_err()))
