@@ -1,6 +1,6 @@
 //! What the operator settles: read once, handed down in parts; unknown keys are refused.
 
-use crate::steps::secrecy::{BadSpec, Dimension, Dominance, Protection, Rules, Spec, Table};
+use crate::steps::secrecy::{BadSpec, Dimension, Dominance, HistoryRules, Protection, Rules, Spec, Table};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -60,7 +60,7 @@ impl Policy {
             found: e.message().to_owned(),
             expected: "a policy as data/policy.toml shows it".to_owned(),
         })?;
-        policy.rules.check()?;
+        policy.rules.check("rules")?;
         Ok(policy)
     }
 
@@ -70,7 +70,10 @@ impl Policy {
     /// A table that names an unknown dimension.
     pub fn spec(&self, zonings: &[&str]) -> Result<Spec, BadSpec> {
         let one = |name: &str, levels: &[&str]| {
-            (name.to_owned(), Dimension { levels: levels.iter().map(|l| (*l).to_owned()).collect() })
+            (
+                name.to_owned(),
+                Dimension { levels: levels.iter().map(|l| (*l).to_owned()).collect(), bounds: BTreeMap::new() },
+            )
         };
         let mut dimensions: BTreeMap<String, Dimension> = BTreeMap::from([
             one("naf", &["naf_section", "naf_division"]),
@@ -92,7 +95,7 @@ impl Policy {
                     other => other.to_owned(),
                 });
                 let all: Vec<String> = std::iter::once((*zoning).to_owned()).chain(named).collect();
-                tables.push(Table { name, dimensions: all, depth });
+                tables.push(Table { name, dimensions: all, depth, rules: Vec::new() });
             }
         }
         let used = |name: &String| tables.iter().any(|t: &Table| t.dimensions.contains(name));
@@ -104,6 +107,10 @@ impl Policy {
             protection: self.protection.clone(),
             dimensions,
             tables,
+            version: None,
+            population: BTreeMap::new(),
+            fallback: BTreeMap::new(),
+            history: HistoryRules::default(),
         };
         spec.check()?;
         Ok(spec)
@@ -111,7 +118,7 @@ impl Policy {
 
     /// The rules in words, for the report and the fingerprint: equal rules, equal words.
     pub fn canonical(&self) -> String {
-        let Rules { min_contributors, dominance, p_percent, min_count, min_count_of } = &self.rules;
+        let Rules { min_contributors, dominance, p_percent, min_count, min_count_of, establishments: _ } = &self.rules;
         let dominance = dominance.map(|Dominance { n, share }| format!("{n}:{share}"));
         format!(
             "min_contributors={min_contributors:?} dominance={dominance:?} p_percent={p_percent:?} \

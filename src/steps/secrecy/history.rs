@@ -9,7 +9,7 @@ use super::primary;
 use super::protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTable, ProtectedTables, name_of, protect,
 };
-use super::tabulate::{Atom, NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
+use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An earlier release: the records it was made from, its specification, and what it shows.
@@ -164,14 +164,12 @@ fn add_differences(raw: &mut RawTables, n_present: usize, spec: &Spec) {
             if atoms.is_empty() || known.contains(&atoms) {
                 continue;
             }
-            let of = |f: fn(&Atom) -> u64| atoms.iter().map(|&a| f(&raw.atoms[a as usize])).sum();
-            let row = Row { value: of(|a| a.value), establishments: of(|a| a.establishments), atoms: atoms.clone() };
+            let row = Row::of(atoms.clone(), &raw.atoms);
             known.insert(atoms);
-            let mut contributions: Vec<u64> =
-                raw.contributions(&row).into_iter().map(|c| c.1).filter(|&w| w > 0).collect();
-            contributions.sort_unstable_by(|a, b| b.cmp(a));
-            let cell = primary::Cell { establishments: row.establishments, contributions: &contributions };
-            if primary::judge(&cell, &spec.rules, spec.protection.width).is_some() {
+            let (contributions, counts) = raw.largest_first(&row.atoms);
+            let cell =
+                primary::Cell { establishments: row.establishments, contributions: &contributions, counts: &counts };
+            if primary::judge(&cell, &spec.rules, &spec.protection).is_some() {
                 found.push((label, row));
             }
         }
@@ -185,7 +183,7 @@ fn add_differences(raw: &mut RawTables, n_present: usize, spec: &Spec) {
         labels: vec![labels],
     }];
     raw.rows.extend(rows);
-    raw.tables.push(RawTable { name: "between releases".to_owned(), dimensions, cells });
+    raw.tables.push(RawTable { name: "between releases".to_owned(), dimensions, cells, rules: Vec::new() });
 }
 
 /// The tables of the present specification, which come first.
@@ -315,14 +313,15 @@ fn combine(
         }
         let named = |names: &[String]| names.iter().map(|name| format!("{prefix}{name}")).collect();
         let dimensions = spec.dimensions.iter();
-        joint
-            .dimensions
-            .extend(dimensions.map(|(name, d)| (format!("{prefix}{name}"), Dimension { levels: named(&d.levels) })));
+        joint.dimensions.extend(dimensions.map(|(name, d)| {
+            (format!("{prefix}{name}"), Dimension { levels: named(&d.levels), bounds: d.bounds.clone() })
+        }));
         let tables = spec.tables.iter();
         joint.tables.extend(tables.map(|t| Table {
             name: format!("{prefix}{}", t.name),
             dimensions: named(&t.dimensions),
             depth: t.depth.iter().map(|(name, depth)| (format!("{prefix}{name}"), *depth)).collect(),
+            rules: Vec::new(),
         }));
     }
     let ids = records.ids.iter().map(|id| (*id).to_owned()).collect();

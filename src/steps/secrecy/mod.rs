@@ -17,7 +17,10 @@ mod tabulate;
 pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
 pub use history::{Earlier, EarlierTable, NotProtected, ProtectedAfter, protect_after};
 pub use microdata::{Column, Microdata};
-pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
+pub use policy::{
+    BadSpec, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,
+    Rules, Spec, Table, Years, Zeros,
+};
 pub use protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, Proof, ProtectedTable, ProtectedTables, Reason, TableDimension,
     protect,
