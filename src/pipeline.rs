@@ -1,6 +1,6 @@
 //! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and gives back the release.
 
-use crate::config::Policy;
+use crate::config::{About, Policy, Profile};
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Source, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
 use crate::steps::index::ZoneIndex;
@@ -52,6 +52,8 @@ pub struct Order {
     pub registers: Vec<RegisterUpload>,
     /// The policy in force.
     pub policy: Policy,
+    /// What data these are, for the rules that name owners and datasets.
+    pub about: About,
     /// Exact source string.
     pub source: String,
     /// Licence.
@@ -153,7 +155,7 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
     }
 
     let names: Vec<&str> = order.zonings.iter().map(|z| z.id.as_str()).collect();
-    let spec = order.policy.spec(&names)?;
+    let spec = order.policy.spec(Profile::Public, &order.about, &names)?;
     let mut vintages = BTreeMap::new();
     let years: std::collections::BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
     // Years share no cell, so each is a puzzle of its own; a few of them fit in memory side by side.
@@ -178,7 +180,8 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
         updated: order.now.clone(),
         licence: order.licence.clone(),
         notice: order.notice.clone(),
-        policy: sha256_hex(order.policy.canonical().as_bytes()),
+        policy: order.policy.fingerprint(),
+        policy_version: order.policy.version.clone(),
         inputs,
         arpent: env!("CARGO_PKG_VERSION").to_owned(),
     };

@@ -1,7 +1,7 @@
 //! `arpent demo`: the fictitious territory, published and served.
 
 use super::serve;
-use crate::config::{Config, POLICY, Policy};
+use crate::config::{About, Config, POLICY, Policy};
 use crate::model::ReleaseId;
 use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, sha256_hex};
 use crate::steps::publish::Release;
@@ -96,6 +96,11 @@ pub fn order(now: String) -> Result<Order, String> {
             options: RegisterOptions::default(),
         }],
         policy: Policy::parse(POLICY).map_err(|e| e.to_string())?,
+        about: About {
+            owners: vec!["urssaf".to_owned(), "msa".to_owned()],
+            dataset: "effectifs".to_owned(),
+            ..About::default()
+        },
         source: "Urssaf et MSA".to_owned(),
         licence: "CC0-1.0".to_owned(),
         notice: NOTICE.to_owned(),

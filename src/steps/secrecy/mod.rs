@@ -12,6 +12,7 @@ mod primary;
 mod protect;
 mod secondary;
 mod stored;
+mod strictness;
 mod tabulate;
 
 pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
@@ -26,4 +27,5 @@ pub use protect::{
     protect,
 };
 pub use stored::{reopen, store};
+pub use strictness::Terms;
 pub use tabulate::{NotTabulable, RawTables, WEIGHT_SUM_MAX, tabulate};

@@ -1,5 +1,6 @@
 //! What must stay hidden, how far, and which tables are cut: the specification of a protection, read from TOML.
 
+use super::strictness::Terms;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -370,6 +371,20 @@ impl Spec {
             }
         }
         Ok(())
+    }
+
+    /// Everything that decides how strictly its tables are protected, apart from rules of single tables.
+    pub fn terms(&self) -> Terms {
+        let bounds = self.dimensions.values().flat_map(|d| d.bounds.clone());
+        Terms {
+            contributor: self.contributor.clone(),
+            rules: vec![self.rules.clone()],
+            protection: self.protection.clone(),
+            population: self.population.iter().map(|(level, p)| (level.clone(), p.least)).collect(),
+            fallback: self.fallback.clone(),
+            bounds: bounds.collect(),
+            history: self.history,
+        }
     }
 
     /// How many levels of its dimension a table goes down.
