@@ -109,15 +109,13 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
     let mut remarks = remarks(&spec, &earlier);
     let after: Vec<String> = earlier.iter().map(|read| read.digest.clone()).collect();
     let earlier: Vec<_> = earlier.into_iter().map(|read| read.earlier).collect();
-    let ProtectedAfter { tables, dossier, outsiders_only } =
+    let ProtectedAfter { tables, dossier, told } =
         protect_after(&records, &spec, &earlier).map_err(|refused| refusal(refused, &args.micro))?;
-    if outsiders_only {
-        remarks.push(
-            "found no pattern that holds against insiders with every release in view: most often earlier releases tell \
-             them too much already; the tables are proved against outsiders with every release in view, and against \
-             insiders for the present release alone"
-                .to_owned(),
-        );
+    if told > 0 {
+        remarks.push(format!(
+            "earlier releases alone tell single contributors one end of an unsafe cell or difference, {told} times, whatever \
+             is withheld now; the tables are proved against outsiders, and against insiders everywhere else"
+        ));
     }
 
     let mut contents: Vec<Content> = Vec::new();
@@ -149,7 +147,9 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
 
 fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
     match refused {
-        NotProtected::NotProtectable(no) => Refusal::No(no.to_string()),
+        NotProtected::NotProtectable(_) | NotProtected::GivenAway { .. } | NotProtected::NotRevisable { .. } => {
+            Refusal::No(refused.to_string())
+        }
         NotProtected::NotTabulable(wrong) => {
             // Its text is place, found and expected already; the file is what it lacks.
             let text = wrong.to_string();

@@ -16,7 +16,10 @@ mod strictness;
 mod tabulate;
 
 pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
-pub use history::{Earlier, EarlierTable, NotProtected, ProtectedAfter, protect_after};
+pub use history::{
+    BothProfiles, Change, Earlier, EarlierTable, NotProtected, Past, ProtectedAfter, protect_after, protect_in,
+    protect_profiles, protect_revision, published_together, seen_by_partners_alone,
+};
 pub use microdata::{Column, Microdata};
 pub use policy::{
     BadSpec, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,

@@ -3,7 +3,7 @@
 use super::super::policy::{Protection, Rules, Zeros};
 use super::super::primary::{self, Unsafe};
 use super::super::tabulate::{RawTables, Row};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(in super::super) struct System<'a> {
     pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
     pub(super) insiders: bool,
+    /// What contributors know already, whatever is withheld: (row, whether the upper side, contributor).
+    pub(super) already_known: HashSet<(u32, bool, u32)>,
 }
 
 impl<'a> System<'a> {
@@ -83,6 +85,7 @@ impl<'a> System<'a> {
             price: prices(raw),
             parts: parts(raw),
             insiders: protection.insiders,
+            already_known: HashSet::new(),
         }
     }
 

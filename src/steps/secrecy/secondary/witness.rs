@@ -192,6 +192,8 @@ impl Pool {
         let own = |s: u32| inside.binary_search_by_key(&s, |c| c.0).ok().map(|i| inside[i].1 as i64);
         // A row that is a contributor's own figure is nobody else's secret to keep from it.
         spoilers.retain(|&s| own(s).is_none() || system.holds_others(need.row, s));
+        let up = need.side == Side::Up;
+        spoilers.retain(|&s| !system.already_known.contains(&(need.row, up, s)));
         // A contributor inside the row cannot be kept from knowing that the row holds its own weight.
         let less = |s: u32| if own(s).is_none() { far } else { far.min(room(system.raw.known_to(row, s))) };
         spoilers.retain(|&s| {
