@@ -139,6 +139,8 @@ pub struct About {
     pub dataset: String,
     /// Inhabitants by code, by zoning, for the zonings that have a population rule.
     pub inhabitants: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Group of each enterprise that is in one, for a policy that counts groups.
+    pub groups: BTreeMap<String, String>,
 }
 
 fn bad(place: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> BadSpec {

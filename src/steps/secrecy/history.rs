@@ -129,6 +129,28 @@ pub struct ProtectedAfter {
     pub told: usize,
 }
 
+impl ProtectedAfter {
+    /// Withholds the cells that rules make unsafe and that earlier releases show: what is public stays so, and need not
+    /// be repeated.
+    pub fn withhold_unsafe(&mut self) {
+        let mut reasons = self.dossier.reasons.iter_mut();
+        let tables = self.tables.iter().map(|table| {
+            let cells = table.cells().map(|(at, cell)| {
+                // Cells and reasons have one order: that of the coordinates.
+                let reason = reasons.next().expect("each cell has a reason");
+                let unsafe_shown = reason.fate == "open" && !reason.rules.is_empty();
+                if unsafe_shown {
+                    reason.fate = "primary";
+                }
+                (at.to_vec(), if unsafe_shown { Cell::Suppressed } else { cell })
+            });
+            ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells.collect())
+        });
+        let tables = ProtectedTables::gather(tables.collect());
+        self.tables = tables;
+    }
+}
+
 /// Cuts and protects the tables of `spec`, jointly with everything that earlier releases of the same people show.
 ///
 /// The rules of `spec` judge every cell, those of earlier releases too: a cell that an earlier release withheld and that

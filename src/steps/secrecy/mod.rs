@@ -5,6 +5,7 @@
 
 mod audit;
 mod history;
+mod kept;
 mod lp;
 mod microdata;
 mod policy;
@@ -20,6 +21,7 @@ pub use history::{
     BothProfiles, Change, Earlier, EarlierTable, NotProtected, Past, ProtectedAfter, protect_after, protect_in,
     protect_profiles, protect_revision, published_together, seen_by_partners_alone,
 };
+pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};
 pub use policy::{
     BadSpec, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,
