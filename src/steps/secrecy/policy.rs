@@ -406,6 +406,13 @@ impl Spec {
     /// assert_ne!(one.policy_fingerprint(), other.policy_fingerprint());
     /// ```
     pub fn policy_fingerprint(&self) -> String {
+        let mut lines = self.policy_lines();
+        lines.push(String::new());
+        format!("{:x}", Sha256::digest(lines.join("\n")))
+    }
+
+    /// The policy in one fixed form, a line a rule.
+    pub fn policy_lines(&self) -> Vec<String> {
         let mut lines = vec!["arpent policy 1".to_owned()];
         lines.extend(self.rules.lines());
         let Protection { width, insiders, zeros } = &self.protection;
@@ -428,8 +435,7 @@ impl Spec {
         let HistoryRules { revision, years } = self.history;
         lines.extend((revision == Revision::Refuse).then(|| "revision refuse".to_owned()));
         lines.extend((years == Years::HideAgain).then(|| "years hide_again".to_owned()));
-        lines.push(String::new());
-        format!("{:x}", Sha256::digest(lines.join("\n")))
+        lines
     }
 
     /// Every column the specification reads besides the contributor and the weight, each once, in order of dimension.
