@@ -441,6 +441,12 @@ fn vintage(
             Err(other) => return Err(refused(other)),
         },
     };
+    let corrections = work.past.iter().filter(|p| !p.partners_only && !corrected.contains(&p.id.as_str()));
+    for (correction, revised) in corrections.filter_map(|p| p.vintages.get(&year)) {
+        if revised.is_some() {
+            public.withhold_as(correction);
+        }
+    }
     public.withhold_unsafe();
     let told = public.told;
     let counts = public.dossier.counts;

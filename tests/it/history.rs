@@ -7,7 +7,7 @@ use arpent::pipeline::{self, NotPublished, ledger};
 use arpent::steps::read::{Files, ZoneOptions};
 use arpent::steps::secrecy::{Cell, NotProtected};
 use arpent::store::{SqliteStore, Store};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A folder with inputs and outputs.
@@ -299,24 +299,53 @@ fn a_cut_that_cannot_be_protected_is_answered_with_a_change_that_makes_it_safe()
     desk.done("protect --micro merged.csv --spec crossed.toml --out third --after first --after second");
 }
 
-/// A second perimeter of the demo: each border vertex that two sectors alone share is moved a little, every fourth one.
+/// A second perimeter of the demo: vertices of a border that two sectors alone share are moved some sixty metres, where
+/// that crosses no other border.
 fn second_perimeter(release: &arpent::steps::publish::Release) -> (Vec<u8>, usize) {
+    use geo::Intersects;
+    const MOVED_MAX: usize = 60;
     let zones = &release.zoning("secteurs").unwrap().zones;
-    let key = |x: f64, y: f64| (x.to_bits(), y.to_bits());
-    let mut owners: HashMap<(u64, u64), BTreeSet<&str>> = HashMap::new();
+    type Key = (u64, u64);
+    let key = |c: &geo::Coord| -> Key { (c.x.to_bits(), c.y.to_bits()) };
+    let at = |k: Key| geo::Coord { x: f64::from_bits(k.0), y: f64::from_bits(k.1) };
+    let mut owners: BTreeMap<Key, BTreeSet<&str>> = BTreeMap::new();
+    let mut beside: BTreeMap<Key, BTreeSet<Key>> = BTreeMap::new();
+    let mut segments: BTreeSet<(Key, Key)> = BTreeSet::new();
     for zone in zones {
         for polygon in &zone.contour.degrees().0 {
-            for corner in &polygon.exterior().0 {
-                owners.entry(key(corner.x, corner.y)).or_default().insert(zone.code.as_str());
+            for ring in std::iter::once(polygon.exterior()).chain(polygon.interiors()) {
+                for pair in ring.0.windows(2) {
+                    let (one, other) = (key(&pair[0]), key(&pair[1]));
+                    owners.entry(one).or_default().insert(zone.code.as_str());
+                    beside.entry(one).or_default().insert(other);
+                    beside.entry(other).or_default().insert(one);
+                    segments.insert((one.min(other), one.max(other)));
+                }
             }
         }
     }
-    let mut shared: Vec<(u64, u64)> = owners.into_iter().filter(|(_, z)| z.len() == 2).map(|(k, _)| k).collect();
-    shared.sort_unstable();
-    let moved: BTreeSet<(u64, u64)> = shared.into_iter().step_by(16).collect();
-    let place = |x: f64, y: f64| match moved.contains(&key(x, y)) {
-        true => format!("[{},{}]", x + 0.0004, y + 0.0002),
-        false => format!("[{x},{y}]"),
+    let displaced = |c: geo::Coord| geo::Coord { x: c.x + 0.0007, y: c.y + 0.0003 };
+    let mut moved: BTreeSet<Key> = BTreeSet::new();
+    for (&vertex, _) in owners.iter().filter(|(_, zones)| zones.len() == 2) {
+        let near: Vec<Key> = beside[&vertex].iter().copied().collect();
+        if near.len() != 2 || near.iter().any(|n| moved.contains(n)) || moved.len() == MOVED_MAX {
+            continue;
+        }
+        let new = near.iter().map(|n| geo::Line::new(displaced(at(vertex)), at(*n))).collect::<Vec<_>>();
+        let touches = |segment: &(Key, Key)| [segment.0, segment.1].iter().any(|k| *k == vertex || near.contains(k));
+        let settled = |k: Key| if moved.contains(&k) { displaced(at(k)) } else { at(k) };
+        let crosses = |segment: &(Key, Key)| {
+            let line = geo::Line::new(settled(segment.0), settled(segment.1));
+            new.iter().any(|n| n.intersects(&line))
+        };
+        if !segments.iter().filter(|s| !touches(s)).any(crosses) {
+            moved.insert(vertex);
+        }
+    }
+    let place = |x: f64, y: f64| {
+        let corner = geo::Coord { x, y };
+        let corner = if moved.contains(&key(&corner)) { displaced(corner) } else { corner };
+        format!("[{},{}]", corner.x, corner.y)
     };
     let ring = |ring: &geo::LineString| {
         let corners: Vec<String> = ring.0.iter().map(|c| place(c.x, c.y)).collect();

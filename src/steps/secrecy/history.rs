@@ -149,6 +149,25 @@ impl ProtectedAfter {
         let tables = ProtectedTables::gather(tables.collect());
         self.tables = tables;
     }
+
+    /// Withholds what a release withheld at the same place of the same table. One whose pattern was frozen keeps it.
+    pub fn withhold_as(&mut self, release: &Earlier) {
+        let mut reasons = self.dossier.reasons.iter_mut();
+        let tables = self.tables.iter().map(|table| {
+            let known = release.tables.iter().find(|t| t.name == table.name);
+            let cells = table.cells().map(|(at, cell)| {
+                let reason = reasons.next().expect("each cell has a reason");
+                let hidden = known.and_then(|t| t.cells.get(at)) == Some(&Cell::Suppressed);
+                if hidden && cell != Cell::Suppressed {
+                    reason.fate = "secondary";
+                }
+                (at.to_vec(), if hidden { Cell::Suppressed } else { cell })
+            });
+            ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells.collect())
+        });
+        let tables = ProtectedTables::gather(tables.collect());
+        self.tables = tables;
+    }
 }
 
 /// Cuts and protects the tables of `spec`, jointly with everything that earlier releases of the same people show.
@@ -209,10 +228,14 @@ fn attempt(
 ) -> Result<Result<ProtectedAfter, Box<Stuck>>, NotProtected> {
     let earlier = past.earlier.as_slice();
     let (rules, protection, n_present) = (&spec.rules, &spec.protection, spec.tables.len());
-    let records = join(micro, earlier)?;
-    let prefixes = prefixes(spec, earlier.len());
-    let (all_records, joint) = combine(micro, spec, earlier, &records, &prefixes);
-    let mut raw = tabulate(&all_records, &joint)?;
+    let joined = if earlier.is_empty() {
+        None
+    } else {
+        let records = join(micro, earlier)?;
+        Some(combine(micro, spec, earlier, &records, &prefixes(spec, earlier.len())))
+    };
+    let (all_records, joint) = joined.as_ref().map_or((micro, spec), |(records, joint)| (records, joint));
+    let mut raw = tabulate(all_records, joint)?;
     let locked = locked(&raw, n_present, earlier)?;
     if !earlier.is_empty() {
         add_differences(&mut raw, n_present, spec);
