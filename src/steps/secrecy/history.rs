@@ -18,8 +18,8 @@ use super::microdata::{Column, Microdata};
 use super::policy::{Dimension, Spec, Table};
 use super::primary;
 use super::protect::{
-    Cell, Coordinate, Counts, Dossier, Known, NotProtectable, ProtectedTable, ProtectedTables, TableDimension, name_of,
-    protect_knowing,
+    Cell, Coordinate, Counts, Dossier, Known, NotProtectable, ProtectedTable, ProtectedTables, Reason, TableDimension,
+    name_of, protect_knowing,
 };
 use super::secondary::Hopeless;
 use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
@@ -133,40 +133,37 @@ impl ProtectedAfter {
     /// Withholds the cells that rules make unsafe and that earlier releases show: what is public stays so, and need not
     /// be repeated.
     pub fn withhold_unsafe(&mut self) {
-        let mut reasons = self.dossier.reasons.iter_mut();
-        let tables = self.tables.iter().map(|table| {
-            let cells = table.cells().map(|(at, cell)| {
-                // Cells and reasons have one order: that of the coordinates.
-                let reason = reasons.next().expect("each cell has a reason");
-                let unsafe_shown = reason.fate == "open" && !reason.rules.is_empty();
-                if unsafe_shown {
-                    reason.fate = "primary";
-                }
-                (at.to_vec(), if unsafe_shown { Cell::Suppressed } else { cell })
-            });
-            ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells.collect())
-        });
-        let tables = ProtectedTables::gather(tables.collect());
-        self.tables = tables;
+        self.withhold_where("primary", |_, _, reason| !reason.rules.is_empty());
     }
 
     /// Withholds what a release withheld at the same place of the same table. One whose pattern was frozen keeps it.
     pub fn withhold_as(&mut self, release: &Earlier) {
-        let mut reasons = self.dossier.reasons.iter_mut();
+        let known = |name: &str| release.tables.iter().find(|t| t.name == name);
+        self.withhold_where("secondary", |table, at, _| {
+            known(table).and_then(|t| t.cells.get(at)) == Some(&Cell::Suppressed)
+        });
+    }
+
+    /// Withholds shown cells, by table, place and reason. To show less never weakens a proof.
+    fn withhold_where(&mut self, fate: &'static str, too: impl Fn(&str, &[Coordinate], &Reason) -> bool) {
+        let Dossier { reasons, counts, .. } = &mut self.dossier;
+        // Cells and reasons have one order: that of the coordinates.
+        let mut reasons = reasons.iter_mut();
         let tables = self.tables.iter().map(|table| {
-            let known = release.tables.iter().find(|t| t.name == table.name);
             let cells = table.cells().map(|(at, cell)| {
                 let reason = reasons.next().expect("each cell has a reason");
-                let hidden = known.and_then(|t| t.cells.get(at)) == Some(&Cell::Suppressed);
-                if hidden && cell != Cell::Suppressed {
-                    reason.fate = "secondary";
+                let Cell::Open { headcount, .. } = cell else { return (at.to_vec(), cell) };
+                if !too(&table.name, at, reason) {
+                    return (at.to_vec(), cell);
                 }
-                (at.to_vec(), if hidden { Cell::Suppressed } else { cell })
+                reason.fate = fate;
+                counts.headcount_withheld += headcount;
+                *(if fate == "primary" { &mut counts.primary } else { &mut counts.secondary }) += 1;
+                (at.to_vec(), Cell::Suppressed)
             });
             ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells.collect())
         });
-        let tables = ProtectedTables::gather(tables.collect());
-        self.tables = tables;
+        self.tables = ProtectedTables::gather(tables.collect());
     }
 }
 

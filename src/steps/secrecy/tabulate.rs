@@ -658,4 +658,48 @@ mod tests {
             ["commune=X min_contributors", "commune=Y min_contributors"]
         );
     }
+
+    #[test]
+    fn a_witness_keeps_within_what_anybody_knows() {
+        use super::super::secondary::system::System;
+        use super::super::secondary::witness::Witness;
+        // Four zones of one establishment each, which hold 12 of a bracket from 10 to 19; the second is shared.
+        let text = "contributor='c'\nweight='w'\n[rules]\nmin_contributors = 9\n[dimensions.zone]\nlevels=['zone']\n\
+                    [dimensions.side]\nlevels=['side']\n[[tables]]\nname='t'\ndimensions=['zone','side']\n\
+                    [dimensions.size]\nlevels=['size']\nbounds = { '11' = [10, 19] }\n";
+        let spec = Spec::parse(text).unwrap();
+        let column = |name: &str, codes: [&str; 5]| Column::of(name, &codes.map(Some));
+        let columns = vec![
+            column("zone", ["x", "x", "y", "y", "x"]),
+            column("side", ["l", "r", "l", "r", "r"]),
+            column("size", ["11"; 5]),
+        ];
+        let ids = (0..5).map(|i| i.to_string()).collect();
+        let micro = Microdata::new(ids, &["a", "b", "c", "d", "e"], vec![12; 5], columns);
+        let raw = tabulate(&micro, &spec).unwrap();
+        let system = System::new(&raw, &spec.rules, &spec.protection, &[]);
+        // Atoms in the order of zone and side: x l, x r (shared), y l, y r.
+        assert_eq!(raw.atoms.iter().map(|a| a.value).collect::<Vec<_>>(), [12, 24, 12, 12]);
+        for (scale, atom, by, expected) in [
+            (1, 0, 7, true),
+            (1, 0, 8, false),
+            (1, 0, -2, true),
+            (1, 0, -3, false),
+            (2, 0, 14, true),
+            (2, 0, 15, false),
+            (2, 0, -4, true),
+            (2, 0, -5, false),
+            (1, 1, 14, true),
+            (1, 1, 15, false),
+            (1, 1, -4, true),
+            (1, 1, -5, false),
+        ] {
+            assert_eq!(Witness::check(&system, scale, vec![(atom, by)]).is_some(), expected, "{atom} by {by}/{scale}");
+        }
+        // Whoever shares the second atom knows that the other holds 10 to 19.
+        let excluded = |by| Witness::check(&system, 1, vec![(1, by)]).unwrap().spoiled_by;
+        for (by, nobody) in [(7, true), (8, false), (-2, true), (-3, false)] {
+            assert_eq!(excluded(by).is_empty(), nobody, "{by}");
+        }
+    }
 }
