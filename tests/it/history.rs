@@ -332,13 +332,15 @@ fn second_perimeter(release: &arpent::steps::publish::Release) -> (Vec<u8>, usiz
             continue;
         }
         let new = near.iter().map(|n| geo::Line::new(displaced(at(vertex)), at(*n))).collect::<Vec<_>>();
-        let touches = |segment: &(Key, Key)| [segment.0, segment.1].iter().any(|k| *k == vertex || near.contains(k));
         let settled = |k: Key| if moved.contains(&k) { displaced(at(k)) } else { at(k) };
-        let crosses = |segment: &(Key, Key)| {
+        let crosses = |segment: &&(Key, Key)| {
             let line = geo::Line::new(settled(segment.0), settled(segment.1));
-            new.iter().any(|n| n.intersects(&line))
+            // A segment that ends where a new one does may only meet the other new one.
+            let meets =
+                |(i, new): (usize, &geo::Line)| segment.0 != near[i] && segment.1 != near[i] && new.intersects(&line);
+            segment.0 != vertex && segment.1 != vertex && new.iter().enumerate().any(meets)
         };
-        if !segments.iter().filter(|s| !touches(s)).any(crosses) {
+        if !segments.iter().any(|s| crosses(&s)) {
             moved.insert(vertex);
         }
     }

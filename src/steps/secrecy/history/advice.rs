@@ -12,8 +12,11 @@ use super::{NotProtected, Past, place};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Changes tried before giving up; each is a protection of its own.
-const TRIES_MAX: usize = 10;
+/// Changes tried before giving up, in a small system and in a large one; each is a protection of its own.
+const TRIES_MAX: [usize; 2] = [10, 3];
+
+/// A system with more atoms than this is large.
+const SMALL_ATOMS: usize = 1_200;
 
 /// Mergers told at most.
 const MERGERS_MAX: usize = 2;
@@ -57,10 +60,11 @@ pub(super) fn changes(
     protects: impl Fn(&Microdata, &Spec, &Past<'_>) -> Result<(), NotProtected>,
 ) -> Vec<Change> {
     let mut found = Vec::new();
+    let tries_max = TRIES_MAX[usize::from(raw.atoms.len() > SMALL_ATOMS)];
     let mut tries = 0;
     let mut works = |micro: &Microdata, spec: &Spec| {
         tries += 1;
-        tries <= TRIES_MAX && protects(micro, spec, past).is_ok()
+        tries <= tries_max && protects(micro, spec, past).is_ok()
     };
     let cells = cells_of(raw, n_present, given_away);
     for (level, one, other) in mergers(micro, spec, &cells) {
