@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn made() -> (Microdata, Spec) {
-        let text = "contributor='c'\nweight='w'\n[rules]\nmin_contributors=3\n[dimensions.z]\nlevels=['y','z']\n\
+        let text = "contributor='c'\nweight='w'\n[dimensions.z]\nlevels=['y','z']\n\
                     bounds={ A = [1, 9], B = [2] }\n[[tables]]\nname='t'\ndimensions=['z']\ndepth={ z = 1 }";
         let spec = Spec::parse(text).unwrap();
         let column = |name: &str| Column::of(name, &[Some("A"), Some("B"), None, Some("A")]);

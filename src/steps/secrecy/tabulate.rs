@@ -663,7 +663,7 @@ mod tests {
     fn a_witness_keeps_within_what_anybody_knows() {
         use super::super::secondary::system::System;
         use super::super::secondary::witness::Witness;
-        // Four zones of one establishment each, which hold 12 of a bracket from 10 to 19; the second is shared.
+        // Four zones of one establishment each, which hold 12 of a bracket from 10 to 19; the third is shared.
         let text = "contributor='c'\nweight='w'\n[rules]\nmin_contributors = 9\n[dimensions.zone]\nlevels=['zone']\n\
                     [dimensions.side]\nlevels=['side']\n[[tables]]\nname='t'\ndimensions=['zone','side']\n\
                     [dimensions.size]\nlevels=['size']\nbounds = { '11' = [10, 19] }\n";
@@ -678,8 +678,8 @@ mod tests {
         let micro = Microdata::new(ids, &["a", "b", "c", "d", "e"], vec![12; 5], columns);
         let raw = tabulate(&micro, &spec).unwrap();
         let system = System::new(&raw, &spec.rules, &spec.protection, &[]);
-        // Atoms in the order of zone and side: x l, x r (shared), y l, y r.
-        assert_eq!(raw.atoms.iter().map(|a| a.value).collect::<Vec<_>>(), [12, 24, 12, 12]);
+        // Atoms in the order of side and zone: l x, l y, r x (shared), r y.
+        assert_eq!(raw.atoms.iter().map(|a| a.value).collect::<Vec<_>>(), [12, 12, 24, 12]);
         for (scale, atom, by, expected) in [
             (1, 0, 7, true),
             (1, 0, 8, false),
@@ -689,15 +689,15 @@ mod tests {
             (2, 0, 15, false),
             (2, 0, -4, true),
             (2, 0, -5, false),
-            (1, 1, 14, true),
-            (1, 1, 15, false),
-            (1, 1, -4, true),
-            (1, 1, -5, false),
+            (1, 2, 14, true),
+            (1, 2, 15, false),
+            (1, 2, -4, true),
+            (1, 2, -5, false),
         ] {
             assert_eq!(Witness::check(&system, scale, vec![(atom, by)]).is_some(), expected, "{atom} by {by}/{scale}");
         }
-        // Whoever shares the second atom knows that the other holds 10 to 19.
-        let excluded = |by| Witness::check(&system, 1, vec![(1, by)]).unwrap().spoiled_by;
+        // Whoever shares the third atom knows that the other holds 10 to 19.
+        let excluded = |by| Witness::check(&system, 1, vec![(2, by)]).unwrap().spoiled_by;
         for (by, nobody) in [(7, true), (8, false), (-2, true), (-3, false)] {
             assert_eq!(excluded(by).is_empty(), nobody, "{by}");
         }
