@@ -381,7 +381,9 @@ fn second_perimeter(release: &arpent::steps::publish::Release) -> (Vec<u8>, usiz
 async fn the_demo_is_published_for_two_perimeters_and_the_ledger_remembers() {
     let home = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(home.path()).await.unwrap();
-    let first = order("2026-06-01T00:00:00Z".to_owned()).unwrap();
+    // The sectors alone, whose border moves: all zonings over both perimeters take minutes.
+    let mut first = order("2026-06-01T00:00:00Z".to_owned()).unwrap();
+    first.zonings.truncate(1);
     let one = pipeline::run_after(&first, &[]).unwrap();
     assert_eq!(one.release.provenance.policy_version, first.policy.version);
     assert_eq!(one.release.provenance.policy, first.policy.fingerprint());
@@ -390,6 +392,7 @@ async fn the_demo_is_published_for_two_perimeters_and_the_ledger_remembers() {
     let (layer, n_moved) = second_perimeter(&one.release);
     assert!(n_moved > 20, "{n_moved} vertices moved");
     let mut second = order("2026-07-01T00:00:00Z".to_owned()).unwrap();
+    second.zonings.truncate(1);
     let name = "secteurs-2.geojson".to_owned();
     second.zonings[0].version = "demo-2".to_owned();
     second.zonings[0].files = Files { name: name.clone(), parts: vec![(name, layer)] };

@@ -52,7 +52,7 @@ pub fn keep(micro: &Microdata, spec: &Spec) -> Vec<u8> {
         out.count(table.depth.len());
         for (dimension, depth) in &table.depth {
             out.text(dimension);
-            out.count(*depth);
+            out.number(*depth as u64);
         }
     }
     out.close()
@@ -123,7 +123,7 @@ fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec), Damaged> {
         let mut depth = BTreeMap::new();
         for _ in 0..opened.count()? {
             let dimension = opened.text()?.to_owned();
-            depth.insert(dimension, opened.count()?);
+            depth.insert(dimension, usize::try_from(opened.number()?).unwrap_or(usize::MAX));
         }
         tables.push(Table { name, dimensions: of_table, depth, rules: Vec::new() });
     }
