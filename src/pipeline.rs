@@ -1,6 +1,8 @@
 //! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and gives back the release.
 
-use crate::config::Policy;
+pub mod ledger;
+
+use crate::config::{About, Policy, Profile, Unit};
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Source, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
 use crate::steps::index::ZoneIndex;
@@ -11,10 +13,12 @@ use crate::steps::read::{self, Files, ZoneOptions};
 use crate::steps::reproject::{self, Reprojector};
 use crate::steps::seal;
 use crate::steps::secrecy::{
-    BadSpec, Checks, Column, Counts, Microdata, NotAuditable, NotProtectable, NotTabulable, ProtectedTables,
-    ReleasedTables, examine, protect, tabulate,
+    BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Microdata, NotAuditable,
+    NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Spec, Years, examine,
+    keep, protect_in, protect_profiles, protect_revision, published_together,
 };
 use crate::steps::validate::validate;
+use ledger::Dossier;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -52,6 +56,8 @@ pub struct Order {
     pub registers: Vec<RegisterUpload>,
     /// The policy in force.
     pub policy: Policy,
+    /// What data these are, for the rules that name owners and datasets.
+    pub about: About,
     /// Exact source string.
     pub source: String,
     /// Licence.
@@ -77,6 +83,32 @@ pub struct Report {
     pub without_headcount: usize,
     /// Cells and withheld cells, by vintage.
     pub counts: BTreeMap<u16, Counts>,
+    /// Vintages whose published records are corrected, with the release that is.
+    pub revised: BTreeMap<u16, String>,
+    /// By vintage, how often releases before tell a single contributor one end of an unsafe cell, whatever is withheld.
+    pub told: BTreeMap<u16, usize>,
+}
+
+/// A release published before, as the next ones must reckon with it.
+pub struct Published {
+    /// Its id.
+    pub id: String,
+    /// Whether partners alone were shown it.
+    pub partners_only: bool,
+    /// By vintage, its records and tables, and the id of the release they correct.
+    pub vintages: BTreeMap<u16, (Earlier, Option<String>)>,
+}
+
+/// What a run made.
+pub struct Made {
+    /// What anybody may see.
+    pub release: Release,
+    /// What the owner keeps of it.
+    pub dossier: Dossier,
+    /// What partners may see, where the policy gives them more.
+    pub partner: Option<(Release, Dossier)>,
+    /// Counts for the operator.
+    pub report: Report,
 }
 
 /// Why nothing was published.
@@ -91,12 +123,23 @@ pub enum NotPublished {
     /// The policy does not fit.
     #[error("policy, {0}")]
     Policy(#[from] BadSpec),
-    /// Records and tables do not fit.
-    #[error(transparent)]
-    Tables(#[from] NotTabulable),
-    /// The tables cannot be protected.
-    #[error(transparent)]
-    Secrecy(#[from] NotProtectable),
+    /// The tables cannot be protected, alone or with what was published before.
+    #[error("vintage {vintage}: {why}")]
+    Secrecy {
+        /// The vintage.
+        vintage: u16,
+        /// Why not.
+        why: Box<NotProtected>,
+    },
+    /// Partners were shown more than the public, and this policy does not say what partners may see.
+    #[error(
+        "policy: found no `[partner]`, expected one: partners were given release {release}, and what is published now must \
+         be safe from them too"
+    )]
+    PartnersForgotten {
+        /// The partners' release.
+        release: String,
+    },
     /// The audit gave no verdict.
     #[error("the audit gave no verdict: {0}; nothing is published")]
     NoVerdict(#[from] NotAuditable),
@@ -113,11 +156,19 @@ pub enum NotPublished {
     Empty,
 }
 
-/// Runs steps 1 to 8.
+/// Runs steps 1 to 8, when nothing was published before.
 ///
 /// # Errors
 /// [`NotPublished`]: then there is no release.
 pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
+    run_after(order, &[]).map(|made| (made.release, made.report))
+}
+
+/// Runs steps 1 to 8, protected against everything published before, withdrawn releases included.
+///
+/// # Errors
+/// [`NotPublished`]: then there is no release.
+pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished> {
     let mut report = Report::default();
     let mut inputs = BTreeMap::new();
     let mut zonings: Vec<(&ZoningUpload, Zoning)> = Vec::new();
@@ -153,23 +204,45 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
     }
 
     let names: Vec<&str> = order.zonings.iter().map(|z| z.id.as_str()).collect();
-    let spec = order.policy.spec(&names)?;
-    let mut vintages = BTreeMap::new();
-    let years: std::collections::BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
-    // Years share no cell, so each is a puzzle of its own; a few of them fit in memory side by side.
-    let (all, zonings_of, placements, spec) = (&all, &zonings, &placements, &spec);
-    let protected = std::thread::scope(|scope| {
-        let work = |year| scope.spawn(move || vintage(all, year, zonings_of, placements, spec));
-        let threads: Vec<_> = years.iter().map(|&year| (year, work(year))).collect();
-        let join = |(year, thread): (u16, std::thread::ScopedJoinHandle<'_, _>)| (year, thread.join());
-        threads.into_iter().map(join).collect::<Vec<_>>()
-    });
-    for (year, made) in protected {
-        let (tables, counts) = made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        report.counts.insert(year, counts);
-        vintages.insert(year, tables);
+    let spec = |profile| order.policy.spec(profile, &order.about, &names);
+    let (public, partner) = (spec(Profile::Public)?, order.policy.partner.as_ref().map(|_| spec(Profile::Partner)));
+    let partner = partner.transpose()?;
+    let to_partners = past.iter().find(|p| p.partners_only).filter(|_| partner.is_none());
+    if let Some(release) = to_partners {
+        return Err(NotPublished::PartnersForgotten { release: release.id.clone() });
     }
-    if vintages.is_empty() {
+    let years: std::collections::BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
+    let work = Work { all: &all, zonings: &zonings, placements: &placements, order, public: &public, past };
+    let work = &work;
+    let partner = partner.as_ref();
+    let mut results: BTreeMap<u16, Vintage> = BTreeMap::new();
+    match order.policy.history.years {
+        // Years share no cell, so each is a puzzle of its own; a few of them fit in memory side by side.
+        Years::Independent => {
+            let made = std::thread::scope(|scope| {
+                let begin = |year| scope.spawn(move || vintage(work, partner, year, None));
+                let threads: Vec<_> = years.iter().map(|&year| (year, begin(year))).collect();
+                let join = |(year, thread): (u16, std::thread::ScopedJoinHandle<'_, _>)| (year, thread.join());
+                threads.into_iter().map(join).collect::<Vec<_>>()
+            });
+            for (year, made) in made {
+                results.insert(year, made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+        }
+        Years::HideAgain => {
+            for &year in &years {
+                let before = year.checked_sub(1);
+                let published = || {
+                    let mut releases = past.iter().rev().filter(|p| !p.partners_only);
+                    releases.find_map(|p| Some(&p.vintages.get(&before?)?.0))
+                };
+                let just_made = before.and_then(|before| results.get(&before)).map(|made| made.as_earlier(&public));
+                let made = vintage(work, partner, year, just_made.as_ref().or_else(published))?;
+                results.insert(year, made);
+            }
+        }
+    }
+    if results.is_empty() {
         return Err(NotPublished::Empty);
     }
 
@@ -178,14 +251,37 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
         updated: order.now.clone(),
         licence: order.licence.clone(),
         notice: order.notice.clone(),
-        policy: sha256_hex(order.policy.canonical().as_bytes()),
+        policy: order.policy.fingerprint(),
+        policy_version: order.policy.version.clone(),
         inputs,
         arpent: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let zonings = zonings.into_iter().map(|(upload, zoning)| released(upload, &zoning)).collect::<Result<_, _>>()?;
-    let mut release = Release { id: ReleaseId::from_digest(""), zonings, vintages, provenance };
-    release.id = ReleaseId::from_digest(&sha256_hex(&seal::seal(&release)));
-    Ok((release, report))
+    let zonings: Vec<ReleasedZoning> =
+        zonings.into_iter().map(|(upload, zoning)| released(upload, &zoning)).collect::<Result<_, _>>()?;
+    let (mut public_tables, mut partner_tables) = (BTreeMap::new(), BTreeMap::new());
+    let mut dossier = Dossier { partners_only: false, vintages: BTreeMap::new() };
+    let mut partner_dossier = Dossier { partners_only: true, vintages: BTreeMap::new() };
+    for (year, made) in results {
+        report.counts.insert(year, made.counts);
+        if made.told > 0 {
+            report.told.insert(year, made.told);
+        }
+        report.revised.extend(made.revises.clone().map(|id| (year, id)));
+        dossier.vintages.insert(year, (keep(&made.micro, &public), made.revises));
+        public_tables.insert(year, made.tables);
+        if let (Some(tables), Some(spec)) = (made.partner, partner) {
+            partner_dossier.vintages.insert(year, (keep(&made.micro, spec), None));
+            partner_tables.insert(year, tables);
+        }
+    }
+    let release = |vintages| {
+        let (zonings, provenance) = (zonings.clone(), provenance.clone());
+        let mut release = Release { id: ReleaseId::from_digest(""), zonings, vintages, provenance };
+        release.id = ReleaseId::from_digest(&sha256_hex(&seal::seal(&release)));
+        release
+    };
+    let partner = (!partner_tables.is_empty()).then(|| (release(partner_tables), partner_dossier));
+    Ok(Made { release: release(public_tables), dossier, partner, report })
 }
 
 fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPublished> {
@@ -241,15 +337,44 @@ fn places(all: &Register, report: &mut Report) -> Result<(Vec<f64>, Vec<f64>), U
     Ok(columns)
 }
 
-fn vintage(
-    all: &Register,
-    year: u16,
-    zonings: &[(&ZoningUpload, Zoning)],
-    placements: &[Vec<Placement>],
-    spec: &crate::steps::secrecy::Spec,
-) -> Result<(ProtectedTables, Counts), NotPublished> {
+/// What every vintage of an order is made from.
+struct Work<'a> {
+    all: &'a Register,
+    zonings: &'a [(&'a ZoningUpload, Zoning)],
+    placements: &'a [Vec<Placement>],
+    order: &'a Order,
+    public: &'a Spec,
+    past: &'a [Published],
+}
+
+/// One vintage, protected and audited.
+struct Vintage {
+    micro: Microdata,
+    tables: ProtectedTables,
+    partner: Option<ProtectedTables>,
+    counts: Counts,
+    revises: Option<String>,
+    told: usize,
+}
+
+impl Vintage {
+    fn as_earlier(&self, spec: &Spec) -> Earlier {
+        let tables = self.tables.iter().map(|table| EarlierTable {
+            name: table.name.clone(),
+            cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
+        });
+        Earlier {
+            name: "the year before".to_owned(),
+            micro: self.micro.clone(),
+            spec: spec.clone(),
+            tables: tables.collect(),
+        }
+    }
+}
+
+fn microdata(work: &Work<'_>, year: u16) -> Microdata {
     let of_year: Vec<(usize, &Establishment)> =
-        all.establishments.iter().enumerate().filter(|(_, e)| e.vintage == year).collect();
+        work.all.establishments.iter().enumerate().filter(|(_, e)| e.vintage == year).collect();
     let by = |f: &dyn Fn(&Establishment) -> &'static str| of_year.iter().map(|(_, e)| Some(f(e))).collect::<Vec<_>>();
     let headcount = |e: &Establishment| e.headcount.unwrap_or_default();
     let mut columns = vec![
@@ -258,22 +383,108 @@ fn vintage(
         Column::of("tranche", &by(&|e| crate::model::Bracket::of(headcount(e)).code())),
         Column::of("source", &by(&|e| e.source.code())),
     ];
-    for ((upload, zoning), placements) in zonings.iter().zip(placements) {
+    for ((upload, zoning), placements) in work.zonings.iter().zip(work.placements) {
         let code = |i: usize| Some(zoning.zones()[placements[i].zone()? as usize].code.as_str());
         columns.push(Column::of(&upload.id, &of_year.iter().map(|(i, _)| code(*i)).collect::<Vec<_>>()));
     }
     let ids = of_year.iter().map(|(_, e)| format!("{}/{}", e.siret, e.source.code())).collect();
-    let siren: Vec<String> = of_year.iter().map(|(_, e)| e.siret.siren().to_string()).collect();
+    let contributor = |e: &Establishment| {
+        let siren = e.siret.siren().to_string();
+        match work.order.policy.unit {
+            Unit::Siret => e.siret.to_string(),
+            Unit::Siren => siren,
+            Unit::Group => work.order.about.groups.get(&siren).cloned().unwrap_or(siren),
+        }
+    };
+    let contributors: Vec<String> = of_year.iter().map(|(_, e)| contributor(e)).collect();
     let weight = of_year.iter().map(|(_, e)| u64::from(headcount(e).employees())).collect();
-    let micro = Microdata::new(ids, &siren, weight, columns);
-    let (tables, dossier) = protect(&tabulate(&micro, spec)?, &spec.rules, &spec.protection, &[])?;
-    let proof = dossier.proof.bytes();
-    let checks = Checks { certificate: Some(&proof), ..Checks::default() };
-    let verdict = examine(&micro, spec, &[ReleasedTables::of("release", &tables)], &checks)?;
-    if !verdict.is_safe() {
-        return Err(NotPublished::Audit { vintage: year, faults: verdict.n_faults() });
+    Microdata::new(ids, &contributors, weight, columns)
+}
+
+fn vintage(
+    work: &Work<'_>,
+    partner: Option<&Spec>,
+    year: u16,
+    last_year: Option<&Earlier>,
+) -> Result<Vintage, NotPublished> {
+    let refused = |why: NotProtected| NotPublished::Secrecy { vintage: year, why: Box::new(why) };
+    let micro = microdata(work, year);
+    let spec = work.public;
+    // A release whose records were corrected is stood for by the correction, which shows the same sums.
+    let corrected: Vec<&str> = work.past.iter().filter_map(|p| p.vintages.get(&year)?.1.as_deref()).collect();
+    let of_year = |partners_only: bool| {
+        let past = work.past.iter().filter(move |p| p.partners_only == partners_only);
+        let live = past.filter(|p| !corrected.contains(&p.id.as_str()));
+        live.filter_map(|p| Some((p.id.as_str(), &p.vintages.get(&year)?.0))).collect::<Vec<_>>()
+    };
+    let (shown, shown_to_partners) = (of_year(false), of_year(true));
+    let earlier: Vec<&Earlier> = shown.iter().map(|(_, e)| *e).collect();
+    let past = Past { earlier: earlier.clone(), last_year };
+    let mut revises = None;
+    let (mut public, of_partner) = match partner {
+        Some(partner) => {
+            let known: Vec<&Earlier> = shown_to_partners.iter().map(|(_, e)| *e).collect();
+            let both = protect_profiles(&micro, spec, partner, &past, &known).map_err(refused)?;
+            let BothProfiles { public, partner } = both;
+            (public, Some(partner))
+        }
+        None => match protect_in(&micro, spec, &past) {
+            Ok(protected) => (protected, None),
+            // Records that differ from those published are a correction, where there is one release to correct.
+            Err(NotProtected::OtherMicrodata { .. })
+                if shown.len() == 1 && spec.history.revision == Revision::Freeze =>
+            {
+                let (id, published) = shown[0];
+                revises = Some(id.to_owned());
+                (protect_revision(&micro, spec, published).map_err(refused)?, None)
+            }
+            Err(other) => return Err(refused(other)),
+        },
+    };
+    let corrections = work.past.iter().filter(|p| !p.partners_only && !corrected.contains(&p.id.as_str()));
+    for (correction, revised) in corrections.filter_map(|p| p.vintages.get(&year)) {
+        if revised.is_some() {
+            public.withhold_as(correction);
+        }
     }
-    Ok((tables, dossier.counts))
+    public.withhold_unsafe();
+    let told = public.told;
+    let counts = public.dossier.counts;
+    let audited = |micro: &Microdata,
+                   spec: &Spec,
+                   releases: &[ReleasedTables],
+                   certificate: Option<&[u8]>,
+                   counted: &dyn Fn(&FaultKind) -> bool| {
+        let verdict = examine(micro, spec, releases, &Checks { certificate, ..Checks::default() })?;
+        let faults: u64 = verdict.by_kind.iter().filter(|(kind, _)| counted(kind)).map(|(_, n)| *n).sum();
+        match faults {
+            0 => Ok(()),
+            faults => Err(NotPublished::Audit { vintage: year, faults }),
+        }
+    };
+    // With earlier releases in view the certificate speaks of all of them; the joint attack below does too.
+    let proof = (earlier.is_empty() && past.last_year.is_none()).then(|| public.dossier.proof.bytes());
+    audited(&micro, spec, &[ReleasedTables::of("release", &public.tables)], proof.as_deref(), &|_| true)?;
+    if !earlier.is_empty() && revises.is_none() {
+        // Everything that is public of this vintage, attacked as one. What single contributors were told before cannot
+        // be taken back; what was shown and is unsafe by a stricter policy of today cannot either.
+        let (records, mut joint, releases) =
+            published_together(&micro, spec, &public.tables, &earlier).map_err(refused)?;
+        if told > 0 {
+            joint.protection = Protection { insiders: false, ..joint.protection };
+        }
+        audited(&records, &joint, &releases, None, &|kind| *kind != FaultKind::PublishedUnsafe)?;
+    }
+    let of_partner = match (of_partner, partner) {
+        (Some(mut protected), Some(spec)) => {
+            protected.withhold_unsafe();
+            audited(&micro, spec, &[ReleasedTables::of("partner release", &protected.tables)], None, &|_| true)?;
+            Some(protected.tables)
+        }
+        _ => None,
+    };
+    let ProtectedAfter { tables, .. } = public;
+    Ok(Vintage { micro, tables, partner: of_partner, counts, revises, told })
 }
 
 fn released(upload: &ZoningUpload, zoning: &Zoning) -> Result<ReleasedZoning, Unreadable> {

@@ -1,14 +1,11 @@
 //! `arpent demo`: the fictitious territory, published and served.
 
 use super::serve;
-use crate::config::{Config, POLICY, Policy};
-use crate::model::ReleaseId;
-use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, sha256_hex};
-use crate::steps::publish::Release;
+use crate::config::{About, Config, POLICY, Policy};
+use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, ledger};
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
-use crate::steps::seal;
-use crate::store::{RegisterEntry, ReleaseEntry, Stamp, Store, ZoningVersion};
+use crate::store::{Stamp, Store};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,14 +42,22 @@ pub fn run(args: &Args) -> ExitCode {
             if store.current().await.map_err(|e| e.to_string())?.is_none() {
                 let start = Instant::now();
                 tracing::info!("placing, protecting and auditing the demo territory: some seconds");
-                let order = order(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true))?;
+                let mut order = order(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true))?;
+                let stamp = Stamp { at: order.now.clone(), author: AUTHOR.to_owned() };
+                order.policy = match ledger::policy_in_force(&store).await.map_err(|e| e.to_string())? {
+                    Some(in_force) => in_force,
+                    None => ledger::put_in_force(&store, POLICY, None, &stamp).await.map_err(|e| e.to_string())?,
+                };
+                let past = ledger::past(&store).await.map_err(|e| e.to_string())?;
                 let (order, made) = tokio::task::spawn_blocking(move || {
-                    let made = pipeline::run(&order);
+                    let made = pipeline::run_after(&order, &past);
                     (order, made)
                 })
                 .await
                 .map_err(|e| e.to_string())?;
-                let (release, report) = made.map_err(|e| e.to_string())?;
+                let made = made.map_err(|e| e.to_string())?;
+                ledger::keep(&store, &order, &made, AUTHOR, "demonstration").await.map_err(|e| e.to_string())?;
+                let (release, report) = (made.release, made.report);
                 for (zoning, [inside, border, outside]) in &report.placed {
                     tracing::info!("{zoning}: {inside} establishments inside, {border} on a border, {outside} outside");
                 }
@@ -68,7 +73,6 @@ pub fn run(args: &Args) -> ExitCode {
                     .iter()
                     .map(|(year, c)| format!("{year}: {} of {} cells withheld", c.primary + c.secondary, c.cells))
                     .collect();
-                keep(&store, &order, &release).await.map_err(|e| e.to_string())?;
                 let seconds = start.elapsed().as_secs_f64();
                 tracing::info!("published release {} in {seconds:.1} s ({})", release.id, years.join("; "));
                 shelf.put(release);
@@ -96,45 +100,14 @@ pub fn order(now: String) -> Result<Order, String> {
             options: RegisterOptions::default(),
         }],
         policy: Policy::parse(POLICY).map_err(|e| e.to_string())?,
+        about: About {
+            owners: vec!["urssaf".to_owned(), "msa".to_owned()],
+            dataset: "effectifs".to_owned(),
+            ..About::default()
+        },
         source: "Urssaf et MSA".to_owned(),
         licence: "CC0-1.0".to_owned(),
         notice: NOTICE.to_owned(),
         now,
     })
-}
-
-/// Keeps inputs and release, then moves the pointer: a stop at any moment leaves the old state served.
-async fn keep(store: &dyn Store, order: &Order, release: &Release) -> Result<(), crate::store::StoreError> {
-    for zoning in &order.zonings {
-        for (file_name, bytes) in &zoning.files.parts {
-            let entry = ZoningVersion {
-                zoning: zoning.id.clone(),
-                version: zoning.version.clone(),
-                title: zoning.title.clone(),
-                digest: sha256_hex(bytes),
-                created: order.now.clone(),
-                author: AUTHOR.to_owned(),
-                reason: "demonstration".to_owned(),
-                options: "{}".to_owned(),
-                file_name: file_name.clone(),
-            };
-            store.put_zoning(&entry, bytes.clone().into()).await?;
-        }
-    }
-    for register in &order.registers {
-        let entry = RegisterEntry {
-            digest: sha256_hex(&register.bytes),
-            created: order.now.clone(),
-            author: AUTHOR.to_owned(),
-            file_name: register.name.clone(),
-            options: "{}".to_owned(),
-        };
-        store.put_register(&entry, register.bytes.clone().into()).await?;
-    }
-    let sealed = seal::seal(release);
-    let id: &ReleaseId = &release.id;
-    let entry = ReleaseEntry { id: id.to_string(), created: order.now.clone(), digest: sha256_hex(&sealed) };
-    store.put_release(&entry, sealed.into()).await?;
-    store.set_current(id.as_str(), &Stamp { at: order.now.clone(), author: AUTHOR.to_owned() }).await?;
-    Ok(())
 }

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod files;
 pub mod inspect;
 pub mod output;
+pub mod policy;
 pub mod protect;
 pub mod release;
 pub mod serve;
@@ -31,6 +32,7 @@ enum Command {
     Assign(assign::AssignArgs),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
+    Policy(policy::Args),
 }
 
 /// Reads the arguments and runs one command; clap itself answers wrong usage with 2.
@@ -56,5 +58,6 @@ pub fn main() -> ExitCode {
             }
         },
         Command::Audit(args) => audit::run(&args),
+        Command::Policy(args) => policy::run(&args),
     }
 }

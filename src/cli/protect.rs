@@ -1,5 +1,6 @@
 //! `arpent protect`: tabulates microdata, protects the tables, and writes what may be shown beside what its owner keeps.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::release::{self, Content, ReadBack};
 use crate::model::{Reject, Unreadable};
+use crate::steps::read::microdata::MicroTable;
 use crate::steps::secrecy::{
-    Cell, Coordinate, Counts, Dossier, NotProtected, ProtectedAfter, ProtectedTable, ProtectedTables, Spec,
-    protect_after,
+    Cell, Coordinate, Counts, Dimension, Dossier, Earlier, NotProtected, Past, ProtectedAfter, ProtectedTable,
+    ProtectedTables, Spec, Years, protect_in, protect_profiles, protect_revision, seen_by_partners_alone,
 };
 
 /// Tabulates and protects: every cell of the tables is published or withheld, and what is withheld cannot be worked out.
@@ -29,6 +31,37 @@ pub struct ProtectArgs {
     /// An earlier release of the same people, which stays safe too; may be given several times
     #[arg(long, value_name = "DIR")]
     pub after: Vec<PathBuf>,
+    /// The release of the same tables that these records correct; what it withheld stays withheld
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["after", "partner", "last_year"])]
+    pub revises: Option<PathBuf>,
+    /// Last year's release of the same tables: what it withheld is withheld again while the same contributors make it up
+    #[arg(long, value_name = "DIR")]
+    pub last_year: Option<PathBuf>,
+    /// A specification of what partners may see beside the public; both are protected together
+    #[arg(long, value_name = "FILE", requires = "partner_out")]
+    pub partner: Option<PathBuf>,
+    /// The folder to write for partners
+    #[arg(long, value_name = "DIR", requires = "partner")]
+    pub partner_out: Option<PathBuf>,
+    /// The policy that the specification must keep; a looser one needs the owner's key
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Owner of the data, for rules of the policy that name one; all of them hold when it is not told
+    #[arg(long, value_name = "NAME", requires = "policy")]
+    pub owner: Option<String>,
+    /// Dataset, likewise
+    #[arg(long, value_name = "NAME", requires = "policy")]
+    pub dataset: Option<String>,
+    /// A file with the owner's key; otherwise the environment's ARPENT_OWNER_KEY
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    pub owner_key: Option<PathBuf>,
+    /// Groups of contributors: a table with the columns `siren` and `group`; each group counts as one contributor
+    #[arg(long, value_name = "FILE")]
+    pub groups: Option<PathBuf>,
+    /// Inhabitants by zone, for a population rule: a table with the columns `code` and `inhabitants`; `iris=FILE` names the
+    /// level
+    #[arg(long, value_name = "LEVEL=FILE")]
+    pub inhabitants: Vec<String>,
     /// Print the report as JSON on standard output
     #[arg(long)]
     pub json: bool,
@@ -90,14 +123,32 @@ pub fn run(args: &ProtectArgs) -> Result<(), Refusal> {
 /// Protects, writes the folder, and gives the report.
 fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
     refuse_overwriting(args)?;
-    release::refuse_foreign(&args.out)?;
-    let spec_bytes = release::bytes_of(&args.spec)?;
-    let spec = release::spec_of(&args.spec, &spec_bytes)?;
-    let headers = spec.tables.iter().map(release::header).collect::<Result<Vec<_>, _>>()?;
+    for out in std::iter::once(&args.out).chain(&args.partner_out) {
+        release::refuse_foreign(out)?;
+    }
+    let inhabitants = inhabitants(&args.inhabitants)?;
+    let public = Wanted::read(&args.spec, &inhabitants)?;
+    let partner = args.partner.as_deref().map(|path| Wanted::read(path, &inhabitants)).transpose()?;
+    let mut remarks = Vec::new();
+    let version = keep_policy(args, &public.spec, &mut remarks)?.or(public.spec.version.clone());
+    let groups = args.groups.as_deref().map(groups).transpose()?;
     let micro_bytes = release::bytes_of(&args.micro)?;
     let micro_digest = release::digest(&micro_bytes);
-    let table = release::micro_of(&args.micro, micro_bytes, &spec)?;
-    let records = release::records(&table);
+    let table_of = |spec: &Spec| -> Result<MicroTable, Refusal> {
+        let mut table = release::micro_of(&args.micro, micro_bytes.clone(), spec)?;
+        if let Some((groups, _)) = &groups {
+            regroup(&mut table, groups);
+        }
+        Ok(table)
+    };
+    let table = table_of(&public.spec)?;
+    // Partners' columns are read with the public's: one set of records, each once.
+    let everything = partner.as_ref().map(|partner| public.with_columns_of(&partner.spec));
+    let records = match &everything {
+        None => release::records(&table),
+        Some(joint) => release::records(&table_of(joint)?),
+    };
+
     let mut earlier: Vec<ReadBack> = Vec::new();
     for folder in &args.after {
         let read = release::read(folder)?;
@@ -106,51 +157,244 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
             earlier.push(read);
         }
     }
-    let mut remarks = remarks(&spec, &earlier);
-    let after: Vec<String> = earlier.iter().map(|read| read.digest.clone()).collect();
-    let earlier: Vec<_> = earlier.into_iter().map(|read| read.earlier).collect();
-    let ProtectedAfter { tables, dossier, outsiders_only } =
-        protect_after(&records, &spec, &earlier).map_err(|refused| refusal(refused, &args.micro))?;
-    if outsiders_only {
-        remarks.push(
-            "found no pattern that holds against insiders with every release in view: most often earlier releases tell \
-             them too much already; the tables are proved against outsiders with every release in view, and against \
-             insiders for the present release alone"
-                .to_owned(),
-        );
+    if let Some(read) = earlier.iter().find(|read| read.partners_only).filter(|_| partner.is_none()) {
+        let expected = "`--partner` with what partners may see: what is published now must be safe from them too";
+        return Err(Unreadable::file("partner_missing", &read.earlier.name, "a release for partners", expected).into());
+    }
+    let revises = args.revises.as_deref().map(release::read).transpose()?;
+    let last_year = args.last_year.as_deref().map(release::read).transpose()?;
+    remarks.extend(self::remarks(&public.spec, &earlier));
+    if public.spec.history.years == Years::HideAgain && last_year.is_none() {
+        remarks.push("found years = \"hide_again\" and no `--last-year`: nothing is asked of this year".to_owned());
     }
 
-    let mut contents: Vec<Content> = Vec::new();
-    for (header, table) in headers.iter().zip(tables.iter()) {
-        contents.push((format!("tables/{}.csv", table.name), release::table_csv(header, table)));
+    let of = |partners_only: bool| {
+        let of_profile = earlier.iter().filter(move |read| read.partners_only == partners_only);
+        of_profile.map(|read| &read.earlier).collect::<Vec<&Earlier>>()
+    };
+    let past = Past { earlier: of(false), last_year: last_year.as_ref().map(|read| &read.earlier) };
+    let refused = |no| refusal(no, &args.micro);
+    let (protected, for_partners) = match (&revises, &partner) {
+        (Some(read), _) => (protect_revision(&records, &public.spec, &read.earlier).map_err(refused)?, None),
+        (None, None) => (protect_in(&records, &public.spec, &past).map_err(refused)?, None),
+        (None, Some(partner)) => {
+            let both = protect_profiles(&records, &public.spec, &partner.spec, &past, &of(true)).map_err(refused)?;
+            remarks.push(format!("{} cells are shown to partners alone", seen_by_partners_alone(&both)));
+            (both.public, Some((partner, both.partner)))
+        }
+    };
+    if protected.told > 0 {
+        remarks.push(format!(
+            "earlier releases alone tell single contributors one end of an unsafe cell or difference, {} times, whatever is \
+             withheld now; the tables are proved against outsiders, and against insiders everywhere else",
+            protected.told
+        ));
     }
-    let inputs = json!({ "micro": micro_digest, "spec": release::digest(&spec_bytes), "after": after });
-    let summary = release_json(&spec, &tables, inputs, &contents);
-    let mut owned: Vec<Content> = vec![
-        ("release.json".to_owned(), format!("{summary:#}\n").into_bytes()),
-        ("private/spec.toml".to_owned(), spec_bytes),
-        ("private/microdata.csv".to_owned(), release::micro_csv(&spec, &table)),
-        ("private/reasons.csv".to_owned(), release::reasons_csv(&dossier)),
-        ("private/certificate.csv".to_owned(), release::certificate_csv(&dossier)),
-        (release::CERTIFICATE.to_owned(), dossier.proof.bytes()),
-    ];
-    owned.push(("private/SHA256SUMS".to_owned(), release::sums(&owned)));
-    contents.extend(owned);
-    release::write(&args.out, &contents)?;
+
+    let digests = |reads: &mut dyn Iterator<Item = &ReadBack>| reads.map(|r| r.digest.clone()).collect::<Vec<_>>();
+    let mut inputs = json!({ "micro": micro_digest, "after": digests(&mut earlier.iter()) });
+    let mut note = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            inputs[name] = json!(value);
+        }
+    };
+    note("groups", groups.as_ref().map(|(_, digest)| digest.clone()));
+    note("revises", revises.as_ref().map(|read| read.digest.clone()));
+    note("last_year", last_year.as_ref().map(|read| read.digest.clone()));
+    for (level, (_, digest)) in &inhabitants {
+        note(&format!("inhabitants {level}"), Some(digest.clone()));
+    }
+    if let Some((partner, protected)) = for_partners {
+        let out = args.partner_out.as_ref().expect("asked for with the specification");
+        let table = table_of(&partner.spec)?;
+        let version = partner.spec.version.clone();
+        write_folder(out, partner, &table, &protected, version.as_deref(), "partner", inputs.clone())?;
+    }
+    let summary = write_folder(&args.out, &public, &table, &protected, version.as_deref(), "public", inputs)?;
     Ok(Report {
         out: args.out.display().to_string(),
         records: records.len(),
         earlier: earlier.len(),
-        already_public: already_public(&dossier),
-        counts: dossier.counts,
+        already_public: already_public(&protected.dossier),
+        counts: protected.dossier.counts,
         summary,
         remarks,
     })
 }
 
+/// A specification as it was read.
+struct Wanted {
+    spec: Spec,
+    bytes: Vec<u8>,
+    headers: Vec<Vec<String>>,
+}
+
+impl Wanted {
+    fn read(path: &Path, inhabitants: &Inhabitants) -> Result<Self, Refusal> {
+        let bytes = release::bytes_of(path)?;
+        let mut spec = release::spec_of(path, &bytes)?;
+        let headers = spec.tables.iter().map(release::header).collect::<Result<Vec<_>, _>>()?;
+        for (level, population) in &mut spec.population {
+            if let Some((known, _)) = inhabitants.get(level) {
+                population.inhabitants.extend(known.clone());
+            }
+        }
+        Ok(Self { spec, bytes, headers })
+    }
+
+    /// The specification with the columns of another one beside its own, to read the records by.
+    fn with_columns_of(&self, other: &Spec) -> Spec {
+        let mut joint = self.spec.clone();
+        let known: Vec<String> = self.spec.columns().into_iter().map(str::to_owned).collect();
+        for (name, dimension) in &other.dimensions {
+            let mut levels = dimension.levels.clone();
+            levels.retain(|level| !known.contains(level));
+            if !levels.is_empty() {
+                joint.dimensions.insert(format!("partner/{name}"), Dimension { levels, bounds: BTreeMap::new() });
+            }
+        }
+        joint
+    }
+}
+
+/// Writes the folder of a release, and gives its summary.
+fn write_folder(
+    out: &Path,
+    wanted: &Wanted,
+    table: &MicroTable,
+    protected: &ProtectedAfter,
+    version: Option<&str>,
+    profile: &str,
+    mut inputs: Value,
+) -> Result<Value, Refusal> {
+    let Wanted { spec, bytes, headers } = wanted;
+    let ProtectedAfter { tables, dossier, .. } = protected;
+    let mut contents: Vec<Content> = Vec::new();
+    for (header, table) in headers.iter().zip(tables.iter()) {
+        contents.push((format!("tables/{}.csv", table.name), release::table_csv(header, table)));
+    }
+    inputs["spec"] = json!(release::digest(bytes));
+    let mut summary = release_json(spec, tables, inputs, &contents);
+    if let Some(version) = version {
+        summary["policy"]["version"] = json!(version);
+    }
+    if profile != "public" {
+        summary["profile"] = json!(profile);
+    }
+    let mut owned: Vec<Content> = vec![
+        ("release.json".to_owned(), format!("{summary:#}\n").into_bytes()),
+        ("private/spec.toml".to_owned(), bytes.clone()),
+        ("private/microdata.csv".to_owned(), release::micro_csv(spec, table)),
+        ("private/reasons.csv".to_owned(), release::reasons_csv(dossier)),
+        ("private/certificate.csv".to_owned(), release::certificate_csv(dossier)),
+        (release::CERTIFICATE.to_owned(), dossier.proof.bytes()),
+    ];
+    owned.push(("private/SHA256SUMS".to_owned(), release::sums(&owned)));
+    contents.extend(owned);
+    release::write(out, &contents)?;
+    Ok(summary)
+}
+
+/// Refuses a specification that does not keep the policy, unless the owner's key is there; gives the policy's version.
+fn keep_policy(args: &ProtectArgs, spec: &Spec, remarks: &mut Vec<String>) -> Result<Option<String>, Refusal> {
+    let Some(path) = &args.policy else { return Ok(None) };
+    let wrong = |why: String| {
+        Refusal::from(Unreadable::file("policy_wrong", path.display().to_string(), why, "a policy and a key file"))
+    };
+    let (policy, _) = super::policy::read(path).map_err(wrong)?;
+    let looser = policy.not_kept_by(spec, args.owner.as_deref(), args.dataset.as_deref());
+    if looser.is_empty() {
+        return Ok(Some(policy.version));
+    }
+    let key = super::policy::owner_key(args.owner_key.as_deref()).map_err(wrong)?;
+    if !key.is_some_and(|key| policy.opens(&key)) {
+        return Err(Refusal::No(format!(
+            "{}: found a specification looser than policy version `{}` ({}), expected the owner's key or one at least as \
+             strict; nothing is published",
+            args.spec.display(),
+            policy.version,
+            looser.join("; ")
+        )));
+    }
+    remarks.push(format!("looser than policy version `{}`, by the owner's key: {}", policy.version, looser.join("; ")));
+    Ok(None)
+}
+
+/// Inhabitants by code, and the digest of the file they come from, by level.
+type Inhabitants = BTreeMap<String, (BTreeMap<String, u64>, String)>;
+
+fn inhabitants(wanted: &[String]) -> Result<Inhabitants, Refusal> {
+    let mut all = Inhabitants::new();
+    for text in wanted {
+        let refuse = |found: String, expected: &str| Unreadable::file("inhabitants_wrong", text, found, expected);
+        let Some((level, path)) = text.split_once('=') else {
+            return Err(
+                refuse("no level".to_owned(), "`--inhabitants LEVEL=FILE`, such as `iris=population.csv`").into()
+            );
+        };
+        let bytes = release::bytes_of(Path::new(path))?;
+        let mut known = BTreeMap::new();
+        for (row, [code, number]) in pairs(Path::new(path), &bytes, ["code", "inhabitants"])?.into_iter().enumerate() {
+            let number = number
+                .parse()
+                .map_err(|_| refuse(format!("another text at row {}", row + 2), "a whole number of inhabitants"))?;
+            if known.insert(code, number).is_some() {
+                return Err(refuse(format!("a zone met before at row {}", row + 2), "each zone once").into());
+            }
+        }
+        all.insert(level.to_owned(), (known, release::digest(&bytes)));
+    }
+    Ok(all)
+}
+
+fn groups(path: &Path) -> Result<(BTreeMap<String, String>, String), Refusal> {
+    let bytes = release::bytes_of(path)?;
+    let mut groups = BTreeMap::new();
+    for (row, [siren, group]) in pairs(path, &bytes, ["siren", "group"])?.into_iter().enumerate() {
+        if groups.insert(siren, group).is_some() {
+            let found = format!("an enterprise met before at row {}", row + 2);
+            return Err(Unreadable::file("groups_wrong", path.display().to_string(), found, "each once").into());
+        }
+    }
+    Ok((groups, release::digest(&bytes)))
+}
+
+/// Two columns of a small CSV file, row by row.
+fn pairs(path: &Path, bytes: &[u8], names: [&str; 2]) -> Result<Vec<[String; 2]>, Refusal> {
+    let refuse = |found: String| {
+        let expected = format!("CSV in UTF-8 with the columns `{}` and `{}`", names[0], names[1]);
+        Refusal::from(Unreadable::file("table_wrong", path.display().to_string(), found, expected))
+    };
+    let mut reader = csv::Reader::from_reader(bytes);
+    let header = reader.headers().map_err(|_| refuse("no header that can be read".to_owned()))?.clone();
+    let at = names.map(|name| header.iter().position(|column| column == name));
+    let [Some(one), Some(other)] = at else { return Err(refuse("other columns".to_owned())) };
+    let mut pairs = Vec::new();
+    for (row, record) in reader.records().enumerate() {
+        let record = record.map_err(|_| refuse(format!("a row that cannot be read, row {}", row + 2)))?;
+        pairs.push([record[one].to_owned(), record[other].to_owned()]);
+    }
+    Ok(pairs)
+}
+
+/// Each group counts as one contributor; who is in none stays alone.
+fn regroup(table: &mut MicroTable, groups: &BTreeMap<String, String>) {
+    let name = |name: &String| groups.get(name).unwrap_or(name).clone();
+    let of_each: Vec<String> = table.contributor_names.iter().map(name).collect();
+    let mut names = of_each.clone();
+    names.sort_unstable();
+    names.dedup();
+    let place = |name: &String| names.binary_search(name).expect("each name is among the names") as u32;
+    let places: Vec<u32> = of_each.iter().map(place).collect();
+    table.contributors.iter_mut().for_each(|who| *who = places[*who as usize]);
+    table.contributor_names = names;
+}
+
 fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
     match refused {
-        NotProtected::NotProtectable(no) => Refusal::No(no.to_string()),
+        NotProtected::NotProtectable(_) | NotProtected::GivenAway { .. } | NotProtected::NotRevisable { .. } => {
+            Refusal::No(refused.to_string())
+        }
         NotProtected::NotTabulable(wrong) => {
             // Its text is place, found and expected already; the file is what it lacks.
             let text = wrong.to_string();
@@ -166,10 +410,12 @@ fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
 
 /// No output may take the place of an input.
 fn refuse_overwriting(args: &ProtectArgs) -> Result<(), Unreadable> {
-    let Ok(out) = std::fs::canonicalize(&args.out) else { return Ok(()) };
-    for input in [&args.micro, &args.spec].into_iter().chain(&args.after) {
-        if std::fs::canonicalize(input).is_ok_and(|input| input.starts_with(&out)) {
-            let place = args.out.display().to_string();
+    let others = args.after.iter().chain(&args.revises).chain(&args.last_year).chain(&args.partner);
+    let inputs: Vec<&PathBuf> = [&args.micro, &args.spec].into_iter().chain(others).collect();
+    for target in std::iter::once(&args.out).chain(&args.partner_out) {
+        let Ok(out) = std::fs::canonicalize(target) else { continue };
+        if inputs.iter().any(|input| std::fs::canonicalize(input).is_ok_and(|input| input.starts_with(&out))) {
+            let place = target.display().to_string();
             return Err(Unreadable::file("output_is_input", place, "an input of this command", "another folder"));
         }
     }
@@ -239,6 +485,9 @@ fn policy_json(spec: &Spec) -> Value {
     put("p_percent", spec.rules.p_percent.map(Value::from));
     put("min_count", spec.rules.min_count.map(Value::from));
     put("min_count_of", spec.rules.min_count.map(|_| spec.rules.min_count_of.name().into()));
+    // Every other rule in the words of the fingerprint, so that a reader of the release knows all that was asked.
+    let more: Vec<String> = spec.policy_lines().into_iter().filter(|line| !said_above(line)).collect();
+    put("more", (!more.is_empty()).then(|| more.into()));
     json!({
         "contributor": spec.contributor,
         "weight": spec.weight,
@@ -246,6 +495,13 @@ fn policy_json(spec: &Spec) -> Value {
         "protection": { "width": spec.protection.width, "insiders": spec.protection.insiders },
         "fingerprint": spec.policy_fingerprint(),
     })
+}
+
+/// Whether `policy` of `release.json` has a field of its own for this line of the fingerprint.
+fn said_above(line: &str) -> bool {
+    ["min_contributors ", "dominance ", "p_percent ", "min_count ", "width ", "insiders ", "arpent policy "]
+        .iter()
+        .any(|known| line.starts_with(known))
 }
 
 /// Headcount withheld and in all, over all cells of all tables; from what is published alone.
@@ -341,7 +597,7 @@ fn percent(share: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt;
 
     use clap::Parser;

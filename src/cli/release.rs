@@ -322,6 +322,8 @@ pub struct ReadBack {
     pub after: Vec<String>,
     /// The fingerprint of its policy.
     pub policy: String,
+    /// Whether it is for partners alone.
+    pub partners_only: bool,
 }
 
 /// Reads a release back, every file checked against its digest.
@@ -372,6 +374,7 @@ pub fn read(folder: &Path) -> Result<ReadBack, Vec<Reject>> {
         digest: digest(&release_bytes),
         after: texts(&json["inputs"]["after"]),
         policy: json["policy"]["fingerprint"].as_str().unwrap_or_default().to_owned(),
+        partners_only: json["profile"] == "partner",
     })
 }
 

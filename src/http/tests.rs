@@ -97,6 +97,7 @@ fn build() -> Release {
             licence: "Licence Ouverte 2.0".into(),
             notice: "Données fictives.".into(),
             policy: "00".into(),
+            policy_version: "1".to_owned(),
             inputs: BTreeMap::new(),
             arpent: "0.1.0".into(),
         },

@@ -54,6 +54,8 @@ pub struct Provenance {
     pub notice: String,
     /// SHA-256 of the policy in force, hexadecimal.
     pub policy: String,
+    /// Its version, by name.
+    pub policy_version: String,
     /// SHA-256 of each input, by name, hexadecimal.
     pub inputs: BTreeMap<String, String>,
     /// Version of arpent.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub use super::bytes::Damaged;
 
 /// Names the form and its version; a change of the form changes it.
-const FORM: &str = "arpent release 1\n";
+const FORM: &str = "arpent release 2\n";
 
 /// Writes a release as bytes that end with their SHA-256. Equal releases give equal bytes; coordinates keep every bit.
 pub fn seal(release: &Release) -> Vec<u8> {
@@ -38,8 +38,8 @@ pub fn seal(release: &Release) -> Vec<u8> {
         out.number(u64::from(*year));
         out.blob(&store(tables));
     }
-    let Provenance { source, updated, licence, notice, policy, inputs, arpent } = &release.provenance;
-    [source, updated, licence, notice, policy, arpent].into_iter().for_each(|text| out.text(text));
+    let Provenance { source, updated, licence, notice, policy, policy_version, inputs, arpent } = &release.provenance;
+    [source, updated, licence, notice, policy, policy_version, arpent].into_iter().for_each(|text| out.text(text));
     out.count(inputs.len());
     for (name, digest) in inputs {
         out.text(name);
@@ -68,14 +68,14 @@ pub fn unseal(bytes: &[u8]) -> Result<Release, Damaged> {
     }
     let mut text = || opened.text().map(str::to_owned);
     let (source, updated, licence) = (text()?, text()?, text()?);
-    let (notice, policy, arpent) = (text()?, text()?, text()?);
+    let (notice, policy, policy_version, arpent) = (text()?, text()?, text()?, text()?);
     let n_inputs = opened.count()?;
     let mut inputs = BTreeMap::new();
     for _ in 0..n_inputs {
         inputs.insert(opened.text()?.to_owned(), opened.text()?.to_owned());
     }
     opened.end()?;
-    let provenance = Provenance { source, updated, licence, notice, policy, inputs, arpent };
+    let provenance = Provenance { source, updated, licence, notice, policy, policy_version, inputs, arpent };
     Ok(Release { id, zonings, vintages, provenance })
 }
 
@@ -163,6 +163,7 @@ mod tests {
                 licence: "Licence Ouverte 2.0".into(),
                 notice: "Données fictives".into(),
                 policy: "ab".into(),
+                policy_version: "1".into(),
                 inputs: [("zones".to_owned(), "cd".to_owned()), ("register".to_owned(), "ef".to_owned())].into(),
                 arpent: "0.1.0".into(),
             },

@@ -58,6 +58,20 @@ pub trait Store: Send + Sync {
     /// a damaged one.
     fn set_current<'a>(&'a self, id: &'a str, by: &'a Stamp) -> Answer<'a, LedgerLine>;
 
+    /// Keeps what the owner needs of a kept release to protect later ones against it: raw figures, which rest apart and
+    /// are never served. The same bytes again are [`Put::Already`].
+    /// Errors: [`StoreError::Missing`] without the release, [`StoreError::Taken`] when it has others,
+    /// [`StoreError::TooLarge`], [`StoreError::Mislabelled`].
+    fn put_dossier<'a>(&'a self, entry: &'a DossierEntry, bytes: Bytes) -> Answer<'a, Put>;
+    /// The dossier of a release; `None` when it is not held here. Errors: [`StoreError::Damaged`].
+    fn dossier<'a>(&'a self, release: &'a str) -> Answer<'a, Option<Kept<DossierEntry>>>;
+
+    /// Puts a policy in force, and writes [`ACT_POLICY`] in the ledger in the same transaction.
+    /// Errors: [`StoreError::TooLarge`], [`StoreError::Mislabelled`].
+    fn set_policy<'a>(&'a self, entry: &'a PolicyEntry, text: Bytes) -> Answer<'a, LedgerLine>;
+    /// The policy in force; `None` before the first. Errors: [`StoreError::Damaged`].
+    fn policy(&self) -> Answer<'_, Option<Kept<PolicyEntry>>>;
+
     /// Keeps a new job. Errors: [`StoreError::Taken`] when its id is known, [`StoreError::TooLarge`].
     fn insert_job<'a>(&'a self, job: &'a Job) -> Answer<'a, ()>;
     /// Says how a job stands. Errors: [`StoreError::Missing`], [`StoreError::TooLarge`].
@@ -71,6 +85,22 @@ pub trait Store: Send + Sync {
     fn append<'a>(&'a self, entry: &'a LedgerEntry) -> Answer<'a, LedgerLine>;
     /// The lines numbered above `after` (0 for all), in order, `limit` at most.
     fn ledger(&self, after: u64, limit: u32) -> Answer<'_, Vec<LedgerLine>>;
+    /// Every release that was ever served, withdrawn or not, by id, in the order of its first time.
+    fn published(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async move {
+            let (mut after, mut ids) = (0, Vec::new());
+            loop {
+                let page = self.ledger(after, LEDGER_PAGE_LINES).await?;
+                let Some(last) = page.last() else { return Ok(ids) };
+                after = last.number;
+                for line in page.into_iter().filter(|line| line.entry.act == ACT_CURRENT) {
+                    if !ids.contains(&line.entry.subject) {
+                        ids.push(line.entry.subject);
+                    }
+                }
+            }
+        })
+    }
     /// Works every hash of the ledger out again.
     fn verify_ledger(&self) -> Answer<'_, LedgerCheck> {
         Box::pin(async move {
@@ -110,6 +140,37 @@ const LEDGER_PAGE_LINES: u32 = 1_000;
 
 /// The act of a ledger line written by [`Store::set_current`]; its subject is the id of the release.
 pub const ACT_CURRENT: &str = "release.current";
+
+/// The act of a ledger line written by [`Store::set_policy`]; its subject is the version of the policy.
+pub const ACT_POLICY: &str = "policy.in_force";
+
+/// Largest dossier, in bytes: the records of some years of a metropolis take some tens of megabytes.
+pub const DOSSIER_BYTES_MAX: usize = 512 << 20;
+
+/// Largest policy, in bytes; a real one has a few thousand.
+pub const POLICY_BYTES_MAX: usize = 1 << 20;
+
+/// What is said of a dossier, apart from its raw figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DossierEntry {
+    /// The release it belongs to.
+    pub release: String,
+    /// SHA-256 of its bytes.
+    pub digest: String,
+}
+
+/// What is said of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyEntry {
+    /// Its version, by name.
+    pub version: String,
+    /// SHA-256 of its text.
+    pub digest: String,
+    /// When it was put in force.
+    pub created: String,
+    /// Who did it.
+    pub author: String,
+}
 
 /// A version of a zoning. It never changes once kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -436,6 +497,18 @@ impl ZoningVersion {
 impl RegisterEntry {
     fn named(&self) -> Named {
         Named::new("register", &self.digest)
+    }
+}
+
+impl DossierEntry {
+    fn named(&self) -> Named {
+        Named::new("dossier", &self.release)
+    }
+}
+
+impl PolicyEntry {
+    fn named(&self) -> Named {
+        Named::new("policy", &self.version)
     }
 }
 

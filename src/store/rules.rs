@@ -19,6 +19,9 @@ macro_rules! every_rule {
             a_release_never_changes,
             the_current_release_moves_with_its_line_in_the_ledger,
             only_a_sound_release_becomes_current,
+            a_dossier_rests_beside_its_release_and_never_changes,
+            the_policy_in_force_is_the_last_one_with_its_line_in_the_ledger,
+            what_was_ever_served_is_remembered,
             bytes_are_those_of_their_digest_or_are_not_kept,
             what_is_too_large_is_not_kept,
             damage_is_seen_when_bytes_are_read,
@@ -584,4 +587,56 @@ fn the_hash_of_a_line_is_fixed() {
     assert_eq!(entry.hash(2, &entry.hash(1, "")), "dfd862a7692c8468cfdcd54a93f449b6d36986246a342a51b1a223743d04727d");
     let moved = LedgerEntry { author: "directio".into(), act: "nrelease.current".into(), ..entry.clone() };
     assert_ne!(moved.hash(1, ""), entry.hash(1, ""), "a letter moved to the next field");
+}
+
+pub(crate) async fn a_dossier_rests_beside_its_release_and_never_changes<B: Bench>() {
+    let (_bench, store) = fresh::<B>().await;
+    let entry = |digest: String| DossierEntry { release: "r1".into(), digest };
+    let of = |bytes: &'static [u8]| async move { (entry(digest(bytes).await), Bytes::from_static(bytes)) };
+    let (first, bytes) = of(b"records").await;
+    let missing = store.put_dossier(&first, bytes.clone()).await.unwrap_err();
+    assert!(matches!(missing, StoreError::Missing { .. }), "{missing:?}");
+    kept_release(&*store, "r1").await;
+    assert_eq!(store.dossier("r1").await.unwrap(), None);
+    assert_eq!(store.put_dossier(&first, bytes.clone()).await.unwrap(), Put::New);
+    assert_eq!(store.put_dossier(&first, bytes.clone()).await.unwrap(), Put::Already);
+    let (second, others) = of(b"other records").await;
+    let taken = store.put_dossier(&second, others.clone()).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Taken { .. }), "{taken:?}");
+    let wrong = store.put_dossier(&first, others).await.unwrap_err();
+    assert!(matches!(wrong, StoreError::Mislabelled { .. }), "{wrong:?}");
+    assert_eq!(store.dossier("r1").await.unwrap(), Some(Kept { entry: first, bytes }));
+}
+
+pub(crate) async fn the_policy_in_force_is_the_last_one_with_its_line_in_the_ledger<B: Bench>() {
+    let (bench, store) = fresh::<B>().await;
+    assert_eq!(store.policy().await.unwrap(), None);
+    let mut last = None;
+    for (version, text) in [("1", &b"strict"[..]), ("2", b"stricter"), ("1", b"strict")] {
+        let entry = PolicyEntry {
+            version: version.into(),
+            digest: digest(text).await,
+            created: stamp(1).at,
+            author: stamp(1).author,
+        };
+        let line = store.set_policy(&entry, Bytes::from_static(text)).await.unwrap();
+        assert_eq!((line.entry.act.as_str(), line.entry.subject.as_str()), (ACT_POLICY, version));
+        assert_eq!(line.entry.digest, entry.digest);
+        last = Some(Kept { entry, bytes: Bytes::from_static(text) });
+        assert_eq!(store.policy().await.unwrap(), last);
+    }
+    assert_eq!(bench.open().await.unwrap().policy().await.unwrap(), last);
+    assert!(matches!(store.verify_ledger().await.unwrap(), LedgerCheck::Holds { lines: 3, .. }));
+}
+
+pub(crate) async fn what_was_ever_served_is_remembered<B: Bench>() {
+    let (_bench, store) = fresh::<B>().await;
+    assert!(store.published().await.unwrap().is_empty());
+    for id in ["b", "a", "never"] {
+        kept_release(&*store, id).await;
+    }
+    for (day, id) in ["b", "a", "b"].into_iter().enumerate() {
+        store.set_current(id, &stamp(day as u32 + 1)).await.unwrap();
+    }
+    assert_eq!(store.published().await.unwrap(), ["b", "a"]);
 }

@@ -1,8 +1,9 @@
 //! The store in one SQLite file, `arpent.db`, in the data directory.
 
 use super::{
-    ACT_CURRENT, Answer, JSON_BYTES_MAX, Job, JobState, Kept, LedgerEntry, LedgerLine, Named, Put, REGISTER_BYTES_MAX,
-    RELEASE_BYTES_MAX, RegisterEntry, ReleaseEntry, Stamp, Store, StoreError, ZONING_BYTES_MAX, ZoningVersion,
+    ACT_CURRENT, ACT_POLICY, Answer, DOSSIER_BYTES_MAX, DossierEntry, JSON_BYTES_MAX, Job, JobState, Kept, LedgerEntry,
+    LedgerLine, Named, POLICY_BYTES_MAX, PolicyEntry, Put, REGISTER_BYTES_MAX, RELEASE_BYTES_MAX, RegisterEntry,
+    ReleaseEntry, Stamp, Store, StoreError, ZONING_BYTES_MAX, ZoningVersion,
 };
 use bytes::Bytes;
 use sqlx::sqlite::{
@@ -74,6 +75,18 @@ const MIGRATIONS: &[&str] = &[
         BEGIN SELECT RAISE(ABORT, 'lines of the ledger are never removed'); END;
     CREATE TRIGGER ledger_keeps_its_words BEFORE UPDATE ON ledger
         BEGIN SELECT RAISE(ABORT, 'lines of the ledger are never altered'); END;
+    ",
+    // Dossiers hold raw figures and rest apart, as those of registers do.
+    "
+    CREATE TABLE dossiers (
+        release_id TEXT PRIMARY KEY REFERENCES releases (id),
+        digest TEXT NOT NULL, content BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE policies (
+        number INTEGER PRIMARY KEY,
+        version TEXT NOT NULL, digest TEXT NOT NULL, created TEXT NOT NULL, author TEXT NOT NULL,
+        content BLOB NOT NULL
+    ) STRICT;
     ",
 ];
 
@@ -410,6 +423,85 @@ impl Store for SqliteStore {
         })
     }
 
+    fn put_dossier<'a>(&'a self, entry: &'a DossierEntry, bytes: Bytes) -> Answer<'a, Put> {
+        Box::pin(async move {
+            let failed = self.failed("keep a dossier");
+            let named = entry.named();
+            named.labelled(&entry.digest, &bytes, DOSSIER_BYTES_MAX).await?;
+            let mut writing = self.write().await?;
+            let release: Option<i64> = sqlx::query_scalar("SELECT 1 FROM releases WHERE id = $1")
+                .bind(&entry.release)
+                .fetch_optional(&mut *writing)
+                .await
+                .map_err(&failed)?;
+            if release.is_none() {
+                return Err(Named::new("release", &entry.release).missing());
+            }
+            let done = sqlx::query(
+                "INSERT INTO dossiers (release_id, digest, content) VALUES ($1, $2, $3) ON CONFLICT (release_id) DO NOTHING",
+            )
+            .bind(&entry.release)
+            .bind(&entry.digest)
+            .bind(Vec::from(bytes))
+            .execute(&mut *writing)
+            .await
+            .map_err(&failed)?;
+            if done.rows_affected() == 0 {
+                let kept: String = sqlx::query_scalar("SELECT digest FROM dossiers WHERE release_id = $1")
+                    .bind(&entry.release)
+                    .fetch_one(&mut *writing)
+                    .await
+                    .map_err(&failed)?;
+                return if kept == entry.digest { Ok(Put::Already) } else { Err(named.taken()) };
+            }
+            writing.commit().await.map_err(&failed)?;
+            Ok(Put::New)
+        })
+    }
+
+    fn dossier<'a>(&'a self, release: &'a str) -> Answer<'a, Option<Kept<DossierEntry>>> {
+        Box::pin(async move {
+            let row = sqlx::query("SELECT * FROM dossiers WHERE release_id = $1").bind(release);
+            let row = row.fetch_optional(&self.pool).await.map_err(self.failed("read a dossier"))?;
+            self.sound(row, dossier_entry, |d| (d.named(), &d.digest)).await
+        })
+    }
+
+    fn set_policy<'a>(&'a self, entry: &'a PolicyEntry, text: Bytes) -> Answer<'a, LedgerLine> {
+        Box::pin(async move {
+            let failed = self.failed("put a policy in force");
+            entry.named().labelled(&entry.digest, &text, POLICY_BYTES_MAX).await?;
+            let act = LedgerEntry {
+                at: entry.created.clone(),
+                author: entry.author.clone(),
+                act: ACT_POLICY.to_owned(),
+                subject: entry.version.clone(),
+                digest: entry.digest.clone(),
+            };
+            let mut writing = self.write().await?;
+            sqlx::query("INSERT INTO policies (version, digest, created, author, content) VALUES ($1, $2, $3, $4, $5)")
+                .bind(&entry.version)
+                .bind(&entry.digest)
+                .bind(&entry.created)
+                .bind(&entry.author)
+                .bind(Vec::from(text))
+                .execute(&mut *writing)
+                .await
+                .map_err(&failed)?;
+            let line = add_line(&mut writing, &act).await.map_err(&failed)?;
+            writing.commit().await.map_err(&failed)?;
+            Ok(line)
+        })
+    }
+
+    fn policy(&self) -> Answer<'_, Option<Kept<PolicyEntry>>> {
+        Box::pin(async move {
+            let row = sqlx::query("SELECT * FROM policies ORDER BY number DESC LIMIT 1");
+            let row = row.fetch_optional(&self.pool).await.map_err(self.failed("read the policy in force"))?;
+            self.sound(row, policy_entry, |p| (p.named(), &p.digest)).await
+        })
+    }
+
     fn insert_job<'a>(&'a self, job: &'a Job) -> Answer<'a, ()> {
         Box::pin(async move {
             let named = Named::new("job", &job.id);
@@ -541,6 +633,19 @@ fn register_entry(row: &SqliteRow) -> Result<RegisterEntry, sqlx::Error> {
 
 fn release_entry(row: &SqliteRow) -> Result<ReleaseEntry, sqlx::Error> {
     Ok(ReleaseEntry { id: row.try_get("id")?, created: row.try_get("created")?, digest: row.try_get("digest")? })
+}
+
+fn dossier_entry(row: &SqliteRow) -> Result<DossierEntry, sqlx::Error> {
+    Ok(DossierEntry { release: row.try_get("release_id")?, digest: row.try_get("digest")? })
+}
+
+fn policy_entry(row: &SqliteRow) -> Result<PolicyEntry, sqlx::Error> {
+    Ok(PolicyEntry {
+        version: row.try_get("version")?,
+        digest: row.try_get("digest")?,
+        created: row.try_get("created")?,
+        author: row.try_get("author")?,
+    })
 }
 
 fn job(row: &SqliteRow) -> Result<Job, sqlx::Error> {

@@ -3,6 +3,8 @@
 mod command;
 mod demo;
 mod doors;
+mod history;
 mod placing;
+mod policy;
 mod secrecy;
 mod service;

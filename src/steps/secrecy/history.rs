@@ -3,14 +3,29 @@
 //! Two perimeters that differ by one establishment publish that establishment by subtraction. So the tables of earlier
 //! releases and those of today are cut from one set of records, what was shown is locked, and all are protected jointly.
 
+mod advice;
+mod profiles;
+mod revision;
+mod waive;
+mod years;
+
+pub use advice::Change;
+pub use profiles::{BothProfiles, protect_profiles, seen_by_partners_alone};
+pub use revision::protect_revision;
+
+use super::audit::ReleasedTables;
 use super::microdata::{Column, Microdata};
-use super::policy::{Dimension, Protection, Spec, Table};
+use super::policy::{Dimension, Spec, Table};
 use super::primary;
 use super::protect::{
-    Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTable, ProtectedTables, name_of, protect,
+    Cell, Coordinate, Counts, Dossier, Known, NotProtectable, ProtectedTable, ProtectedTables, Reason, TableDimension,
+    name_of, protect_knowing,
 };
-use super::tabulate::{Atom, NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
+use super::secondary::Hopeless;
+use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use waive::Relaxed;
+use years::demand_last_year;
 
 /// An earlier release: the records it was made from, its specification, and what it shows.
 pub struct Earlier {
@@ -32,6 +47,15 @@ pub struct EarlierTable {
     pub cells: BTreeMap<Vec<Coordinate>, Cell>,
 }
 
+/// What was published before.
+#[derive(Default)]
+pub struct Past<'a> {
+    /// Earlier releases of the same records, in any order.
+    pub earlier: Vec<&'a Earlier>,
+    /// The release of the year before, whose records are others.
+    pub last_year: Option<&'a Earlier>,
+}
+
 /// Why nothing was protected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotProtected {
@@ -48,9 +72,49 @@ pub enum NotProtected {
         /// What would have been accepted.
         expected: &'static str,
     },
+    /// Corrected records cannot take the place of those published.
+    #[error("{release}: found {why}, expected corrections that nobody can single out{}; nothing is published", listed(.cells, *.more))]
+    NotRevisable {
+        /// The release that was to be corrected.
+        release: String,
+        /// What stands against it.
+        why: &'static str,
+        /// Cells that cannot change, by name.
+        cells: Vec<String>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// What earlier releases show gives unsafe cells of the new cut away, whatever is withheld now.
+    #[error(
+        "found unsafe cells that earlier releases give away together with the new cut, expected another cut: {}{}; nothing \
+         is published",
+        .cells.join("; "), advised(.changes)
+    )]
+    GivenAway {
+        /// The cells, by table, zone and code.
+        cells: Vec<String>,
+        /// Changes that were tried and make the cut safe, the smallest first.
+        changes: Vec<Change>,
+    },
     /// The answer is no.
     #[error(transparent)]
     NotProtectable(#[from] NotProtectable),
+}
+
+fn listed(cells: &[String], more: usize) -> String {
+    match (cells.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(": {}", cells.join("; ")),
+        (false, more) => format!(": {}; and {more} more", cells.join("; ")),
+    }
+}
+
+fn advised(changes: &[Change]) -> String {
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    match changes.is_empty() {
+        true => String::new(),
+        false => format!("; it would be safe to {}", changes.join(", or to ")),
+    }
 }
 
 /// Tables protected with earlier releases in view.
@@ -59,11 +123,48 @@ pub struct ProtectedAfter {
     pub tables: ProtectedTables,
     /// Reasons and counts of those tables; the certificate speaks of earlier cells too, as `after1/<table>`.
     pub dossier: Dossier,
-    /// No pattern was found that also holds, with every release in view, against contributors who know their own figures:
-    /// most often what earlier releases show gives them an unsafe cell or difference whatever is withheld now. The tables
-    /// are then proved against outsiders with every release in view, and against insiders at least for the present
-    /// release alone.
-    pub outsiders_only: bool,
+    /// What earlier releases alone tell single contributors: so many times one of them knows one end of an unsafe cell
+    /// or difference more closely than the rules allow, whatever is withheld now. Against everybody else, and against
+    /// them everywhere else, the tables are proved.
+    pub told: usize,
+}
+
+impl ProtectedAfter {
+    /// Withholds the cells that rules make unsafe and that earlier releases show: what is public stays so, and need not
+    /// be repeated.
+    pub fn withhold_unsafe(&mut self) {
+        self.withhold_where("primary", |_, _, reason| !reason.rules.is_empty());
+    }
+
+    /// Withholds what a release withheld at the same place of the same table. One whose pattern was frozen keeps it.
+    pub fn withhold_as(&mut self, release: &Earlier) {
+        let known = |name: &str| release.tables.iter().find(|t| t.name == name);
+        self.withhold_where("secondary", |table, at, _| {
+            known(table).and_then(|t| t.cells.get(at)) == Some(&Cell::Suppressed)
+        });
+    }
+
+    /// Withholds shown cells, by table, place and reason. To show less never weakens a proof.
+    fn withhold_where(&mut self, fate: &'static str, too: impl Fn(&str, &[Coordinate], &Reason) -> bool) {
+        let Dossier { reasons, counts, .. } = &mut self.dossier;
+        // Cells and reasons have one order: that of the coordinates.
+        let mut reasons = reasons.iter_mut();
+        let tables = self.tables.iter().map(|table| {
+            let cells = table.cells().map(|(at, cell)| {
+                let reason = reasons.next().expect("each cell has a reason");
+                let Cell::Open { headcount, .. } = cell else { return (at.to_vec(), cell) };
+                if !too(&table.name, at, reason) {
+                    return (at.to_vec(), cell);
+                }
+                reason.fate = fate;
+                counts.headcount_withheld += headcount;
+                *(if fate == "primary" { &mut counts.primary } else { &mut counts.secondary }) += 1;
+                (at.to_vec(), Cell::Suppressed)
+            });
+            ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells.collect())
+        });
+        self.tables = ProtectedTables::gather(tables.collect());
+    }
 }
 
 /// Cuts and protects the tables of `spec`, jointly with everything that earlier releases of the same people show.
@@ -75,45 +176,127 @@ pub struct ProtectedAfter {
 /// # Errors
 /// See [`NotProtected`].
 pub fn protect_after(micro: &Microdata, spec: &Spec, earlier: &[Earlier]) -> Result<ProtectedAfter, NotProtected> {
-    let alone = || Ok::<_, NotProtected>(protect(&tabulate(micro, spec)?, &spec.rules, &spec.protection, &[])?);
-    if earlier.is_empty() {
-        let (tables, dossier) = alone()?;
-        return Ok(ProtectedAfter { tables, dossier, outsiders_only: false });
-    }
-    let records = join(micro, earlier)?;
-    let prefixes = prefixes(spec, earlier.len());
-    let (all_records, joint) = combine(micro, spec, earlier, &records, &prefixes);
-    let (rules, protection, n_present) = (&spec.rules, &spec.protection, spec.tables.len());
-    let mut raw = tabulate(&all_records, &joint)?;
-    let locked = locked(&raw, n_present, earlier)?;
-    let mut with_differences = tabulate(&all_records, &joint)?;
-    add_differences(&mut with_differences, n_present, spec);
-
-    let (tables, mut dossier, outsiders_only) = match protect(&with_differences, rules, protection, &locked) {
-        Ok((tables, dossier)) => (present(&tables, spec), dossier, false),
-        // One enterprise of three that a published cell held has left the zone: it knew, and knows, what the two others
-        // hold together. No pattern can take that back, and to refuse would only stop the new figures.
-        Err(_) if protection.insiders => {
-            let outsiders = Protection { insiders: false, ..protection.clone() };
-            let (tables, dossier) = protect(&with_differences, rules, &outsiders, &locked)?;
-            (present(&tables, spec), dossier, true)
-        }
-        Err(no) => return Err(no.into()),
-    };
-    let tables = if outsiders_only {
-        let also = match protect(&raw, rules, protection, &locked) {
-            Ok((also, _)) => present(&also, spec),
-            Err(_) => alone()?.0,
-        };
-        raw.tables.truncate(n_present);
-        withhold_too(&raw, &locked, &tables, &also, &mut dossier)
-    } else {
-        tables
-    };
-    let names = plain(dossier.proof.levels(), &all_records, &prefixes);
-    dossier.proof.rename(&names);
-    Ok(ProtectedAfter { tables, dossier: of_present(&with_differences, n_present, dossier), outsiders_only })
+    protect_in(micro, spec, &Past { earlier: earlier.iter().collect(), last_year: None })
 }
+
+/// [`protect_after`] with all that was published before in view.
+///
+/// # Errors
+/// See [`NotProtected`].
+pub fn protect_in(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<ProtectedAfter, NotProtected> {
+    match attempt(micro, spec, past)? {
+        Ok(protected) => Ok(protected),
+        Err(stuck) if past.earlier.is_empty() => Err(stuck.hopeless.said(&stuck.raw).into()),
+        Err(stuck) => {
+            let protects = |micro: &Microdata, spec: &Spec, past: &Past<'_>| match attempt(micro, spec, past)? {
+                Ok(_) => Ok(()),
+                Err(stuck) => Err(stuck.hopeless.said(&stuck.raw).into()),
+            };
+            let named = |&row: &u32| {
+                let (table, cell) = name_of(&stuck.raw, row);
+                format!("{table}: {cell}")
+            };
+            let n_present = spec.tables.len();
+            let changes = advice::changes(micro, spec, past, &stuck.raw, n_present, &stuck.rows, protects);
+            let cells = stuck.rows.iter().take(CELLS_NAMED).map(named).collect();
+            Err(NotProtected::GivenAway { cells, changes })
+        }
+    }
+}
+
+/// Cells named in a refusal.
+const CELLS_NAMED: usize = 20;
+
+/// Times the pattern is sought again after more was found to be known already.
+const ROUNDS_MAX: usize = 20;
+
+/// A cut that was not protected.
+struct Stuck {
+    raw: RawTables,
+    hopeless: Hopeless,
+    /// Rows that earlier releases give away; the hopeless one at least.
+    rows: Vec<u32>,
+}
+
+fn attempt(
+    micro: &Microdata,
+    spec: &Spec,
+    past: &Past<'_>,
+) -> Result<Result<ProtectedAfter, Box<Stuck>>, NotProtected> {
+    let earlier = past.earlier.as_slice();
+    let (rules, protection, n_present) = (&spec.rules, &spec.protection, spec.tables.len());
+    let joined = if earlier.is_empty() {
+        None
+    } else {
+        let records = join(micro, earlier)?;
+        Some(combine(micro, spec, earlier, &records, &prefixes(spec, earlier.len())))
+    };
+    let (all_records, joint) = joined.as_ref().map_or((micro, spec), |(records, joint)| (records, joint));
+    let mut raw = tabulate(all_records, joint)?;
+    let locked = locked(&raw, n_present, earlier)?;
+    if !earlier.is_empty() {
+        add_differences(&mut raw, n_present, spec);
+    }
+    if let Some(last) = past.last_year {
+        demand_last_year(&mut raw, n_present, &all_records.contributors, spec, last)?;
+    }
+    let mut known = Known::default();
+    let mut rows: Vec<u32> = Vec::new();
+    let mut relaxed: Option<Relaxed<'_>> = None;
+    let verdicts = primary::judge_rows(&raw, rules, protection);
+    for _ in 0..ROUNDS_MAX {
+        let hopeless = match protect_knowing(&raw, rules, protection, &locked, &known) {
+            Ok((tables, mut dossier)) => {
+                let tables = present(&tables, spec);
+                let told = known.len();
+                if !earlier.is_empty() {
+                    let names = plain(dossier.proof.levels(), all_records, &prefixes(spec, earlier.len()));
+                    dossier.proof.rename(&names);
+                }
+                return Ok(Ok(ProtectedAfter { tables, dossier: of_present(&raw, n_present, dossier), told }));
+            }
+            Err(hopeless) => hopeless,
+        };
+        if rows.is_empty() {
+            rows.push(hopeless.row);
+        }
+        if earlier.is_empty() {
+            break;
+        }
+        // What an earlier release withheld was protected against everybody when it was published; first asked are the
+        // rows that are new.
+        let mut asked = vec![hopeless.row];
+        if relaxed.is_none() {
+            let of_earlier: HashSet<u32> =
+                raw.tables[n_present..].iter().filter(|t| t.name != BETWEEN).flat_map(rows_of).collect();
+            let new = |r: &u32| verdicts[*r as usize].is_some() && locked.get(*r as usize) != Some(&true);
+            asked.extend((0..raw.rows.len() as u32).filter(|r| new(r) && !of_earlier.contains(r)));
+            asked.sort_unstable();
+            asked.dedup();
+        }
+        let relaxed = relaxed.get_or_insert_with(|| Relaxed::new(&raw, &verdicts, protection, &locked));
+        let told = relaxed.told(&asked);
+        if !told.all.is_empty() {
+            rows = told.all;
+            return Ok(Err(Box::new(Stuck { raw, hopeless, rows })));
+        }
+        let before = known.len();
+        known.extend(told.insiders);
+        if known.len() == before {
+            rows = vec![hopeless.row];
+            return Ok(Err(Box::new(Stuck { raw, hopeless, rows })));
+        }
+    }
+    let hopeless = Hopeless { row: rows.first().copied().unwrap_or_default() };
+    Ok(Err(Box::new(Stuck { raw, hopeless, rows })))
+}
+
+fn rows_of(table: &RawTable) -> impl Iterator<Item = u32> {
+    table.cells.iter().map(|c| c.row)
+}
+
+/// The table of what two perimeters isolate together.
+const BETWEEN: &str = "between releases";
 
 /// Adds what two perimeters isolate together: each unsafe intersection of a cell of today with a cell of an earlier
 /// release, and each unsafe difference of two that nest. No table shows them; they are rows to keep hidden all the same.
@@ -166,14 +349,12 @@ fn add_differences(raw: &mut RawTables, n_present: usize, spec: &Spec) {
             if atoms.is_empty() || known.contains(&atoms) {
                 continue;
             }
-            let of = |f: fn(&Atom) -> u64| atoms.iter().map(|&a| f(&raw.atoms[a as usize])).sum();
-            let row = Row { value: of(|a| a.value), establishments: of(|a| a.establishments), atoms: atoms.clone() };
+            let row = Row::of(atoms.clone(), &raw.atoms);
             known.insert(atoms);
-            let mut contributions: Vec<u64> =
-                raw.contributions(&row).into_iter().map(|c| c.1).filter(|&w| w > 0).collect();
-            contributions.sort_unstable_by(|a, b| b.cmp(a));
-            let cell = primary::Cell { establishments: row.establishments, contributions: &contributions };
-            if primary::judge(&cell, &spec.rules, spec.protection.width).is_some() {
+            let (contributions, counts) = raw.largest_first(&row.atoms);
+            let cell =
+                primary::Cell { establishments: row.establishments, contributions: &contributions, counts: &counts };
+            if primary::judge(&cell, &spec.rules, &spec.protection).is_some() {
                 found.push((label, row));
             }
         }
@@ -187,7 +368,7 @@ fn add_differences(raw: &mut RawTables, n_present: usize, spec: &Spec) {
         labels: vec![labels],
     }];
     raw.rows.extend(rows);
-    raw.tables.push(RawTable { name: "between releases".to_owned(), dimensions, cells });
+    raw.tables.push(RawTable { name: BETWEEN.to_owned(), dimensions, cells, rules: Vec::new() });
 }
 
 /// The tables of the present specification, which come first.
@@ -195,23 +376,22 @@ fn present(tables: &ProtectedTables, spec: &Spec) -> ProtectedTables {
     ProtectedTables::gather(tables.iter().take(spec.tables.len()).cloned().collect())
 }
 
-/// Withholds what `also` withholds, unless an earlier release shows it. To show less never weakens a proof: each of its
+/// Withholds more: the cells that `too` names by row, table and place. To show less never weakens a proof: each of its
 /// witnesses keeps all that is shown unchanged.
-fn withhold_too(
+fn withhold(
     raw: &RawTables,
-    locked: &[bool],
     tables: &ProtectedTables,
-    also: &ProtectedTables,
     dossier: &mut Dossier,
+    too: impl Fn(u32, usize, &[Coordinate]) -> bool,
 ) -> ProtectedTables {
     let mut reasons = dossier.reasons.iter_mut();
-    let widened = raw.tables.iter().zip(tables.iter()).zip(also.iter()).map(|((raw_table, table), also)| {
+    let widened = raw.tables.iter().zip(tables.iter()).enumerate().map(|(t, (raw_table, table))| {
         let mut cells = BTreeMap::new();
         for raw_cell in &raw_table.cells {
             let reason = reasons.next().expect("each cell has a reason");
             let at = place(raw_table, raw_cell);
             let mut cell = table.cell(&at).expect("the same cells");
-            if cell != Cell::Suppressed && also.cell(&at) == Some(Cell::Suppressed) && !locked[raw_cell.row as usize] {
+            if cell != Cell::Suppressed && too(raw_cell.row, t, &at) {
                 cell = Cell::Suppressed;
                 reason.fate = "secondary";
             }
@@ -234,7 +414,7 @@ struct Records<'a> {
 
 const SAME_RECORDS: &str = "the same contributor and weight for each establishment of both releases";
 
-fn join<'a>(micro: &'a Microdata, earlier: &'a [Earlier]) -> Result<Records<'a>, NotProtected> {
+fn join<'a>(micro: &'a Microdata, earlier: &[&'a Earlier]) -> Result<Records<'a>, NotProtected> {
     let mut records = Records { ids: vec![], contributors: vec![], weight: vec![], row_in: vec![] };
     let mut place: HashMap<&str, usize> = HashMap::new();
     let releases = std::iter::once(("the present release", micro)).chain(earlier.iter().map(|e| (&*e.name, &e.micro)));
@@ -314,7 +494,7 @@ fn plain(levels: &[String], records: &Microdata, prefixes: &[String]) -> Vec<Str
 fn combine(
     micro: &Microdata,
     spec: &Spec,
-    earlier: &[Earlier],
+    earlier: &[&Earlier],
     records: &Records<'_>,
     prefixes: &[String],
 ) -> (Microdata, Spec) {
@@ -334,14 +514,15 @@ fn combine(
         }
         let named = |names: &[String]| names.iter().map(|name| format!("{prefix}{name}")).collect();
         let dimensions = spec.dimensions.iter();
-        joint
-            .dimensions
-            .extend(dimensions.map(|(name, d)| (format!("{prefix}{name}"), Dimension { levels: named(&d.levels) })));
+        joint.dimensions.extend(dimensions.map(|(name, d)| {
+            (format!("{prefix}{name}"), Dimension { levels: named(&d.levels), bounds: d.bounds.clone() })
+        }));
         let tables = spec.tables.iter();
         joint.tables.extend(tables.map(|t| Table {
             name: format!("{prefix}{}", t.name),
             dimensions: named(&t.dimensions),
             depth: t.depth.iter().map(|(name, depth)| (format!("{prefix}{name}"), *depth)).collect(),
+            rules: Vec::new(),
         }));
     }
     let ids = records.ids.iter().map(|id| (*id).to_owned()).collect();
@@ -349,7 +530,7 @@ fn combine(
 }
 
 /// The rows that some earlier release shows. Every cell of its tables must be one we cut, with the figures we find.
-fn locked(raw: &RawTables, n_present: usize, earlier: &[Earlier]) -> Result<Vec<bool>, NotProtected> {
+fn locked(raw: &RawTables, n_present: usize, earlier: &[&Earlier]) -> Result<Vec<bool>, NotProtected> {
     let mut locked = vec![false; raw.rows.len()];
     let mut cut = raw.tables[n_present..].iter();
     for release in earlier {
@@ -382,6 +563,45 @@ fn locked(raw: &RawTables, n_present: usize, earlier: &[Earlier]) -> Result<Vec<
         }
     }
     Ok(locked)
+}
+
+/// A place in words, as messages and reasons name it.
+fn text_of(dimensions: &[&str], levels: &[&[String]], at: &[Coordinate]) -> String {
+    let part = |(d, coordinate): (usize, &Coordinate)| match coordinate {
+        Coordinate::Total => format!("{}=TOTAL", dimensions[d]),
+        Coordinate::Code { level, code } => format!("{}={code}", levels[d][usize::from(*level)]),
+    };
+    at.iter().enumerate().map(part).collect::<Vec<_>>().join(" & ")
+}
+
+/// Everything that was published, as one attack on it needs it: the records of all releases, one specification, and the
+/// releases by name. `tables` are those of `spec`.
+///
+/// # Errors
+/// See [`NotProtected`].
+pub fn published_together(
+    micro: &Microdata,
+    spec: &Spec,
+    tables: &ProtectedTables,
+    earlier: &[&Earlier],
+) -> Result<(Microdata, Spec, Vec<ReleasedTables>), NotProtected> {
+    let records = join(micro, earlier)?;
+    let prefixes = prefixes(spec, earlier.len());
+    let (all_records, joint) = combine(micro, spec, earlier, &records, &prefixes);
+    let mut releases = vec![ReleasedTables::of("the present release", tables)];
+    for (release, prefix) in earlier.iter().zip(&prefixes) {
+        let of_release = release.tables.iter().filter_map(|table| {
+            let of_spec = release.spec.tables.iter().find(|t| t.name == table.name)?;
+            let dimension = |d: &String| TableDimension {
+                name: format!("{prefix}{d}"),
+                levels: release.spec.dimensions[d].levels.iter().map(|l| format!("{prefix}{l}")).collect(),
+            };
+            let dimensions = of_spec.dimensions.iter().map(dimension).collect();
+            Some(ProtectedTable::gather(format!("{prefix}{}", table.name), dimensions, table.cells.clone()))
+        });
+        releases.push(ReleasedTables::of(&release.name, &ProtectedTables::gather(of_release.collect())));
+    }
+    Ok((all_records, joint, releases))
 }
 
 fn place(table: &RawTable, cell: &RawCell) -> Vec<Coordinate> {

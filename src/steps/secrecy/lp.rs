@@ -76,9 +76,15 @@ impl Program {
         let mut model = problem.optimise(Sense::Minimise);
         settle(&mut model);
         model.set_option("simplex_strategy", if method == Method::Primal { 4 } else { 1 });
-        if let Ok(e) = std::env::var("EDGE") { model.set_option("simplex_dual_edge_weight_strategy", e.parse::<i32>().unwrap()); }
-        if let Ok(e) = std::env::var("PEDGE") { model.set_option("simplex_primal_edge_weight_strategy", e.parse::<i32>().unwrap()); }
-        if let Ok(e) = std::env::var("SCALE") { model.set_option("simplex_scale_strategy", e.parse::<i32>().unwrap()); }
+        if let Ok(e) = std::env::var("EDGE") {
+            model.set_option("simplex_dual_edge_weight_strategy", e.parse::<i32>().unwrap());
+        }
+        if let Ok(e) = std::env::var("PEDGE") {
+            model.set_option("simplex_primal_edge_weight_strategy", e.parse::<i32>().unwrap());
+        }
+        if let Ok(e) = std::env::var("SCALE") {
+            model.set_option("simplex_scale_strategy", e.parse::<i32>().unwrap());
+        }
         Self { model: Some(model), columns, steps: 0 }
     }
 

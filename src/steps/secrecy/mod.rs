@@ -6,6 +6,7 @@
 mod audit;
 mod certificate;
 mod history;
+mod kept;
 mod lp;
 mod microdata;
 mod policy;
@@ -13,6 +14,7 @@ mod primary;
 mod protect;
 mod secondary;
 mod stored;
+mod strictness;
 mod tabulate;
 
 pub use audit::{
@@ -20,12 +22,20 @@ pub use audit::{
     ReleasedTables, Verdict, audit, examine,
 };
 pub use certificate::Certificate;
-pub use history::{Earlier, EarlierTable, NotProtected, ProtectedAfter, protect_after};
+pub use history::{
+    BothProfiles, Change, Earlier, EarlierTable, NotProtected, Past, ProtectedAfter, protect_after, protect_in,
+    protect_profiles, protect_revision, published_together, seen_by_partners_alone,
+};
+pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};
-pub use policy::{BadSpec, CountOf, Dimension, Dominance, Protection, Rules, Spec, Table};
+pub use policy::{
+    BadSpec, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,
+    Rules, Spec, Table, Years, Zeros,
+};
 pub use protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, Proof, ProtectedTable, ProtectedTables, Reason, TableDimension,
     protect,
 };
 pub use stored::{reopen, store};
+pub use strictness::Terms;
 pub use tabulate::{NotTabulable, RawTables, WEIGHT_SUM_MAX, tabulate};

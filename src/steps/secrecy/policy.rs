@@ -1,5 +1,6 @@
 //! What must stay hidden, how far, and which tables are cut: the specification of a protection, read from TOML.
 
+use super::strictness::Terms;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,9 @@ pub const SPEC_BYTES_MAX: usize = 1 << 20;
 /// Most tables in one specification: a bound on work, far above any publication we know.
 pub const TABLES_MAX: usize = 200;
 
+/// Longest version of a policy, in bytes.
+pub const VERSION_BYTES_MAX: usize = 100;
+
 /// A specification: who must stay hidden, what is summed, the rules, the dimensions and the tables.
 ///
 /// All its tables are one puzzle and are protected jointly. Unknown keys are refused: a misspelled rule would be a rule
@@ -17,6 +21,9 @@ pub const TABLES_MAX: usize = 200;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
+    /// Version of the policy that the rules below state, for the release to carry.
+    #[serde(default)]
+    pub version: Option<String>,
     /// Column of the contributor, who must stay hidden: the enterprise (`siren`), or a group of enterprises.
     pub contributor: String,
     /// Column of the weight that is summed: the headcount, in employees.
@@ -31,6 +38,73 @@ pub struct Spec {
     pub dimensions: BTreeMap<String, Dimension>,
     /// The tables to cut.
     pub tables: Vec<Table>,
+    /// By level of a dimension: the least inhabitants a zone must have for anything to be shown of it.
+    #[serde(default)]
+    pub population: BTreeMap<String, Population>,
+    /// By level of a dimension: the count below which its zones give way to the zone above.
+    #[serde(default)]
+    pub fallback: BTreeMap<String, Fallback>,
+    /// What a release owes to those before it, of other records.
+    #[serde(default)]
+    pub history: HistoryRules,
+}
+
+/// Nothing is shown of a zone with fewer inhabitants (agreements of 2010 on social observation, art. 6: 100).
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Population {
+    /// Least inhabitants of a zone.
+    pub least: u64,
+    /// Inhabitants of each zone, by code; a zone without any number here refuses the tabulation.
+    #[serde(default)]
+    pub inhabitants: BTreeMap<String, u64>,
+}
+
+/// Where a zone counts too few, all zones of the zone above it are withheld in that crossing, and the zone above alone is
+/// given (agreement of 2010 with CAF, art. 5: below 5, the commune).
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// Least count of a zone.
+    pub least: u32,
+    /// What is counted.
+    #[serde(default)]
+    pub of: CountOf,
+}
+
+/// What a release owes to those before it, of other records.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryRules {
+    /// Whether records of a vintage already published may be corrected.
+    #[serde(default)]
+    pub revision: Revision,
+    /// What last year's release asks of this year's.
+    #[serde(default)]
+    pub years: Years,
+}
+
+/// Whether records of a vintage already published may be corrected.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub enum Revision {
+    /// What was withheld stays withheld, and a shown figure changes only where enough contributors changed.
+    #[default]
+    Freeze,
+    /// Never.
+    Refuse,
+}
+
+/// What last year's release asks of this year's.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub enum Years {
+    /// Nothing: headcounts of another year are other figures.
+    #[default]
+    Independent,
+    /// A cell withheld last year is withheld again while the same contributors make it up, and an unsafe cell shown last
+    /// year stays away from last year's figure too.
+    HideAgain,
 }
 
 /// A dimension: columns from coarse to fine. A total above the coarsest is implied.
@@ -39,10 +113,15 @@ pub struct Spec {
 pub struct Dimension {
     /// Columns from coarse to fine; each fine code lies under exactly one coarse code.
     pub levels: Vec<String>,
+    /// By code of the finest level, what an outsider knows of the weight of an establishment that has it: the least and
+    /// the greatest, or the least alone. It declares that each establishment's code is public, as its size bracket is in
+    /// Sirene, whether a table shows it or not.
+    #[serde(default)]
+    pub bounds: BTreeMap<String, Vec<u64>>,
 }
 
 /// A table: the crossing of its dimensions at all their levels, totals included.
-#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Names the file `tables/<name>.csv`: letters, digits, `_` and `-`.
@@ -52,6 +131,9 @@ pub struct Table {
     /// How many levels of a dimension the table goes down, where that is not all of them.
     #[serde(default)]
     pub depth: BTreeMap<String, usize>,
+    /// Rules that hold for its cells beside those of the specification: each of them must hold.
+    #[serde(default)]
+    pub rules: Vec<Rules>,
 }
 
 /// The primary rules; an absent rule is off.
@@ -69,6 +151,20 @@ pub struct Rules {
     /// What `min_count` counts; both when it does not say (agreements of 2010 on social observation, art. 6).
     #[serde(default)]
     pub min_count_of: CountOf,
+    /// Rules of the other measure, the number of establishments. The two measures of a cell are withheld together.
+    pub establishments: Option<CountRules>,
+}
+
+/// Rules on the number of establishments of each contributor, of any weight.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct CountRules {
+    /// Least number of distinct contributors with an establishment.
+    pub min_contributors: Option<u32>,
+    /// Least number of establishments.
+    pub min_count: Option<u32>,
+    /// The (n, k) rule over establishments.
+    pub dominance: Option<Dominance>,
 }
 
 /// The `n` largest contributors together must not exceed `share` of the cell.
@@ -115,11 +211,26 @@ pub struct Protection {
     /// Whether each contributor, who knows its own figures, is an attacker too.
     #[serde(default = "Protection::insiders_too")]
     pub insiders: bool,
+    /// What outsiders may know of cells whose value is zero.
+    #[serde(default)]
+    pub zeros: Zeros,
+}
+
+/// What outsiders may know of cells that hold establishments and whose value is zero.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+pub enum Zeros {
+    /// They are shown.
+    #[default]
+    Known,
+    /// Rules that count contributors or persons hold for them too, and they may be withheld as others are. A cell without
+    /// any establishment is empty by itself and stays known.
+    Protected,
 }
 
 impl Default for Protection {
     fn default() -> Self {
-        Self { width: Self::tau_argus_width(), insiders: Self::insiders_too() }
+        Self { width: Self::tau_argus_width(), insiders: Self::insiders_too(), zeros: Zeros::default() }
     }
 }
 
@@ -171,7 +282,10 @@ impl Spec {
     /// # Errors
     /// The first key that does not fit.
     pub fn check(&self) -> Result<(), BadSpec> {
-        self.rules.check()?;
+        self.rules.check("rules")?;
+        if self.version.as_ref().is_some_and(|v| v.is_empty() || v.len() > VERSION_BYTES_MAX || v.contains('\n')) {
+            return Err(bad("version", "another text", format!("one line of 1 to {VERSION_BYTES_MAX} bytes")));
+        }
         if self.contributor == self.weight {
             return Err(bad("weight", format!("`{}`, the contributor", self.weight), "the column that is summed"));
         }
@@ -196,6 +310,13 @@ impl Spec {
                     return Err(bad(format!("dimensions.{name}.levels"), "`TOTAL`", "a column; totals are implied"));
                 }
             }
+            for (code, ends) in &dimension.bounds {
+                if !matches!(ends[..], [_] | [_, _]) || ends.last() < ends.first() {
+                    let found = format!("{} numbers", ends.len());
+                    let expected = "the least weight and the greatest, not below it, or the least alone";
+                    return Err(bad(format!("dimensions.{name}.bounds.{code}"), found, expected));
+                }
+            }
         }
         if self.tables.is_empty() || self.tables.len() > TABLES_MAX {
             return Err(bad("tables", self.tables.len().to_string(), format!("1 to {TABLES_MAX} tables")));
@@ -217,6 +338,9 @@ impl Spec {
                 let place = format!("tables.{}.depth", table.name);
                 return Err(bad(place, format!("`{stray}`"), "dimensions of the table"));
             }
+            for (i, rules) in table.rules.iter().enumerate() {
+                rules.check(&format!("tables.{}.rules[{i}]", table.name))?;
+            }
             for (i, dimension) in table.dimensions.iter().enumerate() {
                 if !self.dimensions.contains_key(dimension) {
                     let known: Vec<_> = self.dimensions.keys().map(String::as_str).collect();
@@ -232,7 +356,35 @@ impl Spec {
                 }
             }
         }
+        for level in self.population.keys() {
+            if !columns.contains(level) {
+                return Err(bad(format!("population.{level}"), "no such level", "a level of a dimension"));
+            }
+        }
+        for level in self.fallback.keys() {
+            if !self.dimensions.values().any(|d| d.levels.iter().skip(1).any(|l| l == level)) {
+                return Err(bad(
+                    format!("fallback.{level}"),
+                    "no such level, or one with none above it",
+                    "a level of a dimension below another, such as `iris` in levels = [\"commune\", \"iris\"]",
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// Everything that decides how strictly its tables are protected, apart from rules of single tables.
+    pub fn terms(&self) -> Terms {
+        let bounds = self.dimensions.values().flat_map(|d| d.bounds.clone());
+        Terms {
+            contributor: self.contributor.clone(),
+            rules: vec![self.rules.clone()],
+            protection: self.protection.clone(),
+            population: self.population.iter().map(|(level, p)| (level.clone(), p.least)).collect(),
+            fallback: self.fallback.clone(),
+            bounds: bounds.collect(),
+            history: self.history,
+        }
     }
 
     /// How many levels of its dimension a table goes down.
@@ -254,19 +406,36 @@ impl Spec {
     /// assert_ne!(one.policy_fingerprint(), other.policy_fingerprint());
     /// ```
     pub fn policy_fingerprint(&self) -> String {
-        let Rules { min_contributors, dominance, p_percent, min_count, min_count_of } = &self.rules;
-        let Protection { width, insiders } = &self.protection;
+        let mut lines = self.policy_lines();
+        lines.push(String::new());
+        format!("{:x}", Sha256::digest(lines.join("\n")))
+    }
+
+    /// The policy in one fixed form, a line a rule.
+    pub fn policy_lines(&self) -> Vec<String> {
         let mut lines = vec!["arpent policy 1".to_owned()];
-        // Rust writes the shortest decimal that gives the same number back.
-        lines.extend(min_contributors.map(|least| format!("min_contributors {least}")));
-        lines.extend(dominance.map(|Dominance { n, share }| format!("dominance {n} {share}")));
-        lines.extend(p_percent.map(|p| format!("p_percent {p}")));
-        lines.extend(min_count.map(|least| format!("min_count {least} {}", min_count_of.name())));
+        lines.extend(self.rules.lines());
+        let Protection { width, insiders, zeros } = &self.protection;
         // Adding zero makes one zero of the two.
         lines.push(format!("width {}", width + 0.0));
         lines.push(format!("insiders {insiders}"));
-        lines.push(String::new());
-        format!("{:x}", Sha256::digest(lines.join("\n")))
+        // What is at rest leaves no line, so that a policy keeps its fingerprint when arpent learns another rule.
+        lines.extend((*zeros == Zeros::Protected).then(|| "zeros protected".to_owned()));
+        for table in &self.tables {
+            let of_table = table.rules.iter().flat_map(Rules::lines);
+            lines.extend(of_table.map(|line| format!("table {} {line}", table.name)));
+        }
+        for (name, dimension) in &self.dimensions {
+            let ends = dimension.bounds.iter();
+            lines.extend(ends.map(|(code, ends)| format!("bounds {name} {code:?} {ends:?}")));
+        }
+        let population = self.population.iter();
+        lines.extend(population.map(|(level, p)| format!("population {level} {}", p.least)));
+        lines.extend(self.fallback.iter().map(|(level, f)| format!("fallback {level} {} {}", f.least, f.of.name())));
+        let HistoryRules { revision, years } = self.history;
+        lines.extend((revision == Revision::Refuse).then(|| "revision refuse".to_owned()));
+        lines.extend((years == Years::HideAgain).then(|| "years hide_again".to_owned()));
+        lines
     }
 
     /// Every column the specification reads besides the contributor and the weight, each once, in order of dimension.
@@ -276,29 +445,56 @@ impl Spec {
 }
 
 impl Rules {
-    /// Checks the ranges of the thresholds.
+    /// Checks the ranges of the thresholds; `place` names the rules in the error.
     ///
     /// # Errors
     /// A threshold outside its range.
-    pub fn check(&self) -> Result<(), BadSpec> {
-        if self.min_contributors == Some(0) {
-            return Err(bad("rules.min_contributors", "0", "1 or more, or no such rule"));
-        }
-        if let Some(Dominance { n, share }) = self.dominance {
-            if n == 0 {
-                return Err(bad("rules.dominance.n", "0", "1 or more"));
-            }
-            if !(share > 0.0 && share <= 1.0) {
-                return Err(bad("rules.dominance.share", share.to_string(), "a share above 0, 1 at most"));
-            }
-        }
+    pub fn check(&self, place: &str) -> Result<(), BadSpec> {
+        let count = |name: &str, least: Option<u32>| match least {
+            Some(0) => Err(bad(format!("{place}.{name}"), "0", "1 or more, or no such rule")),
+            _ => Ok(()),
+        };
+        count("min_contributors", self.min_contributors)?;
+        check_dominance(place, self.dominance)?;
         if let Some(p) = self.p_percent
             && !(p > 0.0 && p <= 1000.0)
         {
-            return Err(bad("rules.p_percent", p.to_string(), "a percentage above 0, 1000 at most"));
+            return Err(bad(format!("{place}.p_percent"), p.to_string(), "a percentage above 0, 1000 at most"));
+        }
+        if let Some(CountRules { min_contributors, min_count: _, dominance }) = self.establishments {
+            count("establishments.min_contributors", min_contributors)?;
+            check_dominance(&format!("{place}.establishments"), dominance)?;
         }
         Ok(())
     }
+
+    /// One line a rule that is on, in one fixed form: equal rules, equal lines.
+    pub fn lines(&self) -> Vec<String> {
+        let Self { min_contributors, dominance, p_percent, min_count, min_count_of, establishments } = self;
+        let mut lines = Vec::new();
+        // Rust writes the shortest decimal that gives the same number back.
+        lines.extend(min_contributors.map(|least| format!("min_contributors {least}")));
+        lines.extend(dominance.map(|Dominance { n, share }| format!("dominance {n} {share}")));
+        lines.extend(p_percent.map(|p| format!("p_percent {p}")));
+        lines.extend(min_count.map(|least| format!("min_count {least} {}", min_count_of.name())));
+        if let Some(CountRules { min_contributors, min_count, dominance }) = establishments {
+            lines.extend(min_contributors.map(|least| format!("establishments min_contributors {least}")));
+            lines.extend(min_count.map(|least| format!("establishments min_count {least}")));
+            lines.extend(dominance.map(|Dominance { n, share }| format!("establishments dominance {n} {share}")));
+        }
+        lines
+    }
+}
+
+fn check_dominance(place: &str, dominance: Option<Dominance>) -> Result<(), BadSpec> {
+    let Some(Dominance { n, share }) = dominance else { return Ok(()) };
+    if n == 0 {
+        return Err(bad(format!("{place}.dominance.n"), "0", "1 or more"));
+    }
+    if !(share > 0.0 && share <= 1.0) {
+        return Err(bad(format!("{place}.dominance.share"), share.to_string(), "a share above 0, 1 at most"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -333,6 +529,13 @@ mod tests {
             ("[rules]", "[rules]\nmin_count_of = \"persons\"", true), // of a rule that is off
             ("[rules]", "[rules]\nmin_count = 5", false),
             ("name = \"t\"", "name = \"u\"", true), // a table is no rule
+            ("name = \"t\"", "name = \"t\"\nrules = [{ min_contributors = 4 }]", false),
+            ("[rules]", "version = \"7\"\n[rules]", true), // a name is no rule
+            ("[rules]", "protection = { zeros = \"protected\" }\n[rules]", false),
+            ("[rules]", "protection = { zeros = \"known\" }\n[rules]", true),
+            ("[rules]", "population = { sector = { least = 100 } }\n[rules]", false),
+            ("[rules]", "history = { years = \"hide_again\" }\n[rules]", false),
+            ("levels = [\"sector\"]", "levels = [\"sector\"]\nbounds = { a = [4, 5] }", false),
         ] {
             let after = Spec::parse(&GOOD.replace(from, to)).unwrap().policy_fingerprint();
             assert_eq!(after == before, same, "{to}");
@@ -359,6 +562,13 @@ mod tests {
             ("dimensions = [\"sector\"]", "dimensions = [\"sectr\"]", "tables.t.dimensions"),
             ("dimensions = [\"sector\"]", "dimensions = []", "tables.t.dimensions"),
             ("levels = [\"sector\"]", "levels = []", "dimensions.sector.levels"),
+            ("levels = [\"sector\"]", "levels = [\"sector\"]\nbounds = { a = [5, 4] }", "dimensions.sector.bounds.a"),
+            ("levels = [\"sector\"]", "levels = [\"sector\"]\nbounds = { a = [] }", "dimensions.sector.bounds.a"),
+            ("[rules]", "fallback = { sector = { least = 5 } }\n[rules]", "fallback.sector"),
+            ("[rules]", "population = { iris = { least = 100 } }\n[rules]", "population.iris"),
+            ("[rules]", "version = ''\n[rules]", "version"),
+            ("[rules]", "[rules]\nestablishments = { min_contributors = 0 }", "rules.establishments.min_contributors"),
+            ("name = \"t\"", "name = \"t\"\nrules = [{ p_percent = 0 }]", "tables.t.rules[0].p_percent"),
         ] {
             let error = Spec::parse(&GOOD.replace(from, to)).unwrap_err();
             assert_eq!(error.place, place, "{to}");

@@ -4,9 +4,9 @@ use super::certificate::Certificate;
 use super::policy::{Protection, Rules};
 use super::secondary::system::Fate;
 use super::secondary::witness::Side;
-use super::secondary::{Pattern, suppress};
+use super::secondary::{Hopeless, Pattern, suppress};
 use super::tabulate::RawTables;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -106,6 +106,12 @@ impl ProtectedTable {
         cells: BTreeMap<Vec<Coordinate>, Cell>,
     ) -> Self {
         Self { name, dimensions, cells }
+    }
+    /// The same cells under other names.
+    pub(in crate::steps::secrecy) fn renamed(&self, name: &str, dimensions: &[String]) -> Self {
+        let levels = self.dimensions.iter().zip(dimensions);
+        let dimensions = levels.map(|(d, name)| TableDimension { name: name.clone(), levels: d.levels.clone() });
+        Self { name: name.to_owned(), dimensions: dimensions.collect(), cells: self.cells.clone() }
     }
     /// The cell at these coordinates; `None` where no establishment is.
     pub fn cell(&self, at: &[Coordinate]) -> Option<Cell> {
@@ -209,10 +215,33 @@ pub fn protect(
     protection: &Protection,
     locked: &[bool],
 ) -> Result<(ProtectedTables, Dossier), NotProtectable> {
-    let pattern = suppress(raw, rules, protection, locked).map_err(|hopeless| {
-        let (table, cell) = name_of(raw, hopeless.row);
+    protect_knowing(raw, rules, protection, locked, &Known::default()).map_err(|hopeless| hopeless.said(raw))
+}
+
+/// What single contributors know already, whatever is withheld: (row, whether the upper side, contributor). Nothing is
+/// asked against them there.
+pub(super) type Known = HashSet<(u32, bool, u32)>;
+
+impl Hopeless {
+    /// The refusal in words.
+    pub(super) fn said(&self, raw: &RawTables) -> NotProtectable {
+        let (table, cell) = name_of(raw, self.row);
         NotProtectable::Hopeless { table, cell }
-    })?;
+    }
+}
+
+/// [`protect`] where earlier releases have told some contributors some rows already.
+///
+/// # Errors
+/// The row that cannot be protected.
+pub(super) fn protect_knowing(
+    raw: &RawTables,
+    rules: &Rules,
+    protection: &Protection,
+    locked: &[bool],
+    known: &Known,
+) -> Result<(ProtectedTables, Dossier), Hopeless> {
+    let pattern = suppress(raw, rules, protection, locked, known)?;
     let tables = raw
         .tables
         .iter()
@@ -334,5 +363,7 @@ pub(super) fn name_of(raw: &RawTables, row: u32) -> (String, String) {
         .expect("a row comes from a cell")
 }
 impl Dossier {
-    pub fn secondary_heads(&self) -> u64 { self.counts.secondary_headcount }
+    pub fn secondary_heads(&self) -> u64 {
+        self.counts.secondary_headcount
+    }
 }

@@ -312,7 +312,8 @@ impl Attack {
             Side::Down => Side::Up,
         };
         let level = system.verdict[wanted.need.row as usize].as_ref().map_or(0, |v| v.level);
-        let sides = [(wanted.need.side, need), (other, level.min(system.raw.rows[wanted.need.row as usize].value) as f64)];
+        let sides =
+            [(wanted.need.side, need), (other, level.min(system.raw.rows[wanted.need.row as usize].value) as f64)];
         let mut cuts = Vec::new();
         for (side, need) in sides {
             if side == other && (need <= 0.0 || !wanted.attackers.is_empty()) {

@@ -52,7 +52,14 @@ pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool) -> Result<Found
     let mut search = Search { system, pool, attack, kelly: None, cuts: Vec::new(), known: HashSet::new() };
     let t = std::time::Instant::now();
     let hard = search.hard();
-    eprintln!("hard {} outsider {} cuts {} steps {:?} {:?}", hard.len(), hard.iter().filter(|h| h.attackers.is_empty()).count(), search.cuts.len(), search.attack.steps(), t.elapsed());
+    eprintln!(
+        "hard {} outsider {} cuts {} steps {:?} {:?}",
+        hard.len(),
+        hard.iter().filter(|h| h.attackers.is_empty()).count(),
+        search.cuts.len(),
+        search.attack.steps(),
+        t.elapsed()
+    );
     if hard.is_empty() {
         return Ok(Found { bound: 0.0, cost: 0.0 });
     }
@@ -233,7 +240,10 @@ impl Search<'_, '_> {
                 .iter()
                 .map(|cut| constraint(&cut.iter().map(|&(r, w)| (place(r), w)).collect::<Vec<_>>()))
                 .collect();
-            let Some(choice) = lp::choose(&costs, &constraints, GAP / 2.0, NODES_MAX) else { eprintln!("no choice"); break };
+            let Some(choice) = lp::choose(&costs, &constraints, GAP / 2.0, NODES_MAX) else {
+                eprintln!("no choice");
+                break;
+            };
             bound = f64::max(bound, choice.bound);
             let chosen: Vec<u32> = rows.iter().zip(&choice.taken).filter(|c| *c.1).map(|c| *c.0).collect();
             let tm = t.elapsed();
@@ -248,10 +258,20 @@ impl Search<'_, '_> {
             eprintln!("   serve {ts:?} stuck {} pool {}", stuck.len(), self.pool.len());
             self.repair(hard, &stuck)?;
             let tr = t.elapsed();
-            eprintln!("   repair {tr:?} pool {} kelly steps {:?}", self.pool.len(), self.kelly.as_ref().map(|k| k.steps()));
+            eprintln!(
+                "   repair {tr:?} pool {} kelly steps {:?}",
+                self.pool.len(),
+                self.kelly.as_ref().map(|k| k.steps())
+            );
             self.release(hard);
             let cost = self.cost();
-            eprintln!("  whole {round}: bound {bound:.1} master {of_master:.1} stuck {} new {new} safe {cost:.1} cells {} steps {:?} master {tm:?} serve {ts:?} repair {tr:?} release {:?}", stuck.len(), self.pattern().len(), self.attack.steps(), t.elapsed());
+            eprintln!(
+                "  whole {round}: bound {bound:.1} master {of_master:.1} stuck {} new {new} safe {cost:.1} cells {} steps {:?} master {tm:?} serve {ts:?} repair {tr:?} release {:?}",
+                stuck.len(),
+                self.pattern().len(),
+                self.attack.steps(),
+                t.elapsed()
+            );
             if best.as_ref().is_none_or(|b| cost < b.0) {
                 best = Some((cost, self.pattern()));
             }
@@ -322,9 +342,8 @@ impl Search<'_, '_> {
     /// Shows again, dearest first, what no need asks for.
     fn release(&mut self, hard: &[Need]) {
         let mut pattern = self.pattern();
-        pattern.sort_by(|&r, &s| {
-            self.system.price[s as usize].total_cmp(&self.system.price[r as usize]).then(r.cmp(&s))
-        });
+        pattern
+            .sort_by(|&r, &s| self.system.price[s as usize].total_cmp(&self.system.price[r as usize]).then(r.cmp(&s)));
         for row in pattern {
             let taken = |r: u32| r != row && self.system.fate[r as usize] == Fate::Secondary;
             let holds = |cut: &Cut| cut.iter().filter(|c| taken(c.0)).map(|c| c.1).sum::<f64>() >= 1.0 - 1e-9;

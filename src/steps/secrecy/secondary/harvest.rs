@@ -112,8 +112,8 @@ fn one(system: &System<'_>, unmet: &[Unmet], round: u64) -> Option<Witness> {
         rows.push((f64::NEG_INFINITY, 0.0, vec![(progress, 1.0), (of_row, sign)]));
     }
     let x = Program::minimise(&columns, &rows, Method::Dual).solve().optimum()?.columns;
-            let column = |a: u32| atom_column[a as usize].expect("movable") as usize;
-            Witness::read(system, &movable.iter().map(|&a| (a, x[column(a)])).collect::<Vec<_>>())
+    let column = |a: u32| atom_column[a as usize].expect("movable") as usize;
+    Witness::read(system, &movable.iter().map(|&a| (a, x[column(a)])).collect::<Vec<_>>())
 }
 
 /// SplitMix64's finaliser (Steele, Lea & Flood 2014): spreads a counter over 64 bits.

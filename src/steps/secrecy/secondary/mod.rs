@@ -26,6 +26,7 @@ mod widen;
 use super::policy::{Protection, Rules};
 use super::tabulate::RawTables;
 use kelly::Kelly;
+use std::collections::HashSet;
 use swap::Neighbours;
 use system::{Fate, System};
 use witness::{Need, Pool, Side};
@@ -45,14 +46,17 @@ pub(super) struct Hopeless {
 /// Rounds of widening; each round strictly withholds more or ends, so this only bounds a mistake of ours.
 const ROUNDS_MAX: usize = 1_000;
 
-/// Protects every unsafe row. `locked` rows are public for ever.
+/// Protects every unsafe row. `locked` rows are public for ever; nothing is asked against contributors who already know a
+/// row on one side (row, whether the upper one, contributor).
 pub(super) fn suppress<'a>(
     raw: &'a RawTables,
     rules: &Rules,
     protection: &Protection,
     locked: &[bool],
+    already_known: &HashSet<(u32, bool, u32)>,
 ) -> Result<Pattern<'a>, Hopeless> {
     let mut system = System::new(raw, rules, protection, locked);
+    system.already_known.clone_from(already_known);
     let mut pool = Pool::default();
     rectangles::rectangles(&system, &mut pool);
     if std::env::var_os("OLD").is_none() {

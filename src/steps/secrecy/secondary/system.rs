@@ -1,9 +1,9 @@
 //! The system an attacker faces: atoms, rows over them, what is open, and which moves keep everything open unchanged.
 
-use super::super::policy::{Protection, Rules};
+use super::super::policy::{Protection, Rules, Zeros};
 use super::super::primary::{self, Unsafe};
 use super::super::tabulate::RawTables;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +45,14 @@ pub(in super::super) struct System<'a> {
     pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
     pub insiders: bool,
+    /// What contributors know already, whatever is withheld: (row, whether the upper side, contributor).
+    pub already_known: HashSet<(u32, bool, u32)>,
 }
 
 impl<'a> System<'a> {
     /// Judges every row. `locked` rows are already public.
     pub fn new(raw: &'a RawTables, rules: &Rules, protection: &Protection, locked: &[bool]) -> Self {
-        let verdict: Vec<Option<Unsafe>> = raw
-            .rows
-            .iter()
-            .map(|row| {
-                let mut contributions: Vec<u64> =
-                    raw.contributions(row).into_iter().map(|c| c.1).filter(|&w| w > 0).collect();
-                contributions.sort_unstable_by(|a, b| b.cmp(a));
-                let cell = primary::Cell { establishments: row.establishments, contributions: &contributions };
-                primary::judge(&cell, rules, protection.width)
-            })
-            .collect();
+        let verdict: Vec<Option<Unsafe>> = primary::judge_rows(raw, rules, protection);
         let fate = raw
             .rows
             .iter()
@@ -68,7 +60,7 @@ impl<'a> System<'a> {
             .map(|(r, row)| match &verdict[r] {
                 _ if locked.get(r) == Some(&true) => Fate::Locked,
                 Some(_) => Fate::Primary,
-                None if row.value == 0 => Fate::Locked,
+                None if row.value == 0 && protection.zeros == Zeros::Known => Fate::Locked,
                 None => Fate::Open,
             })
             .collect();
@@ -93,6 +85,7 @@ impl<'a> System<'a> {
             price: prices(raw),
             parts: parts(raw),
             insiders: protection.insiders,
+            already_known: HashSet::new(),
         }
     }
 
@@ -123,7 +116,8 @@ impl<'a> System<'a> {
         let atom = &self.raw.atoms[atom as usize];
         let left = atom.value as i64 + by;
         let known = atom.contributions.iter().filter(|c| attackers.binary_search(&c.0).is_ok());
-        left >= 0 && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
+        let within = left >= atom.least as i64 && atom.greatest.is_none_or(|end| left <= end as i64);
+        within && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
     }
 
     /// What attackers (ascending) do not know of an atom: whether it may move up, and how far down.

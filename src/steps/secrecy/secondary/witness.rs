@@ -57,7 +57,11 @@ impl Witness {
             let times = times.min().unwrap_or(1).min(FAMILY_TIMES_MAX);
             for times in [1, times] {
                 if (sign, times) != (1, 1) && times > 0 && (times > 1 || family.len() < 3) {
-                    family.extend(Self::check(system, scale, whole.iter().map(|&(a, by)| (a, sign * times * by)).collect()));
+                    family.extend(Self::check(
+                        system,
+                        scale,
+                        whole.iter().map(|&(a, by)| (a, sign * times * by)).collect(),
+                    ));
                 }
             }
         }
@@ -76,14 +80,20 @@ impl Witness {
         for &(a, by) in &moves {
             let atom = &system.raw.atoms[a as usize];
             let left = (atom.value as i64).checked_mul(scale)?.checked_add(by)?;
-            if left < 0 {
+            // What anybody knows of the atom: its public bounds, and nothing below zero.
+            let within = |(least, greatest): (u64, Option<u64>)| {
+                let above = i128::from(least) * i128::from(scale) <= i128::from(left);
+                above && greatest.is_none_or(|end| i128::from(left) <= i128::from(end) * i128::from(scale))
+            };
+            if !within((atom.least, atom.greatest)) {
                 return None;
             }
             rows.extend(system.rows_of[a as usize].iter().map(|&r| (r, by)));
             if let [only] = atom.contributions.as_slice() {
                 spoiled_by.push(only.0);
             } else {
-                spoiled_by.extend(atom.contributions.iter().filter(|c| c.1 as i64 * scale > left).map(|c| c.0));
+                let spoilers = atom.contributions.iter().enumerate().filter(|(i, _)| !within(atom.known_to(*i)));
+                spoiled_by.extend(spoilers.map(|(_, c)| c.0));
             }
         }
         rows.sort_unstable_by_key(|r| r.0);
@@ -219,10 +229,12 @@ impl Pool {
     pub fn unmet(&self, system: &System<'_>, need: Need) -> Option<Unmet> {
         let row = &system.raw.rows[need.row as usize];
         let level = system.verdict[need.row as usize].as_ref().expect("a need is of an unsafe row").level as i64;
-        let far = match need.side {
-            Side::Up => level,
-            Side::Down => level.min(row.value as i64),
+        // Nobody is kept from knowing what is public beside all tables.
+        let room = |(least, greatest): (u64, Option<u64>)| match need.side {
+            Side::Up => greatest.map_or(level, |end| level.min((end - row.value) as i64)),
+            Side::Down => level.min((row.value - least) as i64),
         };
+        let far = room((row.least, row.greatest));
         if far == 0 {
             return None;
         }
@@ -248,8 +260,10 @@ impl Pool {
         let own = |s: u32| inside.binary_search_by_key(&s, |c| c.0).ok().map(|i| inside[i].1 as i64);
         // A row that is a contributor's own figure is nobody else's secret to keep from it.
         spoilers.retain(|&s| own(s).is_none() || system.holds_others(need.row, s));
+        let up = need.side == Side::Up;
+        spoilers.retain(|&s| !system.already_known.contains(&(need.row, up, s)));
         // A contributor inside the row cannot be kept from knowing that the row holds its own weight.
-        let less = |s: u32| if need.side == Side::Up { far } else { far.min(row.value as i64 - own(s).unwrap_or(0)) };
+        let less = |s: u32| if own(s).is_none() { far } else { far.min(room(system.raw.known_to(row, s))) };
         spoilers.retain(|&s| {
             let distance = less(s);
             distance == far || (distance > 0 && !meeting(distance).any(|w| w.spoiled_by.binary_search(&s).is_err()))
