@@ -32,10 +32,14 @@ from pathlib import Path
 import highspy
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix, hstack, vstack
 
 TOLERANCE = 1e-6     # of a head: how far a solver's table may miss a sum, a bound or a level
 INFINITY = highspy.kHighsInf
 SHY = 40.0           # price of moving an atom that spoils a table for an attacker still to be met; others cost 1
+DUAL, PRIMAL = 1, 4  # simplex strategies of HiGHS
+PATIENCE = 600       # steps in search of a small move before the plain question is put: how far does it go?
+SHARED_MAX = 40      # programs that push many ends at once; each settles hundreds at first
 
 
 class Unjudgeable(Exception):
@@ -233,89 +237,105 @@ def reduce(published, n):
     return [members(e) for e in dict.fromkeys(equations)], members(known)
 
 
+def sparse(rows, columns):
+    entries = np.concatenate([np.asarray(r) for r in rows]) if len(rows) else np.zeros(0, int)
+    return csr_matrix((np.ones(len(entries)), entries, np.r_[0, np.cumsum([len(r) for r in rows])].astype(int)), shape=(len(rows), columns))
+
+
+def solver(matrix, cost, low, high, row_low, row_high):
+    lp = highspy.Highs()
+    for option, setting in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex")):
+        lp.setOptionValue(option, setting)
+    by_column = matrix.tocsc()
+    model = highspy.HighsLp()
+    model.num_row_, model.num_col_ = matrix.shape
+    model.col_cost_, model.col_lower_, model.col_upper_, model.row_lower_, model.row_upper_ = cost, low, high, row_low, row_high
+    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = by_column.indptr, by_column.indices, by_column.data
+    lp.passModel(model)
+    return lp
+
+
 class Program:
-    """All tables an attacker cannot exclude: truth + up - down, in free atoms; one row for each hidden sum."""
+    """All tables that an attacker cannot exclude, as moves of free atoms away from the truth."""
 
-    def __init__(self, truth, equations, targets):
-        self.truth, self.n, self.equal = truth, len(truth), len(equations)
-        rows = list(equations) + list(targets)
-        self.targets = targets
-        entries = np.concatenate([np.asarray(r) for r in rows]) if rows else np.zeros(0, int)
-        row_of = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
-        order = np.argsort(entries, kind="stable")
-        row_of = row_of[order].astype(np.int32)
-        starts = np.searchsorted(entries[order], np.arange(self.n + 1))
-        self.lp = highspy.Highs()
-        for option, setting in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex")):
-            self.lp.setOptionValue(option, setting)
-        model = highspy.HighsLp()
-        model.num_col_, model.num_row_ = 2 * self.n, len(rows)
-        model.col_cost_ = np.ones(2 * self.n)
-        model.col_lower_ = np.zeros(2 * self.n)
-        model.col_upper_ = np.concatenate([np.full(self.n, INFINITY), truth.astype(float)])
+    def __init__(self, truth, equations, targets, farthest):
+        self.truth, self.n, self.targets = truth.astype(float), len(truth), targets
+        self.equal = len(equations)
+        sums, hidden = sparse(equations, self.n), sparse(targets, self.n)
+        self.sums, self.hidden = sums, hidden
+        # No program is unbounded: a bound can only make an interval narrower, and this one is far off.
+        self.cap = 100.0 * max(1, farthest)
+        zero, far = np.zeros(self.n), np.full(self.n, self.cap)
+        none = np.zeros(self.equal)
+        # How far does it go: one column an atom, every sum shown kept.
+        self.wide = solver(sums, zero, -self.truth, far, none, none)
+        self.wide.setOptionValue("simplex_strategy", PRIMAL)
+        # At what least move: a column up and one down, and a row for each hidden sum.
+        both = vstack([sums, hidden]) if len(targets) else sums
         free = np.full(len(targets), INFINITY)
-        model.row_lower_ = np.concatenate([np.zeros(self.equal), -free])
-        model.row_upper_ = np.concatenate([np.zeros(self.equal), free])
-        model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        model.a_matrix_.start_ = np.concatenate([starts, starts[1:] + len(row_of)]).astype(np.int32)
-        model.a_matrix_.index_ = np.concatenate([row_of, row_of])
-        model.a_matrix_.value_ = np.concatenate([np.ones(len(row_of)), -np.ones(len(row_of))])
-        self.lp.passModel(model)
-        from scipy.sparse import csr_matrix
-        self.matrix = csr_matrix((np.ones(len(entries)), entries, np.r_[0, np.cumsum([len(r) for r in rows])]), shape=(len(rows), self.n))
+        self.small = solver(hstack([both, -both]), np.ones(2 * self.n), np.zeros(2 * self.n), np.r_[far, self.truth],
+                            np.r_[none, -free], np.r_[none, free])
+        self.small.setOptionValue("simplex_strategy", DUAL)     # no move at all is where it starts from
+        self.small.setOptionValue("simplex_iteration_limit", PATIENCE)
         self.columns = np.arange(2 * self.n, dtype=np.int32)
-        self.runs = 0
+        self.runs, self.known = 0, ()
 
-    def _run(self, target, low, high, known, cost):
-        lp, n, row = self.lp, self.n, self.equal + target
-        lp.changeRowBounds(row, low, high)
+    def set_known(self, known):
+        """Whose knowledge holds in `furthest`: (atom, own part, whether nobody else is there) for each of its atoms."""
+        low, high = -self.truth, np.full(self.n, self.cap)
         for atom, own, lone in known:
-            lp.changeColBounds(atom, 0.0, 0.0 if lone else INFINITY)
-            lp.changeColBounds(n + atom, 0.0, 0.0 if lone else float(self.truth[atom] - own))
+            low[atom], high[atom] = (0.0, 0.0) if lone else (own - self.truth[atom], self.cap)
+        self.known = known
+        self.wide.changeColsBounds(self.n, self.columns[:self.n], low, high)
+        self.wide.clearSolver()
+
+    def _sound(self, move, known):
+        fits = np.abs(self.sums @ move).max(initial=0) <= TOLERANCE and (self.truth + move).min(initial=0) >= -TOLERANCE
+        return fits and all(abs(move[a]) <= TOLERANCE if lone else self.truth[a] + move[a] >= own - TOLERANCE for a, own, lone in known)
+
+    def cheapest(self, target, distance, side, known, shy):
+        """A small move of `target` by `distance` up (side 1) or down (-1); None where none was found at little expense."""
+        lp, n = self.small, self.n
+        cost = np.ones(2 * n)
+        cost[shy] = cost[n + shy] = SHY
+        for atom, own, lone in known:
+            lp.changeColBounds(atom, 0.0, 0.0 if lone else self.cap)
+            lp.changeColBounds(n + atom, 0.0, 0.0 if lone else self.truth[atom] - own)
+        lp.changeRowBounds(self.equal + target, *((distance, INFINITY) if side > 0 else (-INFINITY, -distance)))
         lp.changeColsCost(2 * n, self.columns, cost)
         lp.clearSolver()
         lp.run()
         self.runs += 1
         found = lp.getModelStatus() == highspy.HighsModelStatus.kOptimal
-        move = None
-        if found:
-            x = np.asarray(lp.getSolution().col_value)
-            move = x[:n] - x[n:]
-            move[np.abs(move) < 1e-9] = 0.0
-        lp.changeRowBounds(row, -INFINITY, INFINITY)
+        x = np.asarray(lp.getSolution().col_value) if found else None
+        lp.changeRowBounds(self.equal + target, -INFINITY, INFINITY)
         for atom, _, _ in known:
-            lp.changeColBounds(atom, 0.0, INFINITY)
-            lp.changeColBounds(n + atom, 0.0, float(self.truth[atom]))
-        return move
+            lp.changeColBounds(atom, 0.0, self.cap)
+            lp.changeColBounds(n + atom, 0.0, self.truth[atom])
+        if not found:
+            return None
+        move = x[:n] - x[n:]
+        move[np.abs(move) < 1e-9] = 0.0
+        reached = side * move[self.targets[target]].sum() >= distance - TOLERANCE
+        return move if reached and self._sound(move, known) else None
 
-    def _sound(self, move, known):
-        change = self.matrix @ move
-        fits = np.abs(change[:self.equal]).max(initial=0) <= TOLERANCE and (self.truth + move).min(initial=0) >= -TOLERANCE
-        return fits and all(abs(move[a]) <= TOLERANCE if lone else self.truth[a] + move[a] >= own - TOLERANCE for a, own, lone in known)
-
-    def cheapest(self, target, distance, side, known, shy):
-        """A small move of `target` by `distance` up (side 1) or down (-1); None where there is none."""
-        cost = np.ones(2 * self.n)
-        cost[shy] = cost[self.n + shy] = SHY
-        low, high = (distance, INFINITY) if side > 0 else (-INFINITY, -distance)
-        move = self._run(target, low, high, known, cost)
-        if move is not None and self._sound(move, known) and side * move[self.targets[target]].sum() >= distance - TOLERANCE:
-            return move
-        # A second opinion, from another program: how far does it go?
-        move = self.furthest(target, distance, side, known)
-        return move if side * move[self.targets[target]].sum() >= distance - TOLERANCE else None
-
-    def furthest(self, target, limit, side, known):
-        """The move of `target` furthest to that side, `limit` at most."""
-        cost = np.full(2 * self.n, 1e-7)                       # keeps the move small where nothing is to be gained
-        atoms = self.targets[target]
-        cost[atoms] -= side
-        cost[self.n + atoms] += side
-        low, high = (-INFINITY, limit) if side > 0 else (-limit, INFINITY)
-        move = self._run(target, low, high, known, cost)
-        if move is None or not self._sound(move, known):
-            raise Unjudgeable("solver: found no answer to a program that has one, expected an optimum")
-        return move
+    def furthest(self, weights):
+        """The move with the greatest weighted sum over targets, from where the last one ended."""
+        cost = np.zeros(self.n)
+        for target, weight in weights:
+            cost[self.targets[target]] -= weight
+        self.wide.changeColsCost(self.n, self.columns[:self.n], cost)
+        for _ in range(2):
+            self.wide.run()
+            self.runs += 1
+            if self.wide.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+                move = np.array(self.wide.getSolution().col_value)
+                move[np.abs(move) < 1e-9] = 0.0
+                if self._sound(move, self.known):
+                    return move
+            self.wide.clearSolver()
+        raise Unjudgeable("solver: found no sound answer to a program that has one, expected an optimum")
 
 
 # ---------------------------------------------------------------- the attack
@@ -345,17 +365,19 @@ class Attack:
             atoms = inner(c.atoms)
             self.target_of.append(targets.setdefault(atoms.tobytes(), (len(targets), atoms))[0])
         self.targets = [atoms for _, atoms in targets.values()]
-        self.program = Program(self.truth, list(equations.values()), self.targets)
+        self.program = Program(self.truth, list(equations.values()), self.targets, max((c.level or 0 for c in cells), default=0))
         self._attackers(insiders, seed)
         self.moves_of = [[] for _ in self.targets]              # by target: (number of the table, change)
         self.spoiled = []                                      # by table: attackers who can exclude it
-        self.needs, self.need_at = [], [[] for _ in self.targets]
+        self.needs = []
         for i, c in enumerate(self.hidden):
             if c.level is not None and len(self.targets[self.target_of[i]]):
                 for side, distance in ((1, c.level), (-1, min(c.level, c.value))):
                     if distance > 0:
-                        self.need_at[self.target_of[i]].append(len(self.needs))
                         self.needs.append((i, side, distance))
+        self.need_target = np.array([self.target_of[i] for i, _, _ in self.needs], dtype=np.int64)
+        self.need_side = np.array([side for _, side, _ in self.needs])
+        self.need_distance = np.array([distance for _, _, distance in self.needs], dtype=float)
         self.met = np.zeros(len(self.needs), dtype=np.int32)
         self.met_spoiled = np.zeros((len(self.needs), len(self.attackers)), dtype=np.int32)
 
@@ -394,13 +416,11 @@ class Attack:
         at, who, own = self.shared
         spoilers = np.unique(np.concatenate([alone[alone >= 0], who[self.truth[at] + move[at] < own - TOLERANCE]]))
         self.spoiled.append(set(spoilers.tolist()))
-        change = (self.program.matrix @ move)[self.program.equal:]
-        met = []
-        for t in np.flatnonzero(np.abs(change) > TOLERANCE):
-            by = change[t]
-            self.moves_of[t].append((k, by))
-            met += [n for n in self.need_at[t] if self.needs[n][1] * by >= self.needs[n][2] - TOLERANCE]
-        if met:
+        change = self.program.hidden @ move
+        for t in np.flatnonzero(np.abs(change) > TOLERANCE).tolist():
+            self.moves_of[t].append((k, change[t]))
+        met = np.flatnonzero(self.need_side * change[self.need_target] >= self.need_distance - TOLERANCE)
+        if len(met):
             self.met[met] += 1
             if len(spoilers):
                 self.met_spoiled[np.ix_(met, spoilers)] += 1
@@ -412,68 +432,79 @@ class Attack:
                 return True
         return False
 
-    def reach(self, target, side, limit, known=()):
-        move = self.program.furthest(target, limit, side, known)
+    def reach(self, target, side):
+        """How far the target goes to one side, as far as whoever's knowledge holds now can tell."""
+        move = self.program.furthest([(target, side)])
         by = side * move[self.targets[target]].sum()
         if by > TOLERANCE:
             self.add(move)
         return max(by, 0.0)
 
-    def is_point(self, target, known=()):
-        return self.reach(target, 1, 1.0, known) <= TOLERANCE and self.reach(target, -1, 1.0, known) <= TOLERANCE
+    def is_point(self, target):
+        return self.reach(target, 1) <= TOLERANCE and self.reach(target, -1) <= TOLERANCE
 
     def holds_others(self, cell, target, who):
         """Whether the cell's hidden part is more than this contributor's own."""
         return cell.value > cell.own.get(who, 0) and any(self.lone[a] != who for a in self.targets[target])
 
     def run(self):
-        order = sorted(range(len(self.needs)), key=lambda n: -self.needs[n][2])
-        none = np.zeros(0, dtype=np.int64)
-        under, reached = {}, {}                                # (cell, side) missed by the outsider's interval
-        for n in order:
-            cell, side, distance = self.needs[n]
-            if not self.met[n]:
-                move = self.program.cheapest(self.target_of[cell], float(distance), side, (), none)
-                if move is None:
-                    under[cell, side] = distance
-                else:
-                    self.add(move)
-        exact = set()
-        for i, t in enumerate(self.target_of):
-            if not len(self.targets[t]) or (not self.moves_of[t] and self.is_point(t)):
-                exact.add(i)
-        narrow = set()                                         # (cell, attacker)
-        for n in order:
-            cell, side, distance = self.needs[n]
-            if (cell, side) in under:
-                continue
-            for who in self._insiders(n):
-                narrow.add((cell, who))
-        # Exactness needs asking only where an interval is too narrow already.
-        exact_inside = set()
-        for cell, who in sorted(narrow):
-            if self._exact_for(cell, who):
-                exact_inside.add((cell, who))
-        for cell in sorted({c for c, _ in under} - exact):
+        """Who is given away: (cell, side) to the outsider too narrow, cells exact to it, (cell, insider) narrow, exact."""
+        draws = np.random.default_rng(0)
+        for _ in range(SHARED_MAX):
+            ends = np.flatnonzero(self.met == 0)
+            if not len(ends):
+                break
+            push = draws.random(len(self.targets)) * draws.choice((-1, 1), len(self.targets))
+            weights = {}
+            for n in ends:
+                cell, side, distance = self.needs[n]
+                t = self.target_of[cell]
+                if side * push[t] > 0:
+                    weights[t] = push[t] / distance
+            if weights:
+                self.add(self.program.furthest(weights.items()))
+            if (self.met[ends] > 0).sum() < .02 * len(ends):
+                break
+        under = {}
+        for n, (cell, side, distance) in enumerate(self.needs):
+            if not self.met[n] and self.reach(self.target_of[cell], side) < distance - TOLERANCE:
+                under[cell, side] = distance
+        exact = {i for i, t in enumerate(self.target_of)
+                 if not len(self.targets[t]) or (not self.moves_of[t] and self.is_point(t))}
+        narrow, asked = set(), {}
+        for n in sorted(range(len(self.needs)), key=lambda n: -self.needs[n][2]):
+            cell, side, _ = self.needs[n]
+            if (cell, side) not in under:
+                for who, distance in self._unconvinced(n):
+                    asked.setdefault(who, []).append((cell, side, distance))
+        # Whether a cell that is too narrow for the outsider already is a point for somebody.
+        points = {}
+        for cell in {c for c, _ in under} - exact:
             t, c = self.target_of[cell], self.hidden[cell]
-            spoilt = None
-            for k, by in self.moves_of[t]:
-                if abs(by) > TOLERANCE:
-                    spoilt = set(self.spoiled[k]) if spoilt is None else spoilt & self.spoiled[k]
-            for who in sorted(spoilt or ()):
-                if self.holds_others(c, t, int(self.attackers[who])) and self._exact_for(cell, who):
+            spoilt = set.intersection(*(self.spoiled[k] for k, _ in self.moves_of[t]))
+            for who in spoilt:
+                if self.holds_others(c, t, int(self.attackers[who])):
+                    points.setdefault(who, set()).add(cell)
+        exact_inside = set()
+        for who in sorted(asked.keys() | points.keys()):
+            self.program.set_known(self.known[who])
+            for cell, side, distance in asked.get(who, ()):
+                t = self.target_of[cell]
+                if not self.serves(t, who, side, distance) and self.reach(t, side) < distance - TOLERANCE:
+                    narrow.add((cell, who))
+                    points.setdefault(who, set()).add(cell)
+            for cell in sorted(points.get(who, ())):
+                t = self.target_of[cell]
+                if not self.serves(t, who, 0, 0) and self.is_point(t):
                     exact_inside.add((cell, who))
+        self.program.set_known(())
         return under, exact, narrow - exact_inside, exact_inside
 
-    def _exact_for(self, cell, who):
-        t = self.target_of[cell]
-        return not self.serves(t, who, 0, 0) and self.is_point(t, self.known[who])
-
-    def _insiders(self, n):
-        """Attackers against whom this end of the interval falls short."""
+    def _unconvinced(self, n):
+        """Attackers whom no small move convinces that this end may be reached, and how far it must be for them."""
         cell, side, distance = self.needs[n]
         c, t = self.hidden[cell], self.target_of[cell]
-        excused, breached = set(), []
+        excused, unconvinced = set(), []
 
         def others(who):
             return self.holds_others(c, t, int(self.attackers[who]))
@@ -488,14 +519,14 @@ class Attack:
                 elif ask is None:
                     ask = who, asked
             if ask is None:
-                return breached
+                return unconvinced
             who, asked = ask
             rivals = [w for w in open_ if w not in excused and w != who]
             shy = np.unique(np.array([a for w in rivals for a, _, _ in self.known[w]], dtype=np.int64))
             move = self.program.cheapest(t, float(asked), side, self.known[who], shy)
             excused.add(who)
             if move is None:
-                breached.append(who)
+                unconvinced.append((who, asked))
             else:
                 self.add(move)
 
