@@ -32,7 +32,7 @@ from pathlib import Path
 import highspy
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix, hstack, vstack
+from scipy.sparse import csr_matrix, hstack
 
 TOLERANCE = 1e-6     # of a head: how far a solver's table may miss a sum, a bound or a level
 INFINITY = highspy.kHighsInf
@@ -271,11 +271,8 @@ class Program:
         # How far does it go: one column an atom, every sum shown kept.
         self.wide = solver(sums, zero, -self.truth, far, none, none)
         self.wide.setOptionValue("simplex_strategy", PRIMAL)
-        # At what least move: a column up and one down, and a row for each hidden sum.
-        both = vstack([sums, hidden]) if len(targets) else sums
-        free = np.full(len(targets), INFINITY)
-        self.small = solver(hstack([both, -both]), np.ones(2 * self.n), np.zeros(2 * self.n), np.r_[far, self.truth],
-                            np.r_[none, -free], np.r_[none, free])
+        # At what least move: a column up and one down, and for a time a row for the hidden sum that must move.
+        self.small = solver(hstack([sums, -sums]), np.ones(2 * self.n), np.zeros(2 * self.n), np.r_[far, self.truth], none, none)
         self.small.setOptionValue("simplex_strategy", DUAL)     # no move at all is where it starts from
         self.small.setOptionValue("simplex_iteration_limit", PATIENCE)
         self.columns = np.arange(2 * self.n, dtype=np.int32)
@@ -302,14 +299,16 @@ class Program:
         for atom, own, lone in known:
             lp.changeColBounds(atom, 0.0, 0.0 if lone else self.cap)
             lp.changeColBounds(n + atom, 0.0, 0.0 if lone else self.truth[atom] - own)
-        lp.changeRowBounds(self.equal + target, *((distance, INFINITY) if side > 0 else (-INFINITY, -distance)))
+        atoms = self.targets[target]
+        ones = np.full(len(atoms), float(side))
+        lp.addRow(distance, INFINITY, 2 * len(atoms), np.r_[atoms, n + atoms].astype(np.int32), np.r_[ones, -ones])
         lp.changeColsCost(2 * n, self.columns, cost)
         lp.clearSolver()
         lp.run()
         self.runs += 1
         found = lp.getModelStatus() == highspy.HighsModelStatus.kOptimal
         x = np.asarray(lp.getSolution().col_value) if found else None
-        lp.changeRowBounds(self.equal + target, -INFINITY, INFINITY)
+        lp.deleteRows(1, np.array([self.equal], dtype=np.int32))
         for atom, _, _ in known:
             lp.changeColBounds(atom, 0.0, self.cap)
             lp.changeColBounds(n + atom, 0.0, self.truth[atom])
@@ -317,7 +316,7 @@ class Program:
             return None
         move = x[:n] - x[n:]
         move[np.abs(move) < 1e-9] = 0.0
-        reached = side * move[self.targets[target]].sum() >= distance - TOLERANCE
+        reached = side * move[atoms].sum() >= distance - TOLERANCE
         return move if reached and self._sound(move, known) else None
 
     def furthest(self, weights):

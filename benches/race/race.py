@@ -2,7 +2,7 @@
 """Runs arpent and its peers on the same microdata, has one judge look at every pattern, and prints a Markdown table.
 
 usage: race.py [--shapes A,B,L] [--sizes 3000,12000,40000] [--seeds 7,11,13,17,19] [--peers NAME,...] [--doc FILE]
-               [--peer-seconds S] [--our-seconds S] [--judge-seconds S] [--insiders N|all] [--by-seed] [--fresh]
+               [--peer-seconds S] [--our-seconds S] [--judge-seconds S] [--insiders N|all] [--by-seed] [--fresh] [--peers-only]
 
 Shapes: benches/race/specs/{A,B,L}.toml. Peers: tauargus:MOD, tauargus:OPT, secret_stat, gauss, gauss:interval.
 Each run is a process of its own with a time limit; processor time and peak memory are the kernel's account of it.
@@ -206,13 +206,13 @@ def main():
     given.add_argument("--arpent", type=Path, default=ROOT / "target" / "debug" / "arpent")
     given.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     given.add_argument("--doc", type=Path), given.add_argument("--by-seed", action="store_true")
-    given.add_argument("--fresh", action="store_true")
+    given.add_argument("--fresh", action="store_true"), given.add_argument("--peers-only", action="store_true")
     given = given.parse_args()
     listed = lambda text: [item for item in text.replace(",", " ").split() if item]
     if not (given.shared / "peers" / "sdc" / "gen_micro.py").exists():
         print("race: skipped: no ../shared")
         return 0
-    tools, absent = ["arpent", "arpent:outsider"], []
+    tools, absent = [] if given.peers_only else ["arpent", "arpent:outsider"], []
     for peer in listed(given.peers):
         if peer not in PEERS:
             print(f"race: --peers: found `{peer}`, expected some of {', '.join(PEERS)}", file=sys.stderr)
