@@ -470,6 +470,9 @@ class Attack:
                 under[cell, side] = distance
         exact = {i for i, t in enumerate(self.target_of)
                  if not len(self.targets[t]) or (not self.moves_of[t] and self.is_point(t))}
+        for i in exact:                                        # known by plain subtraction, so no end was asked
+            if self.hidden[i].level is not None and not len(self.targets[self.target_of[i]]):
+                under[i, 1], under[i, -1] = self.hidden[i].level, min(self.hidden[i].level, self.hidden[i].value)
         narrow, asked = set(), {}
         for n in sorted(range(len(self.needs)), key=lambda n: -self.needs[n][2]):
             cell, side, _ = self.needs[n]

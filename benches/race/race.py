@@ -2,14 +2,16 @@
 """Runs arpent and its peers on the same microdata, has one judge look at every pattern, and prints a Markdown table.
 
 usage: race.py [--shapes A,B,L] [--sizes 3000,12000,40000] [--seeds 7,11,13,17,19] [--peers NAME,...] [--doc FILE]
-               [--peer-seconds S] [--our-seconds S] [--judge-seconds S] [--insiders N|all] [--by-seed] [--fresh] [--peers-only]
+               [--peer-seconds S] [--our-seconds S] [--judge-seconds S] [--insiders N|all] [--by-seed] [--peers-only] [--fresh|--kept]
 
 Shapes: benches/race/specs/{A,B,L}.toml. Peers: tauargus:MOD, tauargus:OPT, secret_stat, gauss, gauss:interval.
 Each run is a process of its own with a time limit; processor time and peak memory are the kernel's account of it.
 What was measured stays in target/race/results/ and is not measured again while its tool, microdata and specification
-are the same; --fresh forgets it. --doc replaces what lies between the two marks in that file.
-The runners of the peers and the generator of the microdata lie in ../shared/peers/sdc.
-GaussSuppression, an R package that no registry named here has, is run when target/race/R (or R_LIBS) holds it.
+are the same; --fresh forgets it, --kept shows it and runs nothing. --doc replaces what lies between the two marks in
+that file. The runners of the peers and the generator of the microdata lie in ../shared/peers/sdc.
+GaussSuppression is an R package outside Debian: it is run when target/race/R (or R_LIBS) holds it. To install it there
+from sources: Debian's r-base-core, r-cran-{matrix,mass,ellipsis,rlang,rglpk}, then `R CMD INSTALL -l target/race/R` of
+SSBtools 1.8.6, RegSDC 1.0.0 and GaussSuppression 1.2.3, in this order.
 """
 import argparse
 import hashlib
@@ -32,6 +34,18 @@ WORK = ROOT / "target" / "race"
 PEERS = ["tauargus:MOD", "tauargus:OPT", "secret_stat", "gauss", "gauss:interval"]
 SHAPES_OF = {"tauargus:MOD": "AB", "tauargus:OPT": "AB"}       # others take every shape
 GRACE_SECONDS = 60                                             # a peer that watches its own limit may end by itself
+READ = [
+    "Instances: A is sector × NAF (sections, divisions); B is A × size bracket; L is four linked tables, A, sector × section × size, "
+    "commune × section, and IRIS. The number is that of establishments.",
+    "Rules: fewer than 3 enterprises, or one above 85 %; width 10 %; `arpent:outsider` is arpent with `insiders = false`.",
+    "Heads withheld: the sum of the secondary cells, each distinct cell once; the same person counts at each level where it is hidden.",
+    "Under: unsafe cells with an end of the outsider's interval short of the level. Exact: those whose interval is a point.",
+    "Insiders: pairs of an insider and somebody else's unsafe cell that it works out exactly, and too narrowly, beyond what the outsider can; "
+    "by how many of the insiders that attacked.",
+    "gauss is GaussSuppression 1.2.3, secret_stat 1.0.0; tauargus is the engine of τ-ARGUS in pytauargus 0.6.0. "
+    "Only τ-ARGUS and gauss:interval mean to keep intervals wide; none of them means to stop insiders, singletons apart.",
+    "Processor seconds are of the whole process, reading included.",
+]
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -137,6 +151,10 @@ def outcome(tool, shape, size, seed, given):
     judged_by = [digest(HERE / "judge.py"), insiders]
     found = json.loads(kept.read_text()) if kept.exists() and not given.fresh else {}
     ran_out = found.get("how", {}).get("end") == "time" and found.get("limit", 0) < limit
+    if given.kept and (found.get("made_of") != made_of or found["how"]["end"] == 0 and not found.get("verdict")):
+        return None
+    if given.kept:
+        return found | {"shape": shape, "size": size, "seed": seed, "tool": tool}
     if found.get("made_of") != made_of or ran_out:
         print(f"race: {name} runs", file=sys.stderr, flush=True)
         found = {"made_of": made_of, "limit": limit, "how": run(tool, shape, micro, folder, given)}
@@ -206,7 +224,7 @@ def main():
     given.add_argument("--arpent", type=Path, default=ROOT / "target" / "debug" / "arpent")
     given.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     given.add_argument("--doc", type=Path), given.add_argument("--by-seed", action="store_true")
-    given.add_argument("--fresh", action="store_true"), given.add_argument("--peers-only", action="store_true")
+    given.add_argument("--fresh", action="store_true"), given.add_argument("--kept", action="store_true"), given.add_argument("--peers-only", action="store_true")
     given = given.parse_args()
     listed = lambda text: [item for item in text.replace(",", " ").split() if item]
     if not (given.shared / "peers" / "sdc" / "gen_micro.py").exists():
@@ -230,13 +248,17 @@ def main():
                 if shape not in SHAPES_OF.get(tool, "ABL"):
                     continue
                 outcomes = [outcome(tool, shape, size, int(seed), given) for seed in listed(given.seeds)]
+                outcomes = [o for o in outcomes if o]
+                if not outcomes:
+                    continue
                 if tool == "arpent":
                     unsafe += sum(not (o.get("verdict") or {}).get("safe") for o in outcomes)
                 lines += [line([o]) for o in outcomes] if given.by_seed else [line(outcomes)]
     text = table(lines)
     seeds = listed(given.seeds)
-    notes = [f"{os.cpu_count()} cores, {processor()}; peers had {given.peer_seconds} s, arpent {given.our_seconds} s; seeds {', '.join(seeds)}.",
-             "Over several seeds: the mean (least–most) of cells, heads and processor seconds, the sum of faults, the highest memory."]
+    notes = [f"`make race-secrecy` on {os.cpu_count()} cores, {processor()}; peers had {given.peer_seconds} s, arpent {given.our_seconds} s; seeds {', '.join(seeds)}.", *READ]
+    if len(seeds) > 1 and not given.by_seed:
+        notes.append("Over several seeds: the mean (least–most) of cells, heads and processor seconds, the sum of faults, the highest memory.")
     if absent:
         notes.append(f"Not installed here, so not run: {', '.join(absent)}.")
     print(text)
