@@ -320,10 +320,10 @@ class Program:
         return move if reached and self._sound(move, known) else None
 
     def furthest(self, weights):
-        """The move with the greatest weighted sum over targets, from where the last one ended."""
+        """The move with the greatest weighted sum over sets of atoms, from where the last one ended."""
         cost = np.zeros(self.n)
-        for target, weight in weights:
-            cost[self.targets[target]] -= weight
+        for atoms, weight in weights:
+            cost[atoms] -= weight
         self.wide.changeColsCost(self.n, self.columns[:self.n], cost)
         for _ in range(2):
             self.wide.run()
@@ -368,6 +368,7 @@ class Attack:
         self._attackers(insiders, seed)
         self.moves_of = [[] for _ in self.targets]              # by target: (number of the table, change)
         self.spoiled = []                                      # by table: attackers who can exclude it
+        self.still = np.ones(len(self.free), dtype=bool)        # atoms that no table so far moves
         self.needs = []
         for i, c in enumerate(self.hidden):
             if c.level is not None and len(self.targets[self.target_of[i]]):
@@ -411,6 +412,7 @@ class Attack:
         """A table that fits all that is published: what it serves, and who can exclude it."""
         k = len(self.spoiled)
         moved = np.flatnonzero(move)
+        self.still[moved] = False
         alone = self.lone_attacker[moved]
         at, who, own = self.shared
         spoilers = np.unique(np.concatenate([alone[alone >= 0], who[self.truth[at] + move[at] < own - TOLERANCE]]))
@@ -433,7 +435,7 @@ class Attack:
 
     def reach(self, target, side):
         """How far the target goes to one side, as far as whoever's knowledge holds now can tell."""
-        move = self.program.furthest([(target, side)])
+        move = self.program.furthest([(self.targets[target], side)])
         by = side * move[self.targets[target]].sum()
         if by > TOLERANCE:
             self.add(move)
@@ -443,8 +445,8 @@ class Attack:
         return self.reach(target, 1) <= TOLERANCE and self.reach(target, -1) <= TOLERANCE
 
     def holds_others(self, cell, target, who):
-        """Whether the cell's hidden part is more than this contributor's own."""
-        return cell.value > cell.own.get(who, 0) and any(self.lone[a] != who for a in self.targets[target])
+        """Whether the cell holds more than what is this contributor's own and what everybody knows."""
+        return cell.value > cell.own.get(who, 0) and any(self.lone[a] != who and not self.still[a] for a in self.targets[target])
 
     def run(self):
         """Who is given away: (cell, side) to the outsider too narrow, cells exact to it, (cell, insider) narrow, exact."""
@@ -461,7 +463,7 @@ class Attack:
                 if side * push[t] > 0:
                     weights[t] = push[t] / distance
             if weights:
-                self.add(self.program.furthest(weights.items()))
+                self.add(self.program.furthest([(self.targets[t], w) for t, w in weights.items()]))
             if (self.met[ends] > 0).sum() < .02 * len(ends):
                 break
         under = {}
@@ -470,6 +472,12 @@ class Attack:
                 under[cell, side] = distance
         exact = {i for i, t in enumerate(self.target_of)
                  if not len(self.targets[t]) or (not self.moves_of[t] and self.is_point(t))}
+        for atom in np.flatnonzero(self.still).tolist():       # those which even the outsider knows
+            for side in (1, -1):
+                if self.still[atom]:
+                    move = self.program.furthest([(atom, side)])
+                    if abs(move[atom]) > TOLERANCE:
+                        self.add(move)
         for i in exact:                                        # known by plain subtraction, so no end was asked
             if self.hidden[i].level is not None and not len(self.targets[self.target_of[i]]):
                 under[i, 1], under[i, -1] = self.hidden[i].level, min(self.hidden[i].level, self.hidden[i].value)
