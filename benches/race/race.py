@@ -58,7 +58,7 @@ def digest(*paths):
 
 def measured(command, seconds, log, env=None, cwd=None):
     """Runs a command for so long at most: how it ended, processor seconds, wall seconds, peak memory in MB."""
-    start = time.time()
+    start, load = time.time(), os.getloadavg()[0]
     with open(log, "wb") as out:
         child = subprocess.Popen([str(c) for c in command], stdout=out, stderr=subprocess.STDOUT, cwd=cwd, env=env,
                                  stdin=subprocess.DEVNULL, start_new_session=True)
@@ -75,7 +75,7 @@ def measured(command, seconds, log, env=None, cwd=None):
                 time.sleep(0.05)
         child.returncode = 0                                   # reaped here already
     return {"end": ended, "cpu": round(usage.ru_utime + usage.ru_stime, 1), "wall": round(time.time() - start, 1),
-            "mb": usage.ru_maxrss // 1024}
+            "mb": usage.ru_maxrss // 1024, "load": round(load, 1)}
 
 
 def version(tool, arpent):
@@ -241,7 +241,7 @@ def main():
                 absent.append(peer)
                 continue
         tools.append(peer)
-    lines, unsafe = [], 0
+    lines, unsafe, loads = [], 0, [0]
     for shape in listed(given.shapes):
         for size in map(int, listed(given.sizes)):
             for tool in tools:
@@ -251,6 +251,7 @@ def main():
                 outcomes = [o for o in outcomes if o]
                 if not outcomes:
                     continue
+                loads += [o["how"].get("load", 0) for o in outcomes]
                 if tool == "arpent":
                     unsafe += sum(not (o.get("verdict") or {}).get("safe") for o in outcomes)
                 lines += [line([o]) for o in outcomes] if given.by_seed else [line(outcomes)]
@@ -259,9 +260,12 @@ def main():
     notes = [f"`make race-secrecy` on {os.cpu_count()} cores, {processor()}; peers had {given.peer_seconds} s, arpent {given.our_seconds} s; seeds {', '.join(seeds)}.", *READ]
     if len(seeds) > 1 and not given.by_seed:
         notes.append("Over several seeds: the mean (least–most) of cells, heads and processor seconds, the sum of faults, the highest memory.")
+    if max(loads) > os.cpu_count():
+        notes.append(f"The machine had other work (load up to {max(loads):.0f} when a run began): an idle one needs fewer processor seconds.")
     if absent:
         notes.append(f"Not installed here, so not run: {', '.join(absent)}.")
     print(text)
+    notes = [f"- {note}" for note in notes]
     print("\n" + "\n".join(notes))
     if given.doc:
         write(given.doc, "\n".join([*notes, "", text]))
