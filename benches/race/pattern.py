@@ -3,8 +3,6 @@ import csv
 import tomllib
 from pathlib import Path
 
-LEVEL_OF = {"sector": "sector", "commune": "commune", "iris": "iris", "size": "size_bracket", "size_bracket": "size_bracket"}
-
 
 def coordinates(row):
     """The codes of a row of a pattern by level; totals are left out. Peers spell sizes and zones in their own way."""
@@ -19,8 +17,11 @@ def coordinates(row):
                 at.setdefault("naf_section", value)
         elif column in ("size", "size_bracket"):
             at["size_bracket"] = value.replace("p", "+").replace("_", "-")
+        elif column in ("commune", "iris"):
+            # A peer that takes zones for one hierarchy writes both in one column: `c35001` and `i350010004`.
+            at["iris" if value[0] == "i" else "commune" if value[0] == "c" else column] = value.lstrip("ci")
         else:
-            at[LEVEL_OF[column]] = value.lstrip("ci") if column in ("commune", "iris") else value
+            at[column] = value
     if "naf_division" in at:
         at.pop("naf_section", None)
     return frozenset(at.items())
