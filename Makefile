@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test setup packages lint doc bench data clean-data
+.PHONY: help run test setup packages lint doc bench race-secrecy data clean-data
 
 # A fresh Rust may not be on the path of this shell yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -61,6 +61,27 @@ doc: setup ## builds the reference of the library
 
 bench: setup ## measures, in the same profile as the rest
 	@cargo bench --locked --profile dev
+
+# The race of docs/SECRECY.md. Daily: make race-secrecy SHAPES=A SIZES=3000 SEEDS=7 PEERS=
+# With DOC=docs/SECRECY.md the table goes there too; RACE= passes other arguments of benches/race/race.py.
+SHAPES = A,B,L
+SIZES = 3000,12000,40000
+SEEDS = 7,11,13,17,19
+PEERS = tauargus:MOD,tauargus:OPT,secret_stat,gauss,gauss:interval
+
+race-secrecy: setup target/race/venv/ready ## races arpent against its peers on the same microdata, under one judge
+	@cargo build --locked
+	@cd benches/race && ../../target/race/venv/bin/python test_judge.py
+	@target/race/venv/bin/python benches/race/race.py --shapes "$(SHAPES)" --sizes "$(SIZES)" --seeds "$(SEEDS)" \
+	  --peers "$(PEERS)" $(if $(DOC),--doc "$(DOC)") $(RACE)
+
+target/race/venv/ready: benches/race/requirements.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "race-secrecy: found no Python 3.11 or later, expected one" >&2; exit 2; }
+	@python3 -m venv target/race/venv || { \
+	  echo "race-secrecy: found no venv in Python, expected the package python3-venv" >&2; exit 2; }
+	@target/race/venv/bin/pip install --quiet --disable-pip-version-check -r benches/race/requirements.txt
+	@touch $@
 
 data: setup ## makes the demo territory of data/demo again, byte for byte
 	@cargo run --locked --example territory -- data/demo
