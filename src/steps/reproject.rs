@@ -102,6 +102,83 @@ impl Reprojector {
     }
 }
 
+/// What coordinates outside the area of use of their system look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistaken {
+    /// Usable once x and y change places.
+    Swapped,
+    /// Degrees in France, in a system of metres.
+    Degrees,
+    /// Metres of Lambert-93, in another system.
+    Lambert93,
+}
+
+impl Mistaken {
+    /// A stable code for reports.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Swapped => "swapped",
+            Self::Degrees => "degrees",
+            Self::Lambert93 => "lambert93",
+        }
+    }
+    /// What a code means.
+    pub fn said(code: &str) -> &'static str {
+        match code {
+            "swapped" => "swapped, y before x",
+            "degrees" => "like degrees read as metres",
+            "lambert93" => "like metres of Lambert-93",
+            _ => "mistaken",
+        }
+    }
+}
+
+/// Mainland France and Corsica in degrees, with a margin: west, south, east, north.
+const FRANCE_DEGREES: [f64; 4] = [-6.0, 41.0, 10.5, 52.0];
+
+impl Reprojector {
+    /// What coordinates outside the area of use look like, when they look like something; they are never mended.
+    pub fn mistaken(&self, x: f64, y: f64) -> Option<Mistaken> {
+        let [west, south, east, north] = FRANCE_DEGREES;
+        let degrees = |x, y| x >= west && x <= east && y >= south && y <= north;
+        if self.usable.hold(y, x) && self.point(y, x).is_some() {
+            Some(Mistaken::Swapped)
+        } else if degrees(x, y) || degrees(y, x) {
+            Some(Mistaken::Degrees)
+        } else if self.lambert93.hold(x, y) {
+            Some(Mistaken::Lambert93)
+        } else {
+            None
+        }
+    }
+}
+
+/// The way from EPSG:2154 metres to CRS84 degrees, for one thread.
+pub struct ToDegrees {
+    way: Proj,
+}
+
+impl ToDegrees {
+    /// Prepares the way.
+    ///
+    /// # Errors
+    /// PROJ without its tables.
+    pub fn new() -> Result<Self, Unreadable> {
+        let way = Proj::new_known_crs(&definition(&Crs::LAMBERT93), &definition(&Crs::WGS84), None);
+        let failed = |error: proj::ProjCreateError| {
+            Unreadable::file("reproject", "coordinates", error.to_string(), "PROJ with its tables")
+        };
+        Ok(Self { way: way.map_err(failed)? })
+    }
+    /// Longitude and latitude; none for coordinates that are not finite.
+    pub fn point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        if !x.is_finite() || !y.is_finite() {
+            return None;
+        }
+        self.way.convert((x, y)).ok().filter(|(lon, lat): &(f64, f64)| lon.is_finite() && lat.is_finite())
+    }
+}
+
 /// Zones in EPSG:2154 metres. A zone with a vertex outside the area of use of its system is rejected.
 ///
 /// # Errors

@@ -26,7 +26,8 @@ fn plainly(contours: &[MultiPolygon], x: f64, y: f64) -> Around {
     for (zone, contour) in (0..).zip(contours) {
         let (mut odd, mut border) = (false, false);
         for ring in contour.iter().flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors())) {
-            for l in ring.lines() {
+            // Edges without length bound nothing.
+            for l in ring.lines().filter(|l| l.start != l.end) {
                 let side = robust::orient2d(at(l.start), at(l.end), robust::Coord { x, y });
                 let in_box = x >= l.start.x.min(l.end.x)
                     && x <= l.start.x.max(l.end.x)
