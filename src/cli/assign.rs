@@ -137,8 +137,9 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
     let id_name = if matches!(chosen.id.as_str(), "zone" | "placement" | "distance_m") { "id" } else { &chosen.id };
     let column = |name: &str, kind| OutColumn { name: name.to_owned(), kind };
     let id_kind = if points.whole_ids() { OutKind::Whole } else { OutKind::Text };
+    let zone_words = WordList::new(ready.codes.iter().map(ZoneCode::as_str));
     let mut columns =
-        vec![column(id_name, id_kind), column("zone", OutKind::Word), column("placement", OutKind::Word)];
+        vec![column(id_name, id_kind), column("zone", zone_words.kind()), column("placement", OutKind::Word)];
     columns.extend(args.distance.then(|| column("distance_m", OutKind::Metres)));
     let mut writer = TableWriter::create(&args.out, &columns).map_err(one)?;
     let report_file = args.report.as_deref().map(WholeFile::create).transpose().map_err(one)?;
@@ -147,7 +148,6 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
     Reprojector::new(&chosen.crs).map_err(one)?;
 
     let mut tally = Tally::new(ready.codes.len(), &points_name);
-    let zone_words = WordList::new(ready.codes.iter().map(ZoneCode::as_str));
     let placement_words = WordList::new(PLACEMENTS.into_iter());
     let bar = progress_bar(show_progress);
     let work = Work { index: &ready.index, crs: &chosen.crs, distance: args.distance };
@@ -503,7 +503,9 @@ impl Systems {
         if !batch.epsg.iter().any(Option::is_some) {
             let was = (batch.x.clone(), batch.y.clone());
             let inside = self.usual.points(&mut batch.x, &mut batch.y);
-            for (row, _) in inside.iter().enumerate().filter(|(row, inside)| !**inside && batch.unplaced[*row].is_none()) {
+            for (row, _) in
+                inside.iter().enumerate().filter(|(row, inside)| !**inside && batch.unplaced[*row].is_none())
+            {
                 mistaken.extend(self.usual.mistaken(was.0[row], was.1[row]));
             }
             mark_outside(&mut batch.unplaced, inside.into_iter().enumerate());
@@ -643,8 +645,7 @@ impl Tally {
 
     /// Counts a batch and gives its columns `zone` and `placement`.
     fn count(&mut self, index: &ZoneIndex, points: &PointBatch, placements: &Placements) -> Words {
-        let mut words =
-            Words { zone: Vec::with_capacity(placements.len()), how: Vec::with_capacity(placements.len()) };
+        let mut words = Words { zone: Vec::with_capacity(placements.len()), how: Vec::with_capacity(placements.len()) };
         for (row, (placed, unplaced)) in placements.iter().zip(&points.unplaced).enumerate() {
             let (zone, how) = match (unplaced, placed) {
                 (Some(why), _) => {
@@ -682,7 +683,8 @@ impl Missing {
     fn create(target: &Path) -> Result<Self, Unreadable> {
         let mut into = BufWriter::new(WholeFile::create(target)?);
         let target = target.to_owned();
-        into.write_all(b"{\"type\":\"FeatureCollection\",\"features\":[").map_err(|error| unwritable(&target, &error))?;
+        into.write_all(b"{\"type\":\"FeatureCollection\",\"features\":[")
+            .map_err(|error| unwritable(&target, &error))?;
         Ok(Self { into, target, back: reproject::ToDegrees::new()?, features: 0 })
     }
 

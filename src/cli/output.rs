@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use flate2::{Compression, write::GzEncoder};
@@ -132,6 +133,8 @@ pub enum OutKind {
     Text,
     /// Words of a list, or nothing: Parquet's null.
     Word,
+    /// The same with so many words that Parquet takes less time without a dictionary.
+    ManyWords,
     /// Whole numbers, or nothing.
     Whole,
     /// Metres, or nothing where NaN; to the millimetre in a text.
@@ -142,7 +145,7 @@ pub enum OutKind {
 pub enum OutCells<'a> {
     /// For [`OutKind::Text`].
     Texts(&'a Texts),
-    /// For [`OutKind::Word`]: for each row the place of its word in the list; beyond the list, nothing.
+    /// For [`OutKind::Word`] and [`OutKind::ManyWords`]: for each row the place of its word in the list; beyond the list, nothing.
     Words(&'a [u32], &'a WordList),
     /// For [`OutKind::Whole`].
     Whole(&'a Int64Array),
@@ -152,12 +155,19 @@ pub enum OutCells<'a> {
 
 /// Words that a column repeats.
 pub struct WordList {
-    words: ArrayRef,
+    words: Arc<StringArray>,
     /// As CSV has them, quoted where need be.
     spelt: Vec<Vec<u8>>,
 }
 
+/// Words that fit in a processor's first cache with their hashes.
+const FEW_WORDS: usize = 256;
+
 impl WordList {
+    /// The kind of a column of its words.
+    pub fn kind(&self) -> OutKind {
+        if self.spelt.len() <= FEW_WORDS { OutKind::Word } else { OutKind::ManyWords }
+    }
     /// The list, in its order.
     pub fn new<'a>(words: impl Iterator<Item = &'a str> + Clone) -> Self {
         let spell = |word: &str| {
@@ -178,7 +188,7 @@ pub struct TableWriter {
 enum Sink {
     Csv(BufWriter<WholeFile>),
     CsvGz(GzEncoder<BufWriter<WholeFile>>),
-    Parquet(SchemaRef, Box<ArrowWriter<WholeFile>>),
+    Parquet(SchemaRef, Vec<OutKind>, Box<ArrowWriter<WholeFile>>),
 }
 
 impl TableWriter {
@@ -194,7 +204,7 @@ impl TableWriter {
                 let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
                 let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options(columns))
                     .map_err(|error| cannot_write(target, &error.to_string()))?;
-                Sink::Parquet(schema, Box::new(writer))
+                Sink::Parquet(schema, columns.iter().map(|column| column.kind).collect(), Box::new(writer))
             }
         };
         let mut table = Self { target: target.to_owned(), sink };
@@ -218,9 +228,12 @@ impl TableWriter {
         let written = match &mut self.sink {
             Sink::Csv(writer) => writer.write_all(&rows(columns)).map_err(|error| error.to_string()),
             Sink::CsvGz(writer) => writer.write_all(&rows(columns)).map_err(|error| error.to_string()),
-            Sink::Parquet(schema, writer) => RecordBatch::try_new(Arc::clone(schema), columns.iter().map(array).collect())
-                .map_err(|error| error.to_string())
-                .and_then(|batch| writer.write(&batch).map_err(|error| error.to_string())),
+            Sink::Parquet(schema, kinds, writer) => {
+                let arrays = columns.iter().zip(kinds).map(|(cells, kind)| array(cells, *kind)).collect();
+                RecordBatch::try_new(Arc::clone(schema), arrays)
+                    .map_err(|error| error.to_string())
+                    .and_then(|batch| writer.write(&batch).map_err(|error| error.to_string()))
+            }
         };
         written.map_err(|error| cannot_write(&self.target, &error))
     }
@@ -230,7 +243,7 @@ impl TableWriter {
         let ended = match self.sink {
             Sink::Csv(writer) => writer.into_inner().map_err(io::Error::from),
             Sink::CsvGz(writer) => writer.finish().and_then(|inner| inner.into_inner().map_err(io::Error::from)),
-            Sink::Parquet(_, writer) => writer.into_inner().map_err(io::Error::other),
+            Sink::Parquet(_, _, writer) => writer.into_inner().map_err(io::Error::other),
         };
         ended.map_err(|error| cannot_write(&self.target, &error.to_string()))
     }
@@ -287,6 +300,7 @@ fn field(column: &OutColumn) -> Field {
     let words = || DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
     let (kind, nullable) = match column.kind {
         OutKind::Text => (DataType::Utf8, false),
+        OutKind::ManyWords => (DataType::Utf8, true),
         OutKind::Word => (words(), true),
         OutKind::Whole => (DataType::Int64, true),
         OutKind::Metres => (DataType::Float64, true),
@@ -311,8 +325,19 @@ fn options(columns: &[OutColumn]) -> ArrowWriterOptions {
     ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true)
 }
 
-fn array(cells: &OutCells<'_>) -> ArrayRef {
+fn array(cells: &OutCells<'_>, kind: OutKind) -> ArrayRef {
     match cells {
+        OutCells::Words(words, list) if kind == OutKind::ManyWords => {
+            let mut builder = StringBuilder::with_capacity(words.len(), words.len() * 9);
+            for &word in *words {
+                if (word as usize) < list.words.len() {
+                    builder.append_value(list.words.value(word as usize));
+                } else {
+                    builder.append_null();
+                }
+            }
+            Arc::new(builder.finish())
+        }
         OutCells::Texts(texts) => Arc::new(StringArray::from_iter_values(texts.iter())),
         OutCells::Words(words, list) => {
             let listed = |&&word: &&u32| (word as usize) < list.words.len();
@@ -321,7 +346,8 @@ fn array(cells: &OutCells<'_>) -> ArrayRef {
             } else {
                 words.iter().map(|word| listed(&word).then_some(*word)).collect()
             };
-            let words = DictionaryArray::try_new(keys, Arc::clone(&list.words));
+            let words: ArrayRef = Arc::clone(&list.words) as ArrayRef;
+            let words = DictionaryArray::try_new(keys, words);
             Arc::new(words.expect("every key is in the list"))
         }
         OutCells::Whole(numbers) => Arc::new((*numbers).clone()),
@@ -388,20 +414,23 @@ mod tests {
         let numbers = Int64Array::from(vec![Some(1), None, Some(-3), Some(i64::MAX), Some(0)]);
         let metres = [0.5, f64::NAN, 1234.5678, 0.0, 2.0];
         let column = |name: &str, kind| OutColumn { name: name.to_owned(), kind };
-        let columns = [
-            column("id", OutKind::Text),
-            column("zone", OutKind::Word),
-            column("number", OutKind::Whole),
-            column("distance", OutKind::Metres),
-        ];
-        let expected = [
-            ["1", "S,1", "1", "0.5"],
-            ["a,b", "", "", ""],
-            ["say \"hi\"", "S2", "-3", "1234.568"],
-            ["é\n", "", "9223372036854775807", "0"],
-            ["", "S,1", "0", "2"],
-        ];
-        for name in ["t.csv", "t.csv.gz", "t.parquet"] {
+        for (kind, name) in [OutKind::Word, OutKind::ManyWords]
+            .into_iter()
+            .flat_map(|kind| ["t.csv", "t.csv.gz", "t.parquet"].map(|name| (kind, name)))
+        {
+            let columns = [
+                column("id", OutKind::Text),
+                column("zone", kind),
+                column("number", OutKind::Whole),
+                column("distance", OutKind::Metres),
+            ];
+            let expected = [
+                ["1", "S,1", "1", "0.5"],
+                ["a,b", "", "", ""],
+                ["say \"hi\"", "S2", "-3", "1234.568"],
+                ["é\n", "", "9223372036854775807", "0"],
+                ["", "S,1", "0", "2"],
+            ];
             let target = folder.path().join(name);
             let mut writer = TableWriter::create(&target, &columns).unwrap();
             for _ in 0..2 {

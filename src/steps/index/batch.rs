@@ -80,13 +80,7 @@ impl Room {
     /// Answers the first `n` open points. Each step is taken for all of them before the next: the loads of a step wait for
     /// memory together, and not one for the other.
     #[inline(always)]
-    fn finish(
-        &mut self,
-        cells: &Cells,
-        n: usize,
-        point: impl Fn(u32) -> (f64, f64),
-        mut answer: impl FnMut(u32, u32),
-    ) {
+    fn finish(&mut self, cells: &Cells, n: usize, point: impl Fn(u32) -> (f64, f64), mut answer: impl FnMut(u32, u32)) {
         let open = &mut self.open[..n.min(BATCH)];
         let at = &mut self.at[..n.min(BATCH)];
         for (open, at) in open.iter().zip(at.iter_mut()) {

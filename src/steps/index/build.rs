@@ -42,7 +42,6 @@ impl Rings {
         self.vertices.extend(ring);
         self.ends.push((self.vertices.len() as u32, zone));
     }
-
 }
 
 /// The cells over some rings; `None` when they are more than the words of cells can number.
@@ -347,7 +346,12 @@ impl Maker<'_> {
                 ring += 1;
             }
             let zone = self.rings.ends[ring].1;
-            edges.push(LocalEdge { a: self.rings.vertices[at], b: self.rings.vertices[at + 1], edge, zones: [zone, NONE] });
+            edges.push(LocalEdge {
+                a: self.rings.vertices[at],
+                b: self.rings.vertices[at + 1],
+                edge,
+                zones: [zone, NONE],
+            });
         }
         if edges.len() > 24 {
             edges.sort_unstable_by(|p, q| {
@@ -489,7 +493,8 @@ impl Maker<'_> {
             head |= if uniform { UNIFORM } else { 0 };
             head |= if last && covered_by != NONE { COVERED } else { 0 };
             head |= if last { 0 } else { MORE };
-            let bits = zones.iter().enumerate().filter(|(_, zone)| base.zones.contains(zone)).fold(0, |b, (i, _)| b | 1 << i);
+            let bits =
+                zones.iter().enumerate().filter(|(_, zone)| base.zones.contains(zone)).fold(0, |b, (i, _)| b | 1 << i);
             self.leaves.push(head);
             self.leaves.push((zones.len() as u32) << 16 | bits);
             self.leaves.extend_from_slice(zones);
@@ -498,7 +503,9 @@ impl Maker<'_> {
             }
             self.leaves.extend(page.iter().map(|&(named, _)| named));
             if !uniform {
-                let packed = page.chunks(4).map(|four| four.iter().rev().fold(0, |word, &(_, pair)| word << 8 | u32::from(pair)));
+                let packed = page
+                    .chunks(4)
+                    .map(|four| four.iter().rev().fold(0, |word, &(_, pair)| word << 8 | u32::from(pair)));
                 self.leaves.extend(packed);
             }
         }

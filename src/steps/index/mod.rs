@@ -128,7 +128,9 @@ impl ZoneIndex {
 fn rings(zoning: &Zoning) -> Rings {
     let mut rings = Rings::default();
     let contours = || zoning.zones().iter().map(|zone| zone.contour.metres());
-    let of = |polygon: &geo::Polygon| polygon.interiors().iter().map(|ring| ring.0.len()).sum::<usize>() + polygon.exterior().0.len();
+    let of = |polygon: &geo::Polygon| {
+        polygon.interiors().iter().map(|ring| ring.0.len()).sum::<usize>() + polygon.exterior().0.len()
+    };
     rings.vertices.reserve_exact(contours().flatten().map(of).sum());
     for (zone, contour) in (0..).zip(contours()) {
         for ring in contour.iter().flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors())) {

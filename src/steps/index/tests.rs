@@ -178,7 +178,8 @@ fn wiggly(across: usize, bends: usize, seed: &[u8], lattice: bool) -> Vec<MultiP
         let (a, b) = (corner(from.0, from.1), corner(to.0, to.1));
         let bent = (0..=bends).map(|t| {
             let part = t as f64 / bends as f64;
-            let sway = if t == 0 || t == bends { 0.0 } else { noise(from.0 * 131 + to.0, from.1 * 137 + to.1, t) * 8.0 };
+            let sway =
+                if t == 0 || t == bends { 0.0 } else { noise(from.0 * 131 + to.0, from.1 * 137 + to.1, t) * 8.0 };
             let along = [a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part];
             snap([along[0] + sway, along[1] - sway])
         });

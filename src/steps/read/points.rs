@@ -485,11 +485,10 @@ mod tests {
         let text = b"siret,x,y,epsg,qualite_xy\n1,6.5,49,4326,11\n2,1,1,,33\n3,,2,2154,\n".to_vec();
         let (from_parquet, from_csv) = (read(columns), read(text));
         assert_eq!(from_parquet.0, from_csv.0);
-        let shape =
-            |b: &PointBatch| {
-                let ids = (0..b.ids.len()).map(|at| b.ids.text(at).into_owned()).collect::<Vec<_>>();
-                (ids, b.epsg.clone(), b.unplaced.clone())
-            };
+        let shape = |b: &PointBatch| {
+            let ids = (0..b.ids.len()).map(|at| b.ids.text(at).into_owned()).collect::<Vec<_>>();
+            (ids, b.epsg.clone(), b.unplaced.clone())
+        };
         assert_eq!(shape(&from_parquet.1), shape(&from_csv.1));
         assert_eq!((from_parquet.1.x[0], from_parquet.1.y[0]), (6.5, 49.0));
     }
