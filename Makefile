@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test setup packages lint doc bench data clean-data
+.PHONY: help run test setup packages lint doc bench race data clean-data
 
 # A fresh Rust may not be on the path of this shell yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -61,6 +61,25 @@ doc: setup ## builds the reference of the library
 
 bench: setup ## measures, in the same profile as the rest
 	@cargo bench --locked --profile dev
+
+# Peers that a machine cannot have are left out, with a word.
+RACE = target/race
+GEN = ../shared/peers/join/gen.py
+race: setup ## places the same points with arpent and with each peer that installs, and compares
+	@[ -e $(GEN) ] || { echo "skipped: no ../shared"; exit 0; }; \
+	set -e; mkdir -p $(RACE); cargo build --locked; \
+	if [ ! -x $(RACE)/venv/bin/python ]; then \
+	  python3 -m venv $(RACE)/venv; \
+	  $(RACE)/venv/bin/pip install -q numpy scipy pyarrow pandas geopandas shapely pyogrio; \
+	  for peer in "polars pycanopy" "sedonadb apache-sedona[db]" "duckdb duckdb-extensions duckdb-extension-spatial" polars-st; do \
+	    $(RACE)/venv/bin/pip install -q $$peer || echo "skipped: $$peer does not install"; \
+	  done; \
+	fi; \
+	[ -e $(RACE)/a/meta.json ] || $(RACE)/venv/bin/python $(GEN) --out $(RACE)/a; \
+	[ -e $(RACE)/b/meta.json ] || $(RACE)/venv/bin/python $(GEN) --out $(RACE)/b --zones 49000 --points 5000000 --size-km 1000 \
+	  --origin 100000 6100000 --level 4 --cities 1500 --seed-share 0.6 --point-share 0.75; \
+	$(RACE)/venv/bin/python benches/place/race.py --data $(RACE)/a; \
+	$(RACE)/venv/bin/python benches/place/race.py --data $(RACE)/b
 
 data: setup ## makes the demo territory of data/demo again, byte for byte
 	@cargo run --locked --example territory -- data/demo

