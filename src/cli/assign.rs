@@ -244,7 +244,7 @@ impl Ready {
         let one = |unreadable: Unreadable| vec![unreadable.0];
         let begun = Instant::now();
         let files = args.zones.as_deref().map(files::load).transpose().map_err(one)?;
-        let asked = files.as_ref().map(|files| fingerprint(files, args));
+        let asked = files.as_ref().filter(|_| args.index.is_some()).map(|files| fingerprint(files, args));
         clock.spent("zones", begun);
         if let Some(path) = &args.index {
             let begun = Instant::now();

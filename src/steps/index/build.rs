@@ -6,14 +6,18 @@
 
 use super::cells::{
     BORDER, COUNT_MAX, COVERED, Cells, FINER, FIRST_EAST, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES,
-    SECOND_EAST, UNIFORM,
+    SECOND_EAST, UNIFORM, unanswered,
 };
 use super::exact::{self, Vertex};
 
 /// Cells for each vertex of the zoning, by measure: more cost memory and building, fewer cost comparisons.
-const CELLS_A_VERTEX: usize = 8;
+const CELLS_A_VERTEX: usize = 5;
 /// Cells of a grid: a word each makes 16 MiB, which a processor's last cache still holds.
 const CELLS_MAX: usize = 1 << 22;
+/// Rows of cells that are worth a thread of their own.
+const BAND_ROWS_MIN: usize = 12;
+/// Threads that build together: the sorting before them is done by one.
+const BANDS_MAX: usize = 4;
 /// Cells of a grid at least.
 const CELLS_MIN: usize = 1 << 10;
 /// Edges above which a cell is cut into finer ones, by measure.
@@ -51,12 +55,81 @@ pub(super) fn build(rings: &Rings) -> Option<Cells> {
     }
     let grid = grid(rings);
     let (starts, edges) = sorted_by_cell(rings, &grid);
+    let zone_near = zone_near(rings);
+    let mut words = vec![NONE; grid.cells() + 1];
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let bands = (grid.rows as usize / BAND_ROWS_MIN).clamp(1, cores.min(BANDS_MAX));
+    let band_cells = (grid.rows as usize).div_ceil(bands) * grid.columns as usize;
+    let made: Vec<Made> = std::thread::scope(|scope| {
+        let (grid, starts, edges, zone_near) = (&grid, &starts[..], &edges[..], &zone_near[..]);
+        let cells = grid.cells();
+        let bands: Vec<_> = words[..cells]
+            .chunks_mut(band_cells)
+            .enumerate()
+            .map(|(number, words)| {
+                let first = number * band_cells;
+                scope.spawn(move || sweep(rings, grid, starts, edges, zone_near, first, words))
+            })
+            .collect();
+        bands.into_iter().map(|band| band.join().expect("a sweep does not panic")).collect()
+    });
+    drop((starts, edges));
+
+    // Cells which are not cut share the first square, so that looking one up is always possible.
+    let (mut finer, mut finer_words) = (vec![Finer { start: 0, side: 1 }], vec![NONE]);
+    let mut leaves = Vec::with_capacity(made.iter().map(|made| made.leaves.len()).sum());
+    let mut kept = vec![0; rings.vertices.len().div_ceil(64)];
+    for (made, words) in made.into_iter().zip(words[..grid.cells()].chunks_mut(band_cells)) {
+        let places = [
+            finer.len() + made.finer.len(),
+            finer_words.len() + made.finer_words.len(),
+            leaves.len() + made.leaves.len(),
+        ];
+        if places.iter().any(|&n| n > COUNT_MAX) {
+            return None;
+        }
+        let (finer_before, words_before, leaves_before) =
+            (finer.len() as u32, finer_words.len() as u32, leaves.len() as u32);
+        let moved = |word: u32| match unanswered(word) {
+            true if word & FINER != 0 => word + finer_before,
+            true => word + leaves_before,
+            false => word,
+        };
+        words.iter_mut().for_each(|word| *word = moved(*word));
+        finer.extend(made.finer.iter().map(|f| Finer { start: f.start + words_before, side: f.side }));
+        finer_words.extend(made.finer_words.into_iter().map(moved));
+        leaves.extend(made.leaves);
+        kept.iter_mut().zip(made.kept).for_each(|(kept, more)| *kept |= more);
+    }
+    finer_words.shrink_to_fit();
+    let mut cells = Cells { grid, words, finer, finer_words, leaves, vertices: Vec::new() };
+    keep_vertices(&mut cells, rings, &kept);
+    Some(cells)
+}
+
+/// What a sweep over some rows makes, its places counted from its own beginning.
+struct Made {
+    finer: Vec<Finer>,
+    finer_words: Vec<u32>,
+    leaves: Vec<u32>,
+    kept: Vec<u64>,
+}
+
+/// Sweeps whole rows, from the cell `first`, and fills in their words.
+fn sweep(
+    rings: &Rings,
+    grid: &Grid,
+    starts: &[u32],
+    edges: &[u32],
+    zone_near: &[u32],
+    first: usize,
+    words: &mut [u32],
+) -> Made {
     let mut maker = Maker {
         rings,
-        zone_near: zone_near(rings),
-        // Cells which are not cut share the first square, so that looking one up is always possible.
-        finer: vec![Finer { start: 0, side: 1 }],
-        finer_words: vec![NONE],
+        zone_near,
+        finer: Vec::new(),
+        finer_words: Vec::new(),
         leaves: Vec::new(),
         edges: Vec::new(),
         kept: vec![0; rings.vertices.len().div_ceil(64)],
@@ -65,26 +138,18 @@ pub(super) fn build(rings: &Rings) -> Option<Cells> {
         part_starts: Vec::new(),
         part_edges: Vec::new(),
     };
-    let mut words = vec![NONE; grid.cells() + 1];
     let mut held = Held::default();
-    for row in 0..grid.rows {
-        held.zones.clear();
-        for column in 0..grid.columns {
-            let cell = (row * grid.columns + column) as usize;
-            let here = &edges[starts[cell] as usize..starts[cell + 1] as usize];
-            words[cell] = if here.is_empty() { held.least() } else { maker.cell(&grid, column, row, here, &mut held) };
+    for (number, word) in words.iter_mut().enumerate() {
+        let cell = first + number;
+        let (row, column) = (cell as u32 / grid.columns, cell as u32 % grid.columns);
+        if column == 0 {
+            held.zones.clear();
         }
+        let here = &edges[starts[cell] as usize..starts[cell + 1] as usize];
+        *word = if here.is_empty() { held.least() } else { maker.cell(grid, column, row, here, &mut held) };
     }
-    drop((starts, edges));
     let Maker { finer, finer_words, leaves, kept, .. } = maker;
-    if finer.len() > COUNT_MAX || finer_words.len() > COUNT_MAX || leaves.len() > COUNT_MAX {
-        return None;
-    }
-    let mut cells = Cells { grid, words, finer, finer_words, leaves, vertices: Vec::new() };
-    keep_vertices(&mut cells, rings, &kept);
-    cells.leaves.shrink_to_fit();
-    cells.finer_words.shrink_to_fit();
-    Some(cells)
+    Made { finer, finer_words, leaves, kept }
 }
 
 fn grid(rings: &Rings) -> Grid {
@@ -292,7 +357,7 @@ impl Frame {
 
 struct Maker<'a> {
     rings: &'a Rings,
-    zone_near: Vec<u32>,
+    zone_near: &'a [u32],
     finer: Vec<Finer>,
     finer_words: Vec<u32>,
     leaves: Vec<u32>,
