@@ -86,7 +86,17 @@ def peer(name, data, out):
                     f"TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-def answer(out, limit):
+def asked(what, path):
+    """Asks in a process of its own: this one stays small, since a child's peak memory begins at its parent's."""
+    return json.loads(subprocess.run([sys.executable, __file__, "--ask", what, "--data", path], check=True, capture_output=True).stdout)
+
+
+def rows_of(path):
+    import pyarrow.parquet as pq
+    return pq.ParquetFile(path).metadata.num_rows
+
+
+def answer(out):
     import numpy as np, pyarrow.parquet as pq
     table = pq.read_table(out, columns=["id", "zone"]).drop_null()
     ids, zones = table["id"].to_numpy(), table["zone"].to_numpy().astype(np.int64)
@@ -121,8 +131,7 @@ def part(data, limit):
 
 
 def race(data, arpent, rounds, only):
-    import pyarrow.parquet as pq
-    rows = pq.ParquetFile(os.path.join(data, "points.parquet")).metadata.num_rows
+    rows = asked("rows", os.path.join(data, "points.parquet"))
     out, index = os.path.join(data, "out.parquet"), os.path.join(data, "zones.index")
     zones, points = os.path.join(data, "zones.shp"), os.path.join(data, "points.parquet")
     place = [arpent, "assign", "--points", points, "--out", out]
@@ -147,7 +156,7 @@ def race(data, arpent, rounds, only):
                 del times[name]
                 continue
             times[name].append((cpu, wall, mib))
-            sums[name] = answer(out, rows)
+            sums[name] = tuple(asked("answer", out))
     medians = {n: [statistics.median(v) for v in zip(*t)] for n, t in times.items()}
     best = min((m[0] for n, m in medians.items() if not n.startswith("arpent")), default=None)
     print(f"\n{rows:,} points of {data}, medians of {rounds} rounds, from files to a file")
@@ -172,8 +181,11 @@ def main():
     a.add_argument("--limit", type=int, default=0, help="the first N points only")
     a.add_argument("--only", nargs="*", default=[])
     a.add_argument("--peer")
+    a.add_argument("--ask", choices=["rows", "answer"])
     a.add_argument("--out")
     o = a.parse_args()
+    if o.ask:
+        return print(json.dumps({"rows": rows_of, "answer": answer}[o.ask](o.data)))
     if o.peer:
         return peer(o.peer, o.data, o.out)
     with open("/proc/cpuinfo") as f:
