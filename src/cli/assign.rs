@@ -1059,6 +1059,79 @@ mod tests {
     }
 
     #[test]
+    fn what_no_zone_got_is_written_with_its_reason_and_distances_are_a_column() {
+        let bench = Bench::new(POINTS.as_bytes());
+        let unplaced = bench.path("unplaced.geojson");
+        let report = bench.run("out.csv", &["--distance", "--unplaced", unplaced.to_str().unwrap()]).unwrap();
+        let out = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(
+            lines[..5],
+            [
+                "siret,zone,placement,distance_m",
+                "p1,A,inside,499.500",
+                "p2,B,inside,500.000",
+                "p3,A,border,0.000",
+                "p4,,outside,3000.000",
+            ]
+        );
+        assert!(lines[5..].iter().all(|line| line.ends_with(",,unplaced,")), "{out}");
+        let missing: Value = serde_json::from_slice(&std::fs::read(unplaced).unwrap()).unwrap();
+        let features = missing["features"].as_array().unwrap();
+        assert_eq!(features.len(), 8);
+        assert_eq!(
+            features[0]["properties"],
+            json!({"id": "p4", "row": 4, "placement": "outside", "reason": "outside"})
+        );
+        let longitude = features[0]["geometry"]["coordinates"][0].as_f64().unwrap();
+        assert!((2.0..3.0).contains(&longitude), "{longitude}");
+        assert_eq!(features[1]["geometry"], Value::Null);
+        assert_eq!(features[1]["properties"]["reason"], "no_coordinate");
+        assert_eq!(report.json()["ambiguous"], json!({"shared_border": 1, "outer_border": 0}));
+    }
+
+    #[test]
+    fn a_kept_index_stands_for_its_zones_and_for_no_others() {
+        let bench = Bench::new(POINTS.as_bytes());
+        let index = bench.path("zones.index").display().to_string();
+        let first = bench.run("one.csv", &["--index", &index]).unwrap();
+        let second = bench.run("two.csv", &["--index", &index]).unwrap();
+        assert_eq!((first.zones.kept, second.zones.kept), (false, true));
+        // Without the zones.
+        let (points, out) = (bench.path("points").display().to_string(), bench.path("three.csv").display().to_string());
+        let alone = |expect: &str| {
+            let words = ["assign", "--index", &index, "--points", &points, "--out", &out, "--expect", expect];
+            place(&Line::try_parse_from(words).unwrap().assign, false).map(|report| report.zones.kept)
+        };
+        assert!(alone("2").unwrap());
+        assert_eq!(alone("3").unwrap_err()[0].code, "zone_count");
+        let read = |name: &str| std::fs::read_to_string(bench.path(name)).unwrap();
+        assert_eq!(read("one.csv"), read("two.csv"));
+        assert_eq!(read("one.csv"), read("three.csv"));
+        // Other zones: it is built again.
+        std::fs::write(bench.path("zones.geojson"), ZONES.replace("652000", "653000")).unwrap();
+        assert!(!bench.run("one.csv", &["--index", &index]).unwrap().zones.kept);
+        // Torn: refused alone, built again with the zones.
+        let bytes = std::fs::read(&index).unwrap();
+        std::fs::write(&index, &bytes[..bytes.len() / 2]).unwrap();
+        assert_eq!(alone("2").unwrap_err()[0].code, "index_unreadable");
+        assert!(!bench.run("one.csv", &["--index", &index]).unwrap().zones.kept);
+        assert!(alone("2").unwrap());
+    }
+
+    #[test]
+    fn coordinates_that_look_mistaken_are_counted_and_said() {
+        let swapped = "id,x,y\na,6862500,650500\nb,6862500,651500\nc,2.3,48.8\n";
+        let bench = Bench::new(swapped.as_bytes());
+        let report = bench.run("out.csv", &[]).unwrap();
+        let json = report.json();
+        assert_eq!(json["placements"]["unplaced"], 3);
+        assert_eq!(json["looks_mistaken"], json!({"degrees": 1, "swapped": 2}));
+        assert_eq!(json["warning"], "2 of 3 points look swapped, y before x; is EPSG:2154 their system?");
+        assert!(report.text().contains("warning: 2 of 3"), "{}", report.text());
+    }
+
+    #[test]
     fn a_system_is_named_by_its_code() {
         for (text, expected) in [
             ("EPSG:2154", Some(Crs::LAMBERT93)),
