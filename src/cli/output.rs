@@ -187,7 +187,7 @@ pub struct TableWriter {
 
 enum Sink {
     Csv(BufWriter<WholeFile>),
-    CsvGz(GzEncoder<BufWriter<WholeFile>>),
+    CsvGz(Box<GzEncoder<BufWriter<WholeFile>>>),
     Parquet(SchemaRef, Vec<OutKind>, Box<ArrowWriter<WholeFile>>),
 }
 
@@ -199,7 +199,7 @@ impl TableWriter {
         let buffered = |file| BufWriter::with_capacity(BUFFER_BYTES, file);
         let sink = match format {
             TableFormat::Csv => Sink::Csv(buffered(file)),
-            TableFormat::CsvGz => Sink::CsvGz(GzEncoder::new(buffered(file), Compression::new(GZIP_LEVEL))),
+            TableFormat::CsvGz => Sink::CsvGz(Box::new(GzEncoder::new(buffered(file), Compression::new(GZIP_LEVEL)))),
             TableFormat::Parquet => {
                 let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
                 let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options(columns))

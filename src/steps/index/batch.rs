@@ -122,7 +122,7 @@ impl Tiling {
         let wanted = (cells.bytes() / TILE_BYTES).max(1);
         let mut shift = 0;
         loop {
-            let across = |n: u32| (n - 1 >> shift) + 1;
+            let across = |n: u32| ((n - 1) >> shift) + 1;
             let tiling = Self {
                 shift,
                 across: across(cells.grid.columns),

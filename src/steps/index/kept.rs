@@ -146,7 +146,8 @@ fn check(cells: &Cells, zones: usize) -> Result<(), &'static str> {
     let finite = numbers.as_flattened().iter().all(|v| v.is_finite());
     let empty = grid.least[0] > grid.greatest[0];
     let placed = empty || [low, high].iter().all(|p| within(p.0, grid.columns) && within(p.1, grid.rows));
-    if !room || !(placed && finite && grid.side_m > 0.0) {
+    let sound = room && placed && finite && grid.side_m > 0.0;
+    if !sound {
         return Err("a grid");
     }
     if cells.vertices.as_flattened().iter().any(|v| !v.is_finite()) {
