@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test setup packages lint doc bench race-secrecy data clean-data
+.PHONY: help run test setup packages lint doc bench race race-secrecy data clean-data
 
 # A fresh Rust may not be on the path of this shell yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -82,6 +82,25 @@ target/race/venv/ready: benches/race/requirements.txt
 	  echo "race-secrecy: found no venv in Python, expected the package python3-venv" >&2; exit 2; }
 	@target/race/venv/bin/pip install --quiet --disable-pip-version-check -r benches/race/requirements.txt
 	@touch $@
+
+# Peers that a machine cannot have are left out, with a word.
+RACE_DIR = target/race
+GEN = ../shared/peers/join/gen.py
+race: setup ## places the same points with arpent and with each peer that installs, and compares
+	@[ -e $(GEN) ] || { echo "skipped: no ../shared"; exit 0; }; \
+	set -e; mkdir -p $(RACE_DIR); cargo build --locked; \
+	if [ ! -x $(RACE_DIR)/place/bin/python ]; then \
+	  python3 -m venv $(RACE_DIR)/place; \
+	  $(RACE_DIR)/place/bin/pip install -q numpy scipy pyarrow pandas geopandas shapely pyogrio; \
+	  for peer in "polars pycanopy" "sedonadb apache-sedona[db]" "duckdb duckdb-extensions duckdb-extension-spatial" polars-st; do \
+	    $(RACE_DIR)/place/bin/pip install -q $$peer || echo "skipped: $$peer does not install"; \
+	  done; \
+	fi; \
+	[ -e $(RACE_DIR)/a/meta.json ] || $(RACE_DIR)/place/bin/python $(GEN) --out $(RACE_DIR)/a; \
+	[ -e $(RACE_DIR)/b/meta.json ] || $(RACE_DIR)/place/bin/python $(GEN) --out $(RACE_DIR)/b --zones 49000 --points 5000000 --size-km 1000 \
+	  --origin 100000 6100000 --level 4 --cities 1500 --seed-share 0.6 --point-share 0.75; \
+	$(RACE_DIR)/place/bin/python benches/place/race.py --data $(RACE_DIR)/a; \
+	$(RACE_DIR)/place/bin/python benches/place/race.py --data $(RACE_DIR)/b
 
 data: setup ## makes the demo territory of data/demo again, byte for byte
 	@cargo run --locked --example territory -- data/demo

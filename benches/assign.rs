@@ -1,62 +1,129 @@
-//! Placing a million points in the 48 sectors of the demo: our index beside an R-tree of boxes over geo's interval trees,
-//! the fastest pure Rust peer of the same kind, in the same run. The ratio is what counts.
+//! Placing masses of points: building the index, placing on one thread, keeping the index and reading it back; and beside it,
+//! in the same run, an R-tree of boxes over geo's interval trees, the fastest pure Rust peer of the same kind. The ratio is
+//! what counts.
+//!
+//! The demo's 48 sectors are always measured. `make race` leaves larger work in `target/race`, which is measured when it is
+//! there: `a` has 48 zones and a million points, `b` has 49,000 zones and five million.
 
-use arpent::model::Zoning;
+use std::path::Path;
+
+use arpent::model::{ZoneCode, Zoning};
+use arpent::steps::assign::{Placed, place};
+use arpent::steps::index::{KeptIndex, ZoneIndex};
+use arpent::steps::read::points::{PointColumns, points};
+use arpent::steps::read::table::Input;
 use arpent::steps::read::{Files, ZoneOptions, zones};
 use arpent::steps::reproject;
-use arpent::steps::validate::validate;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use arpent::steps::validate::validate_alone;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use geo::indexed::IntervalTreeMultiPolygon;
 use geo::{BoundingRect, Contains, Point};
 use rand::{RngExt, SeedableRng};
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 
-fn sectors() -> Zoning {
-    let bytes = include_bytes!("../data/demo/secteurs.zip").to_vec();
-    let files = Files { name: "secteurs.zip".to_owned(), parts: vec![("secteurs.zip".to_owned(), bytes)] };
-    let layer = zones(&files, &ZoneOptions::default()).expect("the demo layer is readable");
+fn zoning(parts: Vec<(String, Vec<u8>)>) -> Zoning {
+    let files = Files { name: parts[0].0.clone(), parts };
+    let layer = zones(&files, &ZoneOptions::default()).expect("the layer is readable");
     let metres = reproject::zones(layer.records.accepted).expect("it is in Lambert-93").accepted;
-    validate("secteurs", metres, Some(48)).expect("it is a coverage").0
+    validate_alone("zones", metres, None).expect("it is sound").0
+}
+
+/// Zones and points in random order: a worst case for caches.
+fn demo() -> (Zoning, Vec<f64>, Vec<f64>) {
+    let bytes = include_bytes!("../data/demo/secteurs.zip").to_vec();
+    let mut random = rand_pcg::Pcg64::seed_from_u64(1);
+    let n = 1_000_000;
+    let x = (0..n).map(|_| random.random_range(843_344.0..866_746.0)).collect();
+    let y = (0..n).map(|_| random.random_range(6_682_023.0..6_701_483.0)).collect();
+    (zoning(vec![("secteurs.zip".to_owned(), bytes)]), x, y)
+}
+
+fn made(folder: &Path) -> Option<(Zoning, Vec<f64>, Vec<f64>)> {
+    let part = |extension| {
+        let name = format!("zones.{extension}");
+        std::fs::read(folder.join(&name)).ok().map(|bytes| (name, bytes))
+    };
+    let parts = ["shp", "shx", "dbf", "prj", "cpg"].into_iter().map(part).collect::<Option<Vec<_>>>()?;
+    let bytes = std::fs::read(folder.join("points.f64")).ok()?;
+    let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    let (x, y) = bytes.chunks_exact(16).map(|xy| (number(&xy[..8]), number(&xy[8..]))).unzip();
+    Some((zoning(parts), x, y))
 }
 
 fn race(criterion: &mut Criterion) {
-    let zoning = sectors();
-    // Points in random order over the territory's box: a worst case for caches.
-    let mut random = rand_pcg::Pcg64::seed_from_u64(1);
-    let n = 1_000_000;
-    let x: Vec<f64> = (0..n).map(|_| random.random_range(843_344.0..866_746.0)).collect();
-    let y: Vec<f64> = (0..n).map(|_| random.random_range(6_682_023.0..6_701_483.0)).collect();
+    measure(criterion, "48 sectors of the demo", &demo());
+    for (name, folder) in [("48 zones", "target/race/a"), ("49,000 zones", "target/race/b")] {
+        match made(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
+            Some(work) => measure(criterion, name, &work),
+            None => println!("skipped: no {folder}; `make race` makes it"),
+        }
+        let table = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("points.parquet");
+        if table.exists() {
+            reader(criterion, name, &table);
+        }
+    }
+}
 
-    let ours = arpent::steps::index::ZoneIndex::new(&zoning);
-    let one_thread = || {
-        // Chunks below the size at which a second thread starts.
-        let parts = x.chunks(16_000).zip(y.chunks(16_000));
-        parts
-            .map(|(x, y)| arpent::steps::assign::assign(&ours, x, y).iter().filter(|p| p.zone().is_some()).count())
-            .sum::<usize>()
+fn measure(criterion: &mut Criterion, name: &str, (zoning, x, y): &(Zoning, Vec<f64>, Vec<f64>)) {
+    let index = ZoneIndex::new(zoning);
+    let count = |index: &ZoneIndex, n: usize| {
+        place(index, &x[..n], &y[..n], 1).iter().filter(|placed| *placed != Placed::Outside).count()
     };
-
-    let trees: Vec<IntervalTreeMultiPolygon<f64>> =
-        zoning.zones().iter().map(|z| IntervalTreeMultiPolygon::new(z.contour.metres())).collect();
     let boxes = zoning.zones().iter().enumerate().map(|(i, zone)| {
         let bounds = zone.contour.metres().bounding_rect().expect("a zone has an extent");
         GeomWithData::new(Rectangle::from_corners(bounds.min().x_y(), bounds.max().x_y()), i)
     });
     let boxes: RTree<GeomWithData<Rectangle<(f64, f64)>, usize>> = RTree::bulk_load(boxes.collect());
-    let peer = || {
+    let trees: Vec<_> =
+        zoning.zones().iter().map(|zone| IntervalTreeMultiPolygon::new(zone.contour.metres())).collect();
+    let peer = |n: usize| {
         let zone = |(&x, &y): (&f64, &f64)| {
             let mut found = boxes.locate_in_envelope_intersecting(&AABB::from_point((x, y)));
-            found.find(|candidate| trees[candidate.data].contains(&Point::new(x, y))).is_some()
+            found.any(|candidate| trees[candidate.data].contains(&Point::new(x, y)))
         };
-        x.iter().zip(&y).filter(|p| zone(*p)).count()
+        x[..n].iter().zip(&y[..n]).filter(|point| zone(*point)).count()
     };
-    assert_eq!(one_thread(), peer(), "the two must place the same points");
+    // The peer is slow on much work: a part shows its rate.
+    let part = x.len().min(500_000);
+    assert_eq!(count(&index, part), peer(part), "the two must place the same points");
 
-    let mut group = criterion.benchmark_group("assign, 48 sectors, 1 M points, one thread");
-    group.sample_size(10).throughput(Throughput::Elements(n));
-    group.bench_function("arpent", |b| b.iter(one_thread));
-    group.bench_function("rstar + IntervalTreeMultiPolygon", |b| b.iter(peer));
+    let mut group = criterion.benchmark_group(name);
+    group.sample_size(10);
+    group.bench_function("build the index", |b| b.iter(|| ZoneIndex::new(zoning)));
+    let codes: Vec<&ZoneCode> = zoning.zones().iter().map(|zone| &zone.code).collect();
+    let mut bytes = Vec::new();
+    assert!(index.keep(&codes, "", &mut bytes).expect("memory takes all"));
+    println!("{name}: {} zones, index of {:.1} MiB", codes.len(), bytes.len() as f64 / f64::from(1 << 20));
+    group.bench_function("read a kept index", |b| b.iter(|| KeptIndex::read(&bytes[..]).expect("it was kept")));
+    points_of(&mut group, x.len(), "place, one thread", || count(&index, x.len()));
+    points_of(&mut group, part, "place in batches of 65,536, one thread", || {
+        (0..part)
+            .step_by(65_536)
+            .map(|at| place(&index, &x[at..part.min(at + 65_536)], &y[at..part.min(at + 65_536)], 1).len())
+            .sum()
+    });
+    points_of(&mut group, part, "rstar + IntervalTreeMultiPolygon", || peer(part));
+    group.finish();
+}
+
+fn points_of(group: &mut BenchmarkGroup<'_, WallTime>, n: usize, name: &str, mut work: impl FnMut() -> usize) {
+    group.throughput(Throughput::Elements(n as u64)).bench_function(name, |b| b.iter(&mut work));
+}
+
+fn reader(criterion: &mut Criterion, name: &str, path: &Path) {
+    let read = || {
+        let file = Input::File(std::fs::File::open(path).expect("it exists"));
+        let mut table = points("points", file, &PointColumns::default(), None).expect("it is a table of points");
+        let mut n = 0;
+        while let Some(batch) = table.next_batch().expect("it is whole") {
+            n += batch.ids.len();
+        }
+        n
+    };
+    let mut group = criterion.benchmark_group(format!("{name}, points"));
+    group.sample_size(10);
+    points_of(&mut group, read(), "read Parquet", read);
     group.finish();
 }
 

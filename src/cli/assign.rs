@@ -1,43 +1,45 @@
 //! `arpent assign`: places points in zones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{IsTerminal, Write as _};
+use std::io::{BufReader, BufWriter, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::files;
-use super::output::{OutColumn, TableFormat, TableWriter, WholeFile};
+use super::output::{OutCells, OutColumn, OutKind, TableFormat, TableWriter, WholeFile, WordList};
 use crate::model::establishment::Unplaced;
-use crate::model::{Crs, Reject, Unreadable, Zoning};
-use crate::steps::assign::{Placement, assign};
-use crate::steps::index::ZoneIndex;
-use crate::steps::read::points::{ChosenColumns, PointBatch, PointColumns, points};
-use crate::steps::read::table::{Input, Texts};
+use crate::model::{Crs, Reject, Unreadable, ZoneCode, Zoning};
+use crate::steps::assign::{Placed, Placements, place as place_points};
+use crate::steps::index::{KeptIndex, ZoneIndex};
+use crate::steps::read::Files;
+use crate::steps::read::points::{ChosenColumns, Ids, PointBatch, PointColumns, Points, points};
+use crate::steps::read::table::Input;
 use crate::steps::read::zones::{ZoneOptions, zones};
-use crate::steps::reproject::{self, Reprojector};
-use crate::steps::validate::validate;
+use crate::steps::reproject::{self, Mistaken, Reprojector};
+use crate::steps::validate::validate_alone;
 
 /// Refused rows that the report describes one by one; the rest are counted by code.
 const REJECTS_LISTED: usize = 100;
-/// Batches read ahead of those being placed: one in the making and one at hand keep both sides busy.
+/// Batches that wait between two stages: one in the making and one at hand keep both sides busy.
 const BATCHES_AHEAD: usize = 2;
 /// Zones that the text report counts one by one, a screenful; the JSON report counts them all.
 const ZONES_SHOWN: usize = 60;
-/// Systems that the rows of one file may name; France and its overseas territories use about twenty.
-const ROW_SYSTEMS_MAX: usize = 64;
+/// Systems that are kept open; France and its overseas territories use about twenty.
+const ROW_SYSTEMS_KEPT: usize = 512;
 
 /// Places points in zones, one row a point in the order read: the identifier, the zone, and how it was placed.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AssignArgs {
     /// Zones: a shapefile (.shp, or a .zip of one), GeoJSON or GeoPackage
-    #[arg(long, value_name = "FILE")]
-    pub zones: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "index")]
+    pub zones: Option<PathBuf>,
     /// The layer to read, when the file holds several
     #[arg(long, value_name = "NAME")]
     pub layer: Option<String>,
@@ -47,6 +49,9 @@ pub struct AssignArgs {
     /// The system of the zones, when the file does not declare it, or wrongly
     #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
     pub zones_crs: Option<Crs>,
+    /// Keeps the index of the zones in this file, and takes it from there the next time; it then does without --zones
+    #[arg(long, value_name = "FILE")]
+    pub index: Option<PathBuf>,
     /// Points: .csv, .csv.gz or .parquet
     #[arg(long, value_name = "FILE")]
     pub points: PathBuf,
@@ -65,6 +70,12 @@ pub struct AssignArgs {
     /// Where to write: .csv, .csv.gz or .parquet
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Adds the column `distance_m`: metres to the nearest edge of a zone
+    #[arg(long)]
+    pub distance: bool,
+    /// Where to write the points that no zone got, as GeoJSON
+    #[arg(long, value_name = "FILE")]
+    pub unplaced: Option<PathBuf>,
     /// Where to write the report, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -101,12 +112,13 @@ pub fn run(args: &AssignArgs) -> Result<(), Vec<Reject>> {
     Ok(())
 }
 
-/// Places the points, writes the output and the report file, and gives the report.
+/// Places the points, writes the outputs and the report file, and gives the report.
 fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> {
     let one = |unreadable: Unreadable| vec![unreadable.0];
     TableFormat::of(&args.out).map_err(one)?;
     refuse_overwriting(args).map_err(one)?;
-    let mut clock = Clock::start();
+    let start = Instant::now();
+    let mut clock = Clock::default();
 
     // The points are opened first: a mistyped name is known before the zones are read.
     let points_name = args.points.display().to_string();
@@ -115,76 +127,85 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
         one(Unreadable::file("input_unreadable", &points_name, found, "a file that can be read"))
     })?;
     let named = PointColumns { id: args.id.clone(), x: args.x.clone(), y: args.y.clone() };
-    let mut points = points(&points_name, Input::File(file), &named, args.points_crs.as_ref()).map_err(one)?;
+    let points = points(&points_name, Input::File(file), &named, args.points_crs.as_ref()).map_err(one)?;
     let chosen = points.chosen().clone();
     let format = points.table().format().to_string();
 
-    let (zoning, zones) = read_zones(args)?;
-    clock.lap("zones");
-    let index = ZoneIndex::new(&zoning);
-    clock.lap("index");
+    let ready = Ready::get(args, points.table().rows_about(), &mut clock)?;
 
-    // The identifier keeps its column's name, so that the output joins to the input.
-    let id_name = if matches!(chosen.id.as_str(), "zone" | "placement") { "id" } else { &chosen.id };
-    let column = |name: &str, empty_is_null| OutColumn { name: name.to_owned(), empty_is_null };
-    let columns = vec![column(id_name, false), column("zone", true), column("placement", false)];
-    let mut writer = TableWriter::create(&args.out, columns).map_err(one)?;
+    // The identifier keeps its column's name and its type, so that the output joins to the input.
+    let id_name = if matches!(chosen.id.as_str(), "zone" | "placement" | "distance_m") { "id" } else { &chosen.id };
+    let column = |name: &str, kind| OutColumn { name: name.to_owned(), kind };
+    let id_kind = if points.whole_ids() { OutKind::Whole } else { OutKind::Text };
+    let zone_words = WordList::new(ready.codes.iter().map(ZoneCode::as_str));
+    let mut columns =
+        vec![column(id_name, id_kind), column("zone", zone_words.kind()), column("placement", OutKind::Word)];
+    columns.extend(args.distance.then(|| column("distance_m", OutKind::Metres)));
+    let mut writer = TableWriter::create(&args.out, &columns).map_err(one)?;
     let report_file = args.report.as_deref().map(WholeFile::create).transpose().map_err(one)?;
-    let mut systems = Systems::new(&chosen.crs, &points_name).map_err(one)?;
-    let mut tally = Tally::new(zoning.zones().len());
+    let mut missing = args.unplaced.as_deref().map(Missing::create).transpose().map_err(one)?;
+    // A system that PROJ does not know is refused before anything is placed.
+    Reprojector::new(&chosen.crs).map_err(one)?;
 
+    let mut tally = Tally::new(ready.codes.len(), &points_name);
+    let placement_words = WordList::new(PLACEMENTS.into_iter());
     let bar = progress_bar(show_progress);
-    std::thread::scope(|scope| -> Result<(), Unreadable> {
-        let (send, batches) = mpsc::sync_channel(BATCHES_AHEAD);
-        scope.spawn(move || {
-            loop {
-                let batch = points.next_batch().transpose();
-                let share = points.table().progress();
-                let stop = !matches!(batch, Some(Ok(_)));
-                // A receiver that is gone has met an error and says so itself.
-                if batch.is_none_or(|batch| send.send((batch, share)).is_err()) || stop {
-                    break;
-                }
-            }
-        });
-        for (batch, share) in batches {
-            let mut batch = batch?;
-            clock.lap("read");
-            tally.rejected(std::mem::take(&mut batch.rejected));
-            let batch = systems.reproject(batch, &mut tally);
-            clock.lap("reproject");
-            let placements = assign(&index, &batch.x, &batch.y);
-            clock.lap("assign");
-            let (zone, placement) = tally.count(&zoning, &placements, &batch.unplaced);
-            writer.write(&[&batch.ids, &zone, &placement])?;
-            clock.lap("write");
-            bar.set_position((share * 1000.0) as u64);
-            bar.set_message(format!("{} points", tally.rows));
+    let work = Work { index: &ready.index, crs: &chosen.crs, distance: args.distance };
+    through(points, &work, |done, share| {
+        tally.clock.add(&done.clock);
+        let begun = Instant::now();
+        tally.rejected(done.rejected, done.unknown);
+        let words = tally.count(&ready.index, &done.points, &done.placements);
+        tally.mistaken(&done.mistaken);
+        if let Some(missing) = &mut missing {
+            missing.add(&done.points, &words.how)?;
         }
+        tally.clock.spent("count", begun);
+        let begun = Instant::now();
+        let ids = match &done.points.ids {
+            Ids::Texts(texts) => OutCells::Texts(texts),
+            Ids::Whole(numbers) => OutCells::Whole(numbers),
+        };
+        let mut cells =
+            vec![ids, OutCells::Words(&words.zone, &zone_words), OutCells::Words(&words.how, &placement_words)];
+        cells.extend(done.distance_m.as_deref().map(OutCells::Metres));
+        writer.write(&cells)?;
+        tally.clock.spent("write", begun);
+        bar.set_position((share * 1000.0) as u64);
+        let rate = tally.rows as f64 / start.elapsed().as_secs_f64().max(1e-3);
+        bar.set_message(format!("{} points, {} a second", HumanCount(tally.rows as u64), HumanCount(rate as u64)));
         Ok(())
     })
     .map_err(one)?;
+    let begun = Instant::now();
     let out = writer.finish().map_err(one)?;
-    clock.lap("write");
+    let missing = missing.map(Missing::finish).transpose().map_err(one)?;
+    tally.clock.spent("write", begun);
     bar.finish_and_clear();
 
-    let by_zone = zoning.zones().iter().zip(&tally.by_zone).map(|(zone, n)| (zone.code.to_string(), *n)).collect();
-    let report = Report { points_name, format, chosen, zones, by_zone, tally, seconds: clock.seconds() };
+    clock.add(&tally.clock);
+    clock.stages.push(("total", start.elapsed()));
+    let by_zone = ready.codes.iter().zip(&tally.by_zone).map(|(code, n)| (code.to_string(), *n)).collect();
+    let report = Report { points_name, format, chosen, zones: ready.zones, by_zone, tally, seconds: clock.seconds() };
+    let mut files = vec![out];
+    files.extend(missing);
     if let Some(mut file) = report_file {
         file.fill(format!("{:#}\n", report.json()).as_bytes()).map_err(one)?;
-        out.commit().map_err(one)?;
-        file.commit().map_err(one)?;
-    } else {
-        out.commit().map_err(one)?;
+        files.push(file);
     }
+    if let Some(file) = ready.kept {
+        files.push(file);
+    }
+    files.into_iter().try_for_each(WholeFile::commit).map_err(one)?;
     Ok(report)
 }
 
-/// No output may take the place of an input, nor of the other output.
+/// No output may take the place of an input, nor of another output.
 fn refuse_overwriting(args: &AssignArgs) -> Result<(), Unreadable> {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut taken = vec![real(&args.zones), real(&args.points)];
-    for output in [Some(&args.out), args.report.as_ref()].into_iter().flatten() {
+    let mut taken: Vec<PathBuf> = args.zones.iter().chain([&args.points]).map(|path| real(path)).collect();
+    let outputs = [Some(&args.out), args.report.as_ref(), args.unplaced.as_ref(), args.index.as_ref()];
+    for output in outputs.into_iter().flatten() {
         let output_path = real(output);
         if taken.contains(&output_path) {
             let file = output.display().to_string();
@@ -202,60 +223,293 @@ struct ZonesRead {
     code_field: String,
     crs: String,
     count: usize,
+    /// Whether the index was kept from another time.
+    kept: bool,
     /// Zones left out and warnings; neither stops the work, unless `--expect` counts the zones.
     remarks: Vec<Reject>,
 }
 
-fn read_zones(args: &AssignArgs) -> Result<(Zoning, ZonesRead), Vec<Reject>> {
+/// An index to place with.
+struct Ready {
+    index: ZoneIndex,
+    codes: Vec<ZoneCode>,
+    zones: ZonesRead,
+    /// The index to be kept, once all else is done.
+    kept: Option<WholeFile>,
+}
+
+impl Ready {
+    /// The kept index when it is that of these zones, else a new one, fit for about so many points.
+    fn get(args: &AssignArgs, points: u64, clock: &mut Clock) -> Result<Self, Vec<Reject>> {
+        let one = |unreadable: Unreadable| vec![unreadable.0];
+        let begun = Instant::now();
+        let files = args.zones.as_deref().map(files::load).transpose().map_err(one)?;
+        let asked = files.as_ref().filter(|_| args.index.is_some()).map(|files| fingerprint(files, args));
+        clock.spent("zones", begun);
+        if let Some(path) = &args.index {
+            let begun = Instant::now();
+            match Self::kept(path, asked.as_deref()) {
+                Ok(ready) => {
+                    clock.spent("index", begun);
+                    let expected = args.expect.unwrap_or(ready.codes.len());
+                    if ready.codes.len() == expected {
+                        return Ok(ready);
+                    }
+                    let found = format!("{} zones", ready.codes.len());
+                    let file = path.display().to_string();
+                    return Err(one(Unreadable::file("zone_count", file, found, format!("{expected} zones"))));
+                }
+                Err(found) if files.is_none() => {
+                    let expected = "an index that this version of arpent kept, or --zones to build it from";
+                    return Err(one(Unreadable::file("index_unreadable", path.display().to_string(), found, expected)));
+                }
+                // It is built again from the zones.
+                Err(_) => {}
+            }
+        }
+        let files = files.expect("clap asks for --zones where there is no --index");
+        let begun = Instant::now();
+        let (zoning, zones) = read_zones(args, &files)?;
+        drop(files);
+        clock.spent("zones", begun);
+        let begun = Instant::now();
+        // An index to be kept will serve other points too.
+        let index = match &args.index {
+            Some(_) => ZoneIndex::new(&zoning),
+            None => ZoneIndex::for_points(&zoning, points),
+        };
+        let codes: Vec<ZoneCode> = zoning.zones().iter().map(|zone| zone.code.clone()).collect();
+        drop(zoning);
+        clock.spent("index", begun);
+        let begun = Instant::now();
+        let kept = args.index.as_deref().zip(asked).map(|(path, asked)| keep(path, &index, &codes, &zones, &asked));
+        let kept = kept.transpose().map_err(one)?.flatten();
+        clock.spent("keep", begun);
+        Ok(Self { index, codes, zones, kept })
+    }
+
+    /// Reads a kept index; an error says what was found instead.
+    fn kept(path: &Path, asked: Option<&str>) -> Result<Self, String> {
+        let file = File::open(path).map_err(|error| format!("a file that cannot be opened ({error})"))?;
+        let KeptIndex { index, codes, about } = KeptIndex::read(BufReader::new(file))?;
+        let about: Value = serde_json::from_str(&about).map_err(|_| "an index that does not say of what".to_owned())?;
+        let text = |name: &str| about[name].as_str().unwrap_or_default().to_owned();
+        if asked.is_some_and(|asked| asked != text("fingerprint")) {
+            return Err("an index of other zones".to_owned());
+        }
+        let zones = ZonesRead {
+            file: text("file"),
+            layer: text("layer"),
+            code_field: text("zone_id"),
+            crs: text("crs"),
+            count: codes.len(),
+            kept: true,
+            remarks: Vec::new(),
+        };
+        Ok(Self { index, codes, zones, kept: None })
+    }
+}
+
+/// What tells one set of zones from another: the bytes of the files, and how they were to be read.
+fn fingerprint(files: &Files, args: &AssignArgs) -> String {
+    let mut digest = Sha256::new();
+    for (name, bytes) in &files.parts {
+        // The folder of a file is not part of what it holds.
+        let extension = name.rsplit('.').next().unwrap_or_default().to_lowercase();
+        digest.update(format!("{extension} {}\n", bytes.len()));
+        digest.update(bytes);
+    }
+    digest.update(format!("{:?} {:?} {:?}", args.layer, args.zone_id, args.zones_crs));
+    digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Writes a draft of the index; nothing when it has a form that is not kept.
+fn keep(
+    path: &Path,
+    index: &ZoneIndex,
+    codes: &[ZoneCode],
+    zones: &ZonesRead,
+    fingerprint: &str,
+) -> Result<Option<WholeFile>, Unreadable> {
+    let about = json!({
+        "fingerprint": fingerprint,
+        "file": zones.file,
+        "layer": zones.layer,
+        "zone_id": zones.code_field,
+        "crs": zones.crs,
+    });
+    let unwritable = |error: std::io::Error| {
+        let file = path.display().to_string();
+        Unreadable::file("output_unwritable", file, error.to_string(), "a place that can be written")
+    };
+    let mut into = BufWriter::new(WholeFile::create(path)?);
+    let codes: Vec<&ZoneCode> = codes.iter().collect();
+    let kept = index.keep(&codes, &about.to_string(), &mut into).map_err(unwritable)?;
+    let file = into.into_inner().map_err(|error| unwritable(error.into_error()))?;
+    Ok(kept.then_some(file))
+}
+
+fn read_zones(args: &AssignArgs, files: &Files) -> Result<(Zoning, ZonesRead), Vec<Reject>> {
     let one = |unreadable: Unreadable| vec![unreadable.0];
-    let files = files::load(&args.zones).map_err(one)?;
     let options = ZoneOptions {
         layer: args.layer.clone(),
         code_field: args.zone_id.clone(),
         label_field: None,
         crs: args.zones_crs.clone(),
     };
-    let layer = zones(&files, &options).map_err(one)?;
+    let layer = zones(files, &options).map_err(one)?;
     let mut remarks = layer.warnings;
     remarks.extend(layer.records.rejected);
     let in_metres = reproject::zones(layer.records.accepted).map_err(one)?;
     remarks.extend(in_metres.rejected);
-    let (zoning, _topology) = validate(&layer.layer, in_metres.accepted, args.expect).map_err(|refused| {
+    // Overlaps and gaps are for `arpent inspect`.
+    let (zoning, _) = validate_alone(&layer.layer, in_metres.accepted, args.expect).map_err(|refused| {
         let mut errors = refused.errors;
         errors.extend(remarks.iter().cloned());
         errors
     })?;
     let read = ZonesRead {
-        file: args.zones.display().to_string(),
+        file: args.zones.as_deref().unwrap_or(Path::new("")).display().to_string(),
         layer: layer.layer,
         code_field: layer.code_field,
         crs: layer.crs.to_string(),
         count: zoning.zones().len(),
+        kept: false,
         remarks,
     };
     Ok((zoning, read))
 }
 
-/// The systems of the points, each opened once.
+/// What each thread needs to place a batch.
+struct Work<'a> {
+    index: &'a ZoneIndex,
+    crs: &'a Crs,
+    distance: bool,
+}
+
+/// A batch, placed.
+struct Done {
+    /// With coordinates in EPSG:2154 metres; NaN where there is none.
+    points: PointBatch,
+    placements: Placements,
+    distance_m: Option<Vec<f64>>,
+    rejected: Vec<Reject>,
+    /// Systems that rows name and that cannot be had: the code and the first such row.
+    unknown: BTreeMap<u32, usize>,
+    mistaken: Vec<Mistaken>,
+    clock: Clock,
+}
+
+/// Reads, places and gives back batches in the order read: one thread reads, as many as there are cores place, and this one
+/// takes what is done. No more than a few batches are in memory.
+fn through(
+    points: Points,
+    work: &Work<'_>,
+    mut take: impl FnMut(Done, f64) -> Result<(), Unreadable>,
+) -> Result<(), Unreadable> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let (send, read) = mpsc::sync_channel(BATCHES_AHEAD);
+        let read = Arc::new(Mutex::new(read));
+        scope.spawn(move || reading(points, &send));
+        let (send, placed) = mpsc::sync_channel(BATCHES_AHEAD);
+        for _ in 0..threads {
+            let (read, send) = (Arc::clone(&read), send.clone());
+            scope.spawn(move || placing(work, &read, &send));
+        }
+        drop((read, send));
+        let mut waiting: BTreeMap<usize, (Result<Done, Unreadable>, f64)> = BTreeMap::new();
+        let mut next = 0;
+        for (number, done, share) in placed {
+            waiting.insert(number, (done, share));
+            while let Some((done, share)) = waiting.remove(&next) {
+                take(done?, share)?;
+                next += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+type ReadBatch = (usize, Result<PointBatch, Unreadable>, f64, Duration);
+type PlacedBatch = (usize, Result<Done, Unreadable>, f64);
+
+fn reading(mut points: Points, send: &mpsc::SyncSender<ReadBatch>) {
+    for number in 0.. {
+        let begun = Instant::now();
+        let Some(batch) = points.next_batch().transpose() else { break };
+        let torn = batch.is_err();
+        // A receiver that is gone has met an error and says so itself.
+        if send.send((number, batch, points.table().progress(), begun.elapsed())).is_err() || torn {
+            break;
+        }
+    }
+}
+
+fn placing(work: &Work<'_>, read: &Mutex<mpsc::Receiver<ReadBatch>>, send: &mpsc::SyncSender<PlacedBatch>) {
+    let mut systems = Systems::new(work.crs);
+    loop {
+        let received = read.lock().map(|read| read.recv());
+        let Ok(Ok((number, batch, share, reading))) = received else { break };
+        let done = systems.as_mut().map_err(|unreadable| unreadable.clone()).and_then(|systems| {
+            let mut done = work.done(systems, batch?);
+            done.clock.stages.push(("read", reading));
+            Ok(done)
+        });
+        if send.send((number, done, share)).is_err() {
+            break;
+        }
+    }
+}
+
+impl Work<'_> {
+    fn done(&self, systems: &mut Systems, mut batch: PointBatch) -> Done {
+        let mut clock = Clock::default();
+        let begun = Instant::now();
+        let rejected = std::mem::take(&mut batch.rejected);
+        let (points, unknown, mistaken) = systems.reproject(batch);
+        clock.spent("reproject", begun);
+        let begun = Instant::now();
+        let placements = place_points(self.index, &points.x, &points.y, 1);
+        clock.spent("assign", begun);
+        let begun = Instant::now();
+        let distance_m = self.distance.then(|| {
+            let distance = |(&x, &y)| self.index.distance_m(x, y);
+            let finite = |d: f64| if d.is_finite() { d } else { f64::NAN };
+            points.x.iter().zip(&points.y).map(distance).map(finite).collect()
+        });
+        if self.distance {
+            clock.spent("distance", begun);
+        }
+        Done { points, placements, distance_m, rejected, unknown, mistaken, clock }
+    }
+}
+
+/// The systems of the points, each opened once a thread.
 struct Systems {
     usual: Reprojector,
     by_row: HashMap<u32, Option<Reprojector>>,
-    file: String,
 }
 
 impl Systems {
-    fn new(usual: &Crs, file: &str) -> Result<Self, Unreadable> {
-        Ok(Self { usual: Reprojector::new(usual)?, by_row: HashMap::new(), file: file.to_owned() })
+    fn new(usual: &Crs) -> Result<Self, Unreadable> {
+        Ok(Self { usual: Reprojector::new(usual)?, by_row: HashMap::new() })
     }
 
     /// Turns the coordinates of a batch into EPSG:2154 metres; points outside the area of use of their system become
-    /// unplaced.
-    fn reproject(&mut self, mut batch: PointBatch, tally: &mut Tally) -> PointBatch {
-        let unusual = batch.epsg.iter().any(Option::is_some);
-        if !unusual {
+    /// unplaced. Tells which systems cannot be had, and how the coordinates of unplaced points look mistaken.
+    fn reproject(&mut self, mut batch: PointBatch) -> (PointBatch, BTreeMap<u32, usize>, Vec<Mistaken>) {
+        let (mut unknown, mut mistaken) = (BTreeMap::new(), Vec::new());
+        if !batch.epsg.iter().any(Option::is_some) {
+            let was = (batch.x.clone(), batch.y.clone());
             let inside = self.usual.points(&mut batch.x, &mut batch.y);
+            for (row, _) in
+                inside.iter().enumerate().filter(|(row, inside)| !**inside && batch.unplaced[*row].is_none())
+            {
+                mistaken.extend(self.usual.mistaken(was.0[row], was.1[row]));
+            }
             mark_outside(&mut batch.unplaced, inside.into_iter().enumerate());
-            return batch;
+            return (batch, unknown, mistaken);
         }
         let mut rows_of: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
         for (row, epsg) in batch.epsg.iter().enumerate().filter(|(row, _)| batch.unplaced[*row].is_none()) {
@@ -264,12 +518,24 @@ impl Systems {
         for (epsg, rows) in rows_of {
             let reprojector = match epsg {
                 None => Some(&mut self.usual),
-                Some(code) => self.of_row(code, batch.first_row + rows[0], tally),
+                Some(code) => {
+                    let system = self.of_row(code);
+                    if system.is_none() {
+                        unknown.insert(code, batch.first_row + rows[0]);
+                    }
+                    system
+                }
             };
             let mut x: Vec<f64> = rows.iter().map(|&row| batch.x[row]).collect();
             let mut y: Vec<f64> = rows.iter().map(|&row| batch.y[row]).collect();
             let inside = match reprojector {
-                Some(reprojector) => reprojector.points(&mut x, &mut y),
+                Some(reprojector) => {
+                    let inside = reprojector.points(&mut x, &mut y);
+                    for (&row, _) in rows.iter().zip(&inside).filter(|(_, inside)| !**inside) {
+                        mistaken.extend(reprojector.mistaken(batch.x[row], batch.y[row]));
+                    }
+                    inside
+                }
                 None => {
                     x.fill(f64::NAN);
                     y.fill(f64::NAN);
@@ -281,28 +547,15 @@ impl Systems {
             }
             mark_outside(&mut batch.unplaced, rows.iter().copied().zip(inside));
         }
-        batch
+        (batch, unknown, mistaken)
     }
 
-    /// The system a row names; one that cannot be had is reported once, at the first row naming it.
-    fn of_row(&mut self, code: u32, row: usize, tally: &mut Tally) -> Option<&mut Reprojector> {
+    fn of_row(&mut self, code: u32) -> Option<&mut Reprojector> {
         if !self.by_row.contains_key(&code) {
-            let room = self.by_row.len() < ROW_SYSTEMS_MAX;
-            let reprojector = if room { Reprojector::new(&Crs::Epsg(code)).ok() } else { None };
-            if reprojector.is_none() {
-                tally.rejected(vec![Reject {
-                    code: "epsg_unknown",
-                    file: self.file.clone(),
-                    row: Some(row),
-                    field: Some("epsg".to_owned()),
-                    found: format!("EPSG:{code}, here and perhaps in later rows"),
-                    expected: format!("a known system, and {ROW_SYSTEMS_MAX} systems at most in one file"),
-                }]);
+            if self.by_row.len() >= ROW_SYSTEMS_KEPT {
+                self.by_row.clear();
             }
-            if !room {
-                return None;
-            }
-            self.by_row.insert(code, reprojector);
+            self.by_row.insert(code, Reprojector::new(&Crs::Epsg(code)).ok());
         }
         self.by_row.get_mut(&code).and_then(Option::as_mut)
     }
@@ -316,34 +569,67 @@ fn mark_outside(unplaced: &mut [Option<Unplaced>], inside: impl Iterator<Item = 
     }
 }
 
+/// The words of the column `placement`.
+const PLACEMENTS: [&str; 4] = ["inside", "border", "outside", "unplaced"];
+/// Their places.
+const INSIDE: u32 = 0;
+const ON_BORDER: u32 = 1;
+const OUTSIDE: u32 = 2;
+const UNPLACED: u32 = 3;
+
+/// The columns `zone` and `placement` of a batch, as words of their lists.
+struct Words {
+    zone: Vec<u32>,
+    how: Vec<u32>,
+}
+
 /// What was counted on the way.
 struct Tally {
     rows: usize,
-    inside: usize,
-    border: usize,
-    outside: usize,
+    by_placement: [usize; 4],
+    /// Of those on a border, points that several zones have there.
+    shared: usize,
     unplaced: BTreeMap<&'static str, usize>,
+    mistaken: BTreeMap<&'static str, usize>,
     by_zone: Vec<usize>,
     rejects: Vec<Reject>,
     rejects_by_code: BTreeMap<&'static str, usize>,
+    unknown: BTreeSet<u32>,
+    file: String,
+    clock: Clock,
 }
 
 impl Tally {
-    fn new(zones: usize) -> Self {
+    fn new(zones: usize, file: &str) -> Self {
         Self {
             rows: 0,
-            inside: 0,
-            border: 0,
-            outside: 0,
+            by_placement: [0; 4],
+            shared: 0,
             unplaced: BTreeMap::new(),
+            mistaken: BTreeMap::new(),
             by_zone: vec![0; zones],
             rejects: Vec::new(),
             rejects_by_code: BTreeMap::new(),
+            unknown: BTreeSet::new(),
+            file: file.to_owned(),
+            clock: Clock::default(),
         }
     }
 
-    fn rejected(&mut self, rejects: Vec<Reject>) {
-        for reject in rejects {
+    /// Takes the rows refused; a system that cannot be had is reported once, at the first row naming it.
+    fn rejected(&mut self, rejects: Vec<Reject>, unknown: BTreeMap<u32, usize>) {
+        let mut first: Vec<(usize, u32)> =
+            unknown.into_iter().filter(|(code, _)| self.unknown.insert(*code)).map(|(code, row)| (row, code)).collect();
+        first.sort_unstable();
+        let of_systems = first.into_iter().map(|(row, code)| Reject {
+            code: "epsg_unknown",
+            file: self.file.clone(),
+            row: Some(row),
+            field: Some("epsg".to_owned()),
+            found: format!("EPSG:{code}, here and perhaps in later rows"),
+            expected: "a known system".to_owned(),
+        });
+        for reject in rejects.into_iter().chain(of_systems.collect::<Vec<_>>()) {
             *self.rejects_by_code.entry(reject.code).or_default() += 1;
             if self.rejects.len() < REJECTS_LISTED {
                 self.rejects.push(reject);
@@ -351,64 +637,115 @@ impl Tally {
         }
     }
 
+    fn mistaken(&mut self, mistaken: &[Mistaken]) {
+        for mistaken in mistaken {
+            *self.mistaken.entry(mistaken.code()).or_default() += 1;
+        }
+    }
+
     /// Counts a batch and gives its columns `zone` and `placement`.
-    fn count(&mut self, zoning: &Zoning, placements: &[Placement], unplaced: &[Option<Unplaced>]) -> (Texts, Texts) {
-        let (mut zone, mut how) = (Texts::default(), Texts::default());
-        for (placement, unplaced) in placements.iter().zip(unplaced) {
-            self.rows += 1;
-            let (in_zone, word) = match (unplaced, placement) {
+    fn count(&mut self, index: &ZoneIndex, points: &PointBatch, placements: &Placements) -> Words {
+        let mut words = Words { zone: Vec::with_capacity(placements.len()), how: Vec::with_capacity(placements.len()) };
+        for (row, (placed, unplaced)) in placements.iter().zip(&points.unplaced).enumerate() {
+            let (zone, how) = match (unplaced, placed) {
                 (Some(why), _) => {
                     *self.unplaced.entry(why.code()).or_default() += 1;
-                    (None, "unplaced")
+                    (u32::MAX, UNPLACED)
                 }
-                (None, Placement::Inside(at)) => {
-                    self.inside += 1;
-                    (Some(*at), "inside")
+                (None, Placed::Inside(zone)) => (zone, INSIDE),
+                (None, Placed::OnBorder(zone)) => {
+                    self.shared += usize::from(index.around(points.x[row], points.y[row]).border.len() > 1);
+                    (zone, ON_BORDER)
                 }
-                (None, Placement::OnBorder { chosen, .. }) => {
-                    self.border += 1;
-                    (Some(*chosen), "border")
-                }
-                (None, Placement::Outside) => {
-                    self.outside += 1;
-                    (None, "outside")
-                }
+                (None, Placed::Outside) => (u32::MAX, OUTSIDE),
             };
-            if let Some(at) = in_zone {
-                self.by_zone[at as usize] += 1;
+            self.by_placement[how as usize] += 1;
+            if let Some(n) = self.by_zone.get_mut(zone as usize) {
+                *n += 1;
             }
-            zone.push(in_zone.map_or("", |at| zoning.zones()[at as usize].code.as_str()));
-            how.push(word);
+            words.zone.push(zone);
+            words.how.push(how);
         }
-        (zone, how)
+        self.rows += placements.len();
+        words
     }
 }
 
-/// Time spent by stage, waits included.
+/// A GeoJSON file of the points that no zone got, a feature a line.
+struct Missing {
+    into: BufWriter<WholeFile>,
+    target: PathBuf,
+    back: reproject::ToDegrees,
+    features: usize,
+}
+
+impl Missing {
+    fn create(target: &Path) -> Result<Self, Unreadable> {
+        let mut into = BufWriter::new(WholeFile::create(target)?);
+        let target = target.to_owned();
+        into.write_all(b"{\"type\":\"FeatureCollection\",\"features\":[")
+            .map_err(|error| unwritable(&target, &error))?;
+        Ok(Self { into, target, back: reproject::ToDegrees::new()?, features: 0 })
+    }
+
+    /// Adds the points of a batch that are `outside` or `unplaced`; those without a usable coordinate have no geometry.
+    fn add(&mut self, points: &PointBatch, how: &[u32]) -> Result<(), Unreadable> {
+        for (row, &how) in how.iter().enumerate().filter(|(_, how)| matches!(**how, OUTSIDE | UNPLACED)) {
+            let reason = points.unplaced[row].map_or("outside", Unplaced::code);
+            let place = self.back.point(points.x[row], points.y[row]);
+            let geometry = place.map(|(lon, lat)| {
+                // A tenth of a metre.
+                let round = |v: f64| (v * 1e6).round() / 1e6;
+                json!({"type": "Point", "coordinates": [round(lon), round(lat)]})
+            });
+            let feature = json!({
+                "type": "Feature",
+                "geometry": geometry,
+                "properties": {
+                    "id": points.ids.text(row), "row": points.first_row + row, "placement": PLACEMENTS[how as usize],
+                    "reason": reason,
+                },
+            });
+            let comma = if self.features > 0 { ",\n" } else { "\n" };
+            write!(self.into, "{comma}{feature}").map_err(|error| unwritable(&self.target, &error))?;
+            self.features += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<WholeFile, Unreadable> {
+        let ended = self.into.write_all(b"\n]}\n");
+        let ended = ended.and_then(|()| self.into.into_inner().map_err(std::io::Error::from));
+        ended.map_err(|error| unwritable(&self.target, &error))
+    }
+}
+
+fn unwritable(target: &Path, error: &std::io::Error) -> Unreadable {
+    let file = target.display().to_string();
+    Unreadable::file("output_unwritable", file, error.to_string(), "a place that can be written")
+}
+
+/// Time spent by stage, on whichever thread: stages run side by side, so their sum may exceed the total.
+#[derive(Default)]
 struct Clock {
-    start: Instant,
-    last: Instant,
     stages: Vec<(&'static str, Duration)>,
 }
 
 impl Clock {
-    fn start() -> Self {
-        let now = Instant::now();
-        Self { start: now, last: now, stages: Vec::new() }
+    fn spent(&mut self, stage: &'static str, since: Instant) {
+        self.put(stage, since.elapsed());
     }
-    fn lap(&mut self, stage: &'static str) {
-        let now = Instant::now();
-        let spent = now - self.last;
-        self.last = now;
+    fn put(&mut self, stage: &'static str, spent: Duration) {
         match self.stages.iter_mut().find(|(name, _)| *name == stage) {
             Some((_, total)) => *total += spent,
             None => self.stages.push((stage, spent)),
         }
     }
+    fn add(&mut self, other: &Self) {
+        other.stages.iter().for_each(|(stage, spent)| self.put(stage, *spent));
+    }
     fn seconds(self) -> Vec<(&'static str, f64)> {
-        let mut seconds: Vec<_> = self.stages.iter().map(|(name, spent)| (*name, spent.as_secs_f64())).collect();
-        seconds.push(("total", self.start.elapsed().as_secs_f64()));
-        seconds
+        self.stages.iter().map(|(name, spent)| (*name, spent.as_secs_f64())).collect()
     }
 }
 
@@ -435,13 +772,23 @@ struct Report {
 }
 
 impl Report {
-    fn unplaced(&self) -> usize {
-        self.tally.unplaced.values().sum()
+    /// What the coordinates say against the system they were read in.
+    fn warning(&self) -> Option<String> {
+        let tally = &self.tally;
+        let placed = tally.by_placement[INSIDE as usize] + tally.by_placement[ON_BORDER as usize];
+        let most = tally.mistaken.iter().max_by_key(|(_, n)| **n);
+        let hint = most.map(|(_, n)| n * 2 > tally.rows).unwrap_or(false) || (placed == 0 && tally.rows > 0);
+        hint.then(|| {
+            let look = match most {
+                Some((code, n)) => format!("{n} of {} points look {}", tally.rows, Mistaken::said(code)),
+                None => format!("none of {} points lies in a zone", tally.rows),
+            };
+            format!("{look}; is {} their system?", self.chosen.crs)
+        })
     }
 
     fn placements(&self) -> [(&'static str, usize); 4] {
-        let tally = &self.tally;
-        [("inside", tally.inside), ("border", tally.border), ("outside", tally.outside), ("unplaced", self.unplaced())]
+        std::array::from_fn(|at| (PLACEMENTS[at], self.tally.by_placement[at]))
     }
 
     fn json(&self) -> Value {
@@ -468,10 +815,14 @@ impl Report {
                 "zone_id": self.zones.code_field,
                 "crs": self.zones.crs,
                 "count": self.zones.count,
+                "index": if self.zones.kept { "kept" } else { "built" },
                 "remarks": self.zones.remarks.iter().map(reject_json).collect::<Vec<_>>(),
             },
             "placements": counts(&self.placements()),
             "unplaced": counts(&pairs(&self.tally.unplaced)),
+            "ambiguous": {"shared_border": self.tally.shared, "outer_border": self.tally.by_placement[ON_BORDER as usize] - self.tally.shared},
+            "looks_mistaken": counts(&pairs(&self.tally.mistaken)),
+            "warning": self.warning(),
             "by_zone": Value::Object(by_zone),
             "rejected": {
                 "count": self.tally.rejects_by_code.values().sum::<usize>(),
@@ -500,6 +851,13 @@ impl Report {
         }
         for (reason, n) in &self.tally.unplaced {
             line(format!("  {reason}: {n}"));
+        }
+        for (code, n) in &self.tally.mistaken {
+            line(format!("  {n} look {}", Mistaken::said(code)));
+        }
+        line(format!("on a border that zones share: {}", self.tally.shared));
+        if let Some(warning) = self.warning() {
+            line(format!("warning: {warning}"));
         }
         line("by zone:".to_owned());
         for (code, n) in self.by_zone.iter().take(ZONES_SHOWN) {
@@ -698,6 +1056,79 @@ mod tests {
         let report = bench.path("out.csv").display().to_string();
         assert_eq!(bench.run("out.csv", &["--report", &report]).map(|_| ()).unwrap_err()[0].code, "output_is_input");
         assert_eq!(std::fs::read_to_string(points).unwrap(), POINTS);
+    }
+
+    #[test]
+    fn what_no_zone_got_is_written_with_its_reason_and_distances_are_a_column() {
+        let bench = Bench::new(POINTS.as_bytes());
+        let unplaced = bench.path("unplaced.geojson");
+        let report = bench.run("out.csv", &["--distance", "--unplaced", unplaced.to_str().unwrap()]).unwrap();
+        let out = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(
+            lines[..5],
+            [
+                "siret,zone,placement,distance_m",
+                "p1,A,inside,499.500",
+                "p2,B,inside,500.000",
+                "p3,A,border,0.000",
+                "p4,,outside,3000.000",
+            ]
+        );
+        assert!(lines[5..].iter().all(|line| line.ends_with(",,unplaced,")), "{out}");
+        let missing: Value = serde_json::from_slice(&std::fs::read(unplaced).unwrap()).unwrap();
+        let features = missing["features"].as_array().unwrap();
+        assert_eq!(features.len(), 8);
+        assert_eq!(
+            features[0]["properties"],
+            json!({"id": "p4", "row": 4, "placement": "outside", "reason": "outside"})
+        );
+        let longitude = features[0]["geometry"]["coordinates"][0].as_f64().unwrap();
+        assert!((2.0..3.0).contains(&longitude), "{longitude}");
+        assert_eq!(features[1]["geometry"], Value::Null);
+        assert_eq!(features[1]["properties"]["reason"], "no_coordinate");
+        assert_eq!(report.json()["ambiguous"], json!({"shared_border": 1, "outer_border": 0}));
+    }
+
+    #[test]
+    fn a_kept_index_stands_for_its_zones_and_for_no_others() {
+        let bench = Bench::new(POINTS.as_bytes());
+        let index = bench.path("zones.index").display().to_string();
+        let first = bench.run("one.csv", &["--index", &index]).unwrap();
+        let second = bench.run("two.csv", &["--index", &index]).unwrap();
+        assert_eq!((first.zones.kept, second.zones.kept), (false, true));
+        // Without the zones.
+        let (points, out) = (bench.path("points").display().to_string(), bench.path("three.csv").display().to_string());
+        let alone = |expect: &str| {
+            let words = ["assign", "--index", &index, "--points", &points, "--out", &out, "--expect", expect];
+            place(&Line::try_parse_from(words).unwrap().assign, false).map(|report| report.zones.kept)
+        };
+        assert!(alone("2").unwrap());
+        assert_eq!(alone("3").unwrap_err()[0].code, "zone_count");
+        let read = |name: &str| std::fs::read_to_string(bench.path(name)).unwrap();
+        assert_eq!(read("one.csv"), read("two.csv"));
+        assert_eq!(read("one.csv"), read("three.csv"));
+        // Other zones: it is built again.
+        std::fs::write(bench.path("zones.geojson"), ZONES.replace("652000", "653000")).unwrap();
+        assert!(!bench.run("one.csv", &["--index", &index]).unwrap().zones.kept);
+        // Torn: refused alone, built again with the zones.
+        let bytes = std::fs::read(&index).unwrap();
+        std::fs::write(&index, &bytes[..bytes.len() / 2]).unwrap();
+        assert_eq!(alone("2").unwrap_err()[0].code, "index_unreadable");
+        assert!(!bench.run("one.csv", &["--index", &index]).unwrap().zones.kept);
+        assert!(alone("2").unwrap());
+    }
+
+    #[test]
+    fn coordinates_that_look_mistaken_are_counted_and_said() {
+        let swapped = "id,x,y\na,6862500,650500\nb,6862500,651500\nc,2.3,48.8\n";
+        let bench = Bench::new(swapped.as_bytes());
+        let report = bench.run("out.csv", &[]).unwrap();
+        let json = report.json();
+        assert_eq!(json["placements"]["unplaced"], 3);
+        assert_eq!(json["looks_mistaken"], json!({"degrees": 1, "swapped": 2}));
+        assert_eq!(json["warning"], "2 of 3 points look swapped, y before x; is EPSG:2154 their system?");
+        assert!(report.text().contains("warning: 2 of 3"), "{}", report.text());
     }
 
     #[test]

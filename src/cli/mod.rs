@@ -29,7 +29,7 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Inspect(inspect::Args),
-    Assign(assign::AssignArgs),
+    Assign(Box<assign::AssignArgs>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
     Policy(policy::Args),

@@ -8,7 +8,7 @@
 //!
 //! In a coverage without overlap the first case has one zone, so codes decide on borders only.
 
-use super::index::{Position, ZoneIndex};
+use super::index::ZoneIndex;
 
 /// The zone of a point, as its place in [`crate::model::Zoning::zones`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,51 +37,82 @@ impl Placement {
     }
 }
 
-/// Points below which a second thread costs more than it brings.
-const POINTS_A_THREAD: usize = 16_384;
+/// A [`Placement`] in four bytes, for masses of points: who else has it on the border is asked of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// In the interior of this zone.
+    Inside(u32),
+    /// On the border, and given to this zone.
+    OnBorder(u32),
+    /// In no zone.
+    Outside,
+}
 
-/// Places points given as columns of EPSG:2154 metres; a coordinate that is not finite is `Outside`.
+/// The placements of a column of points.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placements {
+    answers: Vec<u32>,
+}
+
+impl Placements {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.answers.len()
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+    /// Each, in the order of the points.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Placed> {
+        self.answers.iter().map(|&answer| match answer {
+            ZoneIndex::NONE => Placed::Outside,
+            answer if answer & ZoneIndex::BORDER != 0 => Placed::OnBorder(answer & !ZoneIndex::BORDER),
+            answer => Placed::Inside(answer),
+        })
+    }
+}
+
+/// Points below which a second thread costs more than it brings.
+const POINTS_A_THREAD: usize = 65_536;
+
+/// Places points given as columns of EPSG:2154 metres, on as many threads as bring something and `threads_max` at most; a
+/// coordinate that is not finite is `Outside`.
+///
+/// # Panics
+/// When the columns differ in length: a mistake of the caller.
+pub fn place(index: &ZoneIndex, x: &[f64], y: &[f64], threads_max: usize) -> Placements {
+    assert_eq!(x.len(), y.len());
+    let threads = (x.len() / POINTS_A_THREAD).clamp(1, threads_max.max(1));
+    let mut answers = vec![0; x.len()];
+    if threads == 1 {
+        index.place(x, y, &mut answers);
+        return Placements { answers };
+    }
+    let share = x.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        for ((x, y), answers) in x.chunks(share).zip(y.chunks(share)).zip(answers.chunks_mut(share)) {
+            scope.spawn(move || index.place(x, y, answers));
+        }
+    });
+    Placements { answers }
+}
+
+/// Places points given as columns of EPSG:2154 metres, and says of those on borders which other zones have them there.
 ///
 /// # Panics
 /// When the columns differ in length: a mistake of the caller.
 pub fn assign(index: &ZoneIndex, x: &[f64], y: &[f64]) -> Vec<Placement> {
-    assert_eq!(x.len(), y.len());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = (x.len() / POINTS_A_THREAD).clamp(1, cores);
-    let mut placements = vec![Placement::Outside; x.len()];
-    let share = x.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        for ((x, y), out) in x.chunks(share).zip(y.chunks(share)).zip(placements.chunks_mut(share)) {
-            let work = move || {
-                for ((&x, &y), out) in x.iter().zip(y).zip(out) {
-                    *out = place(index, x, y);
-                }
-            };
-            if threads == 1 { work() } else { drop(scope.spawn(work)) }
+    let placements = place(index, x, y, cores);
+    let whole = |(placed, (&x, &y)): (Placed, (&f64, &f64))| match placed {
+        Placed::Inside(zone) => Placement::Inside(zone),
+        Placed::OnBorder(chosen) => {
+            let mut others = index.around(x, y).border;
+            others.retain(|&zone| zone != chosen);
+            Placement::OnBorder { chosen, others }
         }
-    });
-    placements
-}
-
-fn place(index: &ZoneIndex, x: f64, y: f64) -> Placement {
-    let mut inside = u32::MAX;
-    let mut border = Vec::new();
-    for zone in index.candidates(x, y) {
-        if zone > inside {
-            continue; // whatever it says, a zone of a lower code has the point in its interior
-        }
-        match index.position(zone, x, y) {
-            Position::Inside => inside = zone,
-            Position::Border => border.push(zone),
-            Position::Outside => {}
-        }
-    }
-    if inside != u32::MAX {
-        return Placement::Inside(inside);
-    }
-    border.sort_unstable();
-    match border.split_first() {
-        Some((&chosen, others)) => Placement::OnBorder { chosen, others: others.to_vec() },
-        None => Placement::Outside,
-    }
+        Placed::Outside => Placement::Outside,
+    };
+    placements.iter().zip(x.iter().zip(y)).map(whole).collect()
 }

@@ -9,8 +9,7 @@ use proj::Proj;
 ///
 /// PROJ's objects belong to one thread; make one of these a thread.
 pub struct Reprojector {
-    /// None when the system is EPSG:2154 already.
-    to_lambert93: Option<Proj>,
+    to_lambert93: Way,
     usable: Bounds,
     lambert93: Bounds,
 }
@@ -31,6 +30,16 @@ const DENSIFY: i32 = 21;
 impl Bounds {
     fn hold(&self, x: f64, y: f64) -> bool {
         x >= self.least.0 && x <= self.greatest.0 && y >= self.least.1 && y <= self.greatest.1
+    }
+
+    /// Those of the two systems that nearly all files use, as [`Bounds::of`] gives them: asking PROJ's tables takes a
+    /// hundred times longer than placing a thousand points.
+    fn known(crs: &Crs) -> Option<Self> {
+        match *crs {
+            Crs::LAMBERT93 => Some(Self { least: (-412_285.0, 5_980_674.5), greatest: (1_354_629.0, 7_260_219.5) }),
+            Crs::WGS84 => Some(Self { least: (-187.2, -93.6), greatest: (187.2, 93.6) }),
+            Crs::Epsg(_) | Crs::Wkt(_) => None,
+        }
     }
 
     /// The area of use of a system, in its own coordinates; the whole plane when the register gives none.
@@ -72,11 +81,12 @@ impl Reprojector {
                 "a system that PROJ knows, such as EPSG:2154",
             )
         };
-        let to_lambert93 = match crs {
-            Crs::Epsg(2154) => None,
-            _ => Some(Proj::new_known_crs(&from, &to, None).map_err(unknown)?),
+        let to_lambert93 = match Way::closed(crs) {
+            Some(way) => way,
+            None => Way::Proj(Proj::new_known_crs(&from, &to, None).map_err(unknown)?),
         };
-        Ok(Self { to_lambert93, usable: Bounds::of(&from), lambert93: Bounds::of(&to) })
+        let bounds = |crs: &Crs| Bounds::known(crs).unwrap_or_else(|| Bounds::of(&definition(crs)));
+        Ok(Self { to_lambert93, usable: bounds(crs), lambert93: bounds(&Crs::LAMBERT93) })
     }
 
     /// One position, or `None` outside the area of use of its system or of Lambert-93.
@@ -84,10 +94,7 @@ impl Reprojector {
         if !self.usable.hold(x, y) {
             return None;
         }
-        let (x, y) = match &self.to_lambert93 {
-            None => (x, y),
-            Some(way) => way.convert((x, y)).ok()?,
-        };
+        let (x, y) = self.to_lambert93.go(x, y)?;
         self.lambert93.hold(x, y).then_some((x, y))
     }
 
@@ -99,6 +106,193 @@ impl Reprojector {
             place.is_some()
         };
         x.iter_mut().zip(y).map(one).collect()
+    }
+}
+
+/// A way to EPSG:2154.
+enum Way {
+    /// From EPSG:2154.
+    None,
+    /// From degrees on its ellipsoid.
+    Degrees(Conic),
+    /// From another conic projection of the same ellipsoid and meridian. Both are conformal, so that one is a power of the
+    /// other in the complex plane around the pole, and degrees need not be found on the way.
+    Conic { from: Conic, to: Conic },
+    /// Any other.
+    Proj(Proj),
+}
+
+impl Way {
+    /// The closed forms of the systems that French files use, a test holds them to a micrometre of PROJ.
+    fn closed(crs: &Crs) -> Option<Self> {
+        match *crs {
+            Crs::LAMBERT93 => Some(Self::None),
+            Crs::WGS84 => Some(Self::Degrees(Conic::lambert93())),
+            Crs::Epsg(code @ 3942..=3950) => {
+                Some(Self::Conic { from: Conic::zone(code - 3900), to: Conic::lambert93() })
+            }
+            Crs::Epsg(_) | Crs::Wkt(_) => None,
+        }
+    }
+
+    #[inline]
+    fn go(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        match self {
+            Self::None => Some((x, y)),
+            Self::Degrees(conic) => Some(conic.of_degrees(x, y)),
+            Self::Conic { from, to } => Some(from.to(to, x, y)),
+            Self::Proj(way) => way.convert((x, y)).ok(),
+        }
+    }
+}
+
+/// A conic conformal projection with two standard parallels, on GRS 80 and the meridian 3° E (IGN, NTG 71; EPSG guidance
+/// note 7-2, method 9802).
+#[derive(Debug, Clone, Copy)]
+struct Conic {
+    /// The exponent: the share of a full turn that the cone takes.
+    n: f64,
+    /// The radius of the equator on the map, in metres.
+    equator_m: f64,
+    /// The place of the pole, in metres.
+    pole: (f64, f64),
+}
+
+/// GRS 80: half the great axis in metres, and the inverse flattening.
+const GRS80: (f64, f64) = (6_378_137.0, 298.257_222_101);
+/// The central meridian, in degrees.
+const MERIDIAN: f64 = 3.0;
+
+impl Conic {
+    /// EPSG:2154.
+    fn lambert93() -> Self {
+        Self::new(46.5, (44.0, 49.0), (700_000.0, 6_600_000.0))
+    }
+    /// The conic zone around a whole parallel from 42 to 50: EPSG:3942 to 3950.
+    fn zone(parallel: u32) -> Self {
+        let latitude = f64::from(parallel);
+        let north_m = 1_000_000.0 * (latitude - 41.0) + 200_000.0;
+        Self::new(latitude, (latitude - 0.75, latitude + 0.75), (1_700_000.0, north_m))
+    }
+    /// By the latitude of origin, the standard parallels, and the coordinates of the origin.
+    fn new(origin: f64, parallels: (f64, f64), (east_m, north_m): (f64, f64)) -> Self {
+        let (p, q) = (parallels.0.to_radians(), parallels.1.to_radians());
+        let width = |latitude: f64| latitude.cos() / (1.0 - eccentricity_squared() * latitude.sin().powi(2)).sqrt();
+        let n = (width(p) / width(q)).ln() / (isometric(q) - isometric(p));
+        let equator_m = GRS80.0 * width(p) / n * (n * isometric(p)).exp();
+        let radius_m = equator_m * (-n * isometric(origin.to_radians())).exp();
+        Self { n, equator_m, pole: (east_m, north_m + radius_m) }
+    }
+    #[inline]
+    fn at(&self, radius_m: f64, angle: f64) -> (f64, f64) {
+        let (sine, cosine) = angle.sin_cos();
+        (self.pole.0 + radius_m * sine, self.pole.1 - radius_m * cosine)
+    }
+    /// From longitude and latitude in degrees.
+    #[inline]
+    fn of_degrees(&self, longitude: f64, latitude: f64) -> (f64, f64) {
+        let radius_m = self.equator_m * (-self.n * isometric(latitude.to_radians())).exp();
+        self.at(radius_m, self.n * (longitude - MERIDIAN).to_radians())
+    }
+    /// To another one.
+    #[inline]
+    fn to(&self, other: &Self, x: f64, y: f64) -> (f64, f64) {
+        let (east, south) = (x - self.pole.0, self.pole.1 - y);
+        let power = other.n / self.n;
+        // A radius by its logarithm: one `ln` and one `exp`.
+        let radius = ((east * east + south * south) / (self.equator_m * self.equator_m)).ln() / 2.0;
+        other.at(other.equator_m * (radius * power).exp(), east.atan2(south) * power)
+    }
+}
+
+fn eccentricity_squared() -> f64 {
+    let flattening = 1.0 / GRS80.1;
+    flattening * (2.0 - flattening)
+}
+
+/// The isometric latitude: the height at which Mercator draws a latitude.
+#[inline]
+fn isometric(latitude: f64) -> f64 {
+    let eccentricity = eccentricity_squared().sqrt();
+    let sine = latitude.sin();
+    let half_log = |v: f64| 0.5 * ((1.0 + v) / (1.0 - v)).ln();
+    half_log(sine) - eccentricity * half_log(eccentricity * sine)
+}
+
+/// What coordinates outside the area of use of their system look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistaken {
+    /// Usable once x and y change places.
+    Swapped,
+    /// Degrees in France, in a system of metres.
+    Degrees,
+    /// Metres of Lambert-93, in another system.
+    Lambert93,
+}
+
+impl Mistaken {
+    /// A stable code for reports.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Swapped => "swapped",
+            Self::Degrees => "degrees",
+            Self::Lambert93 => "lambert93",
+        }
+    }
+    /// What a code means.
+    pub fn said(code: &str) -> &'static str {
+        match code {
+            "swapped" => "swapped, y before x",
+            "degrees" => "like degrees read as metres",
+            "lambert93" => "like metres of Lambert-93",
+            _ => "mistaken",
+        }
+    }
+}
+
+/// Mainland France and Corsica in degrees, with a margin: west, south, east, north.
+const FRANCE_DEGREES: [f64; 4] = [-6.0, 41.0, 10.5, 52.0];
+
+impl Reprojector {
+    /// What coordinates outside the area of use look like, when they look like something; they are never mended.
+    pub fn mistaken(&self, x: f64, y: f64) -> Option<Mistaken> {
+        let [west, south, east, north] = FRANCE_DEGREES;
+        let degrees = |x, y| x >= west && x <= east && y >= south && y <= north;
+        if self.usable.hold(y, x) && self.point(y, x).is_some() {
+            Some(Mistaken::Swapped)
+        } else if degrees(x, y) || degrees(y, x) {
+            Some(Mistaken::Degrees)
+        } else if self.lambert93.hold(x, y) {
+            Some(Mistaken::Lambert93)
+        } else {
+            None
+        }
+    }
+}
+
+/// The way from EPSG:2154 metres to CRS84 degrees, for one thread.
+pub struct ToDegrees {
+    way: Proj,
+}
+
+impl ToDegrees {
+    /// Prepares the way.
+    ///
+    /// # Errors
+    /// PROJ without its tables.
+    pub fn new() -> Result<Self, Unreadable> {
+        let way = Proj::new_known_crs(&definition(&Crs::LAMBERT93), &definition(&Crs::WGS84), None);
+        let failed = |error: proj::ProjCreateError| {
+            Unreadable::file("reproject", "coordinates", error.to_string(), "PROJ with its tables")
+        };
+        Ok(Self { way: way.map_err(failed)? })
+    }
+    /// Longitude and latitude; none for coordinates that are not finite.
+    pub fn point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        if !x.is_finite() || !y.is_finite() {
+            return None;
+        }
+        self.way.convert((x, y)).ok().filter(|(lon, lat): &(f64, f64)| lon.is_finite() && lat.is_finite())
     }
 }
 
@@ -166,11 +360,65 @@ mod tests {
     #[test]
     fn one_place_has_one_position_whatever_its_system() {
         let lambert93 = Reprojector::new(&Crs::WGS84).unwrap().point(5.0415, 47.3220).unwrap();
-        for (crs, tolerance_m) in [(Crs::Epsg(3947), 1e-3), (Crs::Epsg(2154), 1e-9)] {
+        for (crs, tolerance_m) in [(Crs::Epsg(3947), 1e-3), (Crs::Epsg(2154), 1e-6)] {
             let there = Proj::new_known_crs("EPSG:4326", &definition(&crs), None).unwrap();
             let (x, y) = there.convert((5.0415, 47.3220)).unwrap();
             let back = Reprojector::new(&crs).unwrap().point(x, y).unwrap();
             assert!((back.0 - lambert93.0).hypot(back.1 - lambert93.1) < tolerance_m, "{crs}: {back:?} {lambert93:?}");
+        }
+    }
+
+    #[test]
+    fn closed_forms_agree_with_proj_to_a_micrometre_over_the_whole_territory() {
+        for code in [4326, 3942, 3943, 3944, 3945, 3946, 3947, 3948, 3949, 3950] {
+            let crs = Crs::Epsg(code);
+            let closed = Way::closed(&crs).unwrap();
+            let proj = Proj::new_known_crs(&definition(&crs), "EPSG:2154", None).unwrap();
+            let there = Proj::new_known_crs("EPSG:4326", &definition(&crs), None).unwrap();
+            let mut compared = 0;
+            for i in 0..=78 {
+                for j in 0..=54 {
+                    let degrees = (-5.6 + f64::from(i) * 0.2, 41.0 + f64::from(j) * 0.2);
+                    let (x, y) = if code == 4326 { degrees } else { there.convert(degrees).unwrap() };
+                    let (ours, theirs) = (closed.go(x, y).unwrap(), proj.convert((x, y)).unwrap());
+                    let apart_m = (ours.0 - theirs.0).hypot(ours.1 - theirs.1);
+                    assert!(apart_m < 1e-6, "{crs} {degrees:?}: {apart_m} m");
+                    compared += 1;
+                }
+            }
+            assert_eq!(compared, 79 * 55);
+        }
+        for crs in [Crs::Epsg(3941), Crs::Epsg(3951), Crs::Epsg(27572)] {
+            assert!(Way::closed(&crs).is_none(), "{crs}");
+        }
+    }
+
+    #[test]
+    fn known_bounds_are_those_of_the_register() {
+        for (crs, tolerance) in [(Crs::LAMBERT93, 1.0), (Crs::WGS84, 1e-9)] {
+            let (known, found) = (Bounds::known(&crs).unwrap(), Bounds::of(&definition(&crs)));
+            let corners = |b: Bounds| [b.least.0, b.least.1, b.greatest.0, b.greatest.1];
+            for (known, found) in corners(known).into_iter().zip(corners(found)) {
+                assert!((known - found).abs() <= tolerance, "{crs}: {known} {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistaken_coordinates_are_recognised_and_never_mended() {
+        for (crs, x, y, looks) in [
+            (Crs::Epsg(2154), 6_692_000.0, 853_000.0, Some(Mistaken::Swapped)),
+            (Crs::Epsg(2154), 5.04, 47.32, Some(Mistaken::Degrees)),
+            (Crs::Epsg(2154), 47.32, 5.04, Some(Mistaken::Degrees)),
+            (Crs::Epsg(4326), 47.32, 5.04, Some(Mistaken::Swapped)),
+            (Crs::Epsg(4326), 853_000.0, 6_692_000.0, Some(Mistaken::Lambert93)),
+            (Crs::Epsg(3947), 853_000.0, 6_692_000.0, Some(Mistaken::Lambert93)),
+            (Crs::Epsg(2154), 1e9, 1e9, None),
+            (Crs::Epsg(2154), f64::NAN, 6_692_000.0, None),
+        ] {
+            let way = Reprojector::new(&crs).unwrap();
+            assert_eq!(way.mistaken(x, y), looks, "{crs} ({x}, {y})");
+            assert_eq!(way.point(x, y), None, "{crs} ({x}, {y})");
         }
     }
 

@@ -179,6 +179,24 @@ pub fn validate(
     zones: Vec<ZoneInMetres>,
     expected: Option<usize>,
 ) -> Result<(Zoning, TopologyReport), Box<Refused>> {
+    judge(layer, zones, expected, true)
+}
+
+/// The same without looking for overlaps and gaps, which refuse nothing and take longer than the rest.
+pub fn validate_alone(
+    layer: &str,
+    zones: Vec<ZoneInMetres>,
+    expected: Option<usize>,
+) -> Result<(Zoning, TopologyReport), Box<Refused>> {
+    judge(layer, zones, expected, false)
+}
+
+fn judge(
+    layer: &str,
+    zones: Vec<ZoneInMetres>,
+    expected: Option<usize>,
+    overlay: bool,
+) -> Result<(Zoning, TopologyReport), Box<Refused>> {
     let mut errors = Vec::new();
     let mut findings = Vec::new();
     let mut torn = false;
@@ -234,9 +252,9 @@ pub fn validate(
         area_m2: made.iter().map(|z| z.contour.area_m2()).sum(),
         findings,
         below_tolerance: 0,
-        overlaid: !torn,
+        overlaid: overlay && !torn,
     };
-    if !torn {
+    if topology.overlaid {
         overlaps(&made, &mut topology);
         gaps(&made, &mut topology);
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
+use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
@@ -79,6 +79,19 @@ impl ParquetBody {
         Ok(())
     }
 
+    /// Whether a column holds whole numbers; asked before columns are selected.
+    pub(super) fn is_whole(&self, column: usize) -> bool {
+        let schema = self.builder.as_ref().map(|builder| builder.schema().clone());
+        schema.is_some_and(|schema| {
+            let found = schema.field(column).data_type();
+            found.is_integer() && *found != DataType::UInt64
+        })
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     pub(super) fn progress(&self, rows_read: usize) -> f64 {
         rows_read as f64 / self.rows.max(1) as f64
     }
@@ -121,10 +134,18 @@ impl ParquetBody {
 
 /// Casts an array to a column; `long` is told of the rows whose text is too long, which become empty.
 fn column(array: &ArrayRef, kind: Kind, mut long: impl FnMut(usize)) -> Result<Column, arrow_schema::ArrowError> {
+    if kind == Kind::Whole {
+        let whole = arrow_cast::cast(array, &DataType::Int64)?;
+        return Ok(Column::Whole(whole.as_primitive::<Int64Type>().clone()));
+    }
     let mut column = Column::new(kind);
     if let (Column::Number(numbers), true) = (&mut column, array.data_type().is_numeric()) {
         let values = arrow_cast::cast(array, &DataType::Float64)?;
         let values = values.as_primitive::<Float64Type>();
+        if values.null_count() == 0 {
+            numbers.extend(values.values());
+            return Ok(column);
+        }
         for index in 0..values.len() {
             if values.is_null(index) {
                 numbers.push_fault(NumberFault::Empty);

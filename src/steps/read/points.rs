@@ -2,7 +2,11 @@
 //!
 //! Every row becomes a point, in its order; one without a usable coordinate says why.
 
-use super::table::{Batch, Input, Kind, NumberFault, Numbers, STREAM_BYTES_MAX, Table, Texts, Whole, whole};
+use std::borrow::Cow;
+
+use arrow_array::{Array, Int64Array};
+
+use super::table::{Batch, Column, Input, Kind, NumberFault, Numbers, STREAM_BYTES_MAX, Table, Texts, Whole, whole};
 use crate::model::establishment::Unplaced;
 use crate::model::{Crs, Reject, Unreadable};
 
@@ -55,6 +59,44 @@ pub struct Points {
     table: Table,
     chosen: ChosenColumns,
     place: PlaceColumns,
+    whole_ids: bool,
+}
+
+/// Identifiers, in the type of their column. `Debug` shows how many, never what.
+#[derive(Clone)]
+pub enum Ids {
+    /// Texts; empty where a broken row holds none.
+    Texts(Texts),
+    /// Whole numbers of a Parquet file, which stay numbers; null where there is none.
+    Whole(Int64Array),
+}
+
+impl Ids {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Whole(numbers) => numbers.len(),
+        }
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// One of them as text; empty where there is none.
+    pub fn text(&self, at: usize) -> Cow<'_, str> {
+        match self {
+            Self::Texts(texts) => Cow::Borrowed(&texts[at]),
+            Self::Whole(numbers) if numbers.is_null(at) => Cow::Borrowed(""),
+            Self::Whole(numbers) => Cow::Owned(numbers.value(at).to_string()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Ids {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} identifiers", self.len())
+    }
 }
 
 /// Consecutive points, column by column.
@@ -62,8 +104,8 @@ pub struct Points {
 pub struct PointBatch {
     /// Number of the first among the rows of the table, from 1.
     pub first_row: usize,
-    /// Identifiers as read; empty where a broken row holds none.
-    pub ids: Texts,
+    /// Identifiers as read.
+    pub ids: Ids,
     /// East coordinates or longitudes; NaN where the point is unplaced.
     pub x: Vec<f64>,
     /// North coordinates or latitudes; NaN where the point is unplaced.
@@ -94,16 +136,21 @@ pub fn points(name: &str, input: Input, named: &PointColumns, crs: Option<&Crs>)
         quality: place.quality.map(name_of),
         crs: place.crs.clone(),
     };
-    let mut wanted = vec![(id, Kind::Text)];
+    let whole_ids = table.is_whole(id);
+    let mut wanted = vec![(id, if whole_ids { Kind::Whole } else { Kind::Text })];
     wanted.extend(place.wanted());
     table.select(&wanted)?;
-    Ok(Points { table, chosen, place })
+    Ok(Points { table, chosen, place, whole_ids })
 }
 
 impl Points {
     /// The columns read.
     pub fn chosen(&self) -> &ChosenColumns {
         &self.chosen
+    }
+    /// Whether identifiers are [`Ids::Whole`].
+    pub fn whole_ids(&self) -> bool {
+        self.whole_ids
     }
     /// The table they are read from.
     pub fn table(&self) -> &Table {
@@ -115,9 +162,20 @@ impl Points {
         let name = self.table.name();
         let places = Places::read(&mut batch, 1, &self.place);
         let n = batch.len();
+        let ids = match batch.take(0) {
+            Column::Text(texts) => Ids::Texts(texts),
+            Column::Whole(numbers) => Ids::Whole(numbers),
+            Column::Number(_) => unreachable!("identifiers are no measures"),
+        };
+        let first_row = batch.first_row;
+        if batch.broken.is_empty() && places.are_plain() {
+            let Places { x, y, .. } = places;
+            let (x, y, unplaced) = (x.values, y.values, vec![None; n]);
+            return Ok(Some(PointBatch { first_row, ids, x, y, epsg: Vec::new(), unplaced, rejected: Vec::new() }));
+        }
         let mut points = PointBatch {
-            first_row: batch.first_row,
-            ids: batch.take_texts(0),
+            first_row,
+            ids,
             x: Vec::with_capacity(n),
             y: Vec::with_capacity(n),
             epsg: Vec::with_capacity(if self.place.epsg.is_some() { n } else { 0 }),
@@ -270,6 +328,16 @@ impl Places {
         }
     }
 
+    /// Whether every row is two finite numbers and nothing else: then they are the points.
+    fn are_plain(&self) -> bool {
+        let numbers = |n: &Numbers| n.faults.iter().all(Option::is_none) && n.values.iter().all(|v| v.is_finite());
+        self.epsg.is_none()
+            && self.quality.is_none()
+            && numbers(&self.x)
+            && numbers(&self.y)
+            && !self.x.values.iter().zip(&self.y.values).any(|(&x, &y)| x == 0.0 && y == 0.0)
+    }
+
     /// Where a row stands, or why nobody can say.
     pub(super) fn at(&self, index: usize) -> Result<Place, Misplaced> {
         let (x, y) = (self.x.values[index], self.y.values[index]);
@@ -304,7 +372,7 @@ impl Places {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{Float64Array, Int32Array, Int64Array};
+    use arrow_array::{Float64Array, Int32Array};
     use proptest::prelude::*;
 
     use super::super::table::samples::{gz, parquet};
@@ -390,7 +458,7 @@ mod tests {
         ];
         let text = rows.iter().fold("id;x;y;epsg;qualite_xy\n".to_owned(), |text, row| text + row.0 + "\n");
         let (_, batch) = read(text.into_bytes());
-        assert_eq!(batch.ids.iter().collect::<String>(), "abcdefghijkl");
+        assert_eq!((0..batch.ids.len()).map(|at| batch.ids.text(at)).collect::<String>(), "abcdefghijkl");
         let mut rejected = batch.rejected.iter();
         for (at, (line, (x, y), unplaced, code)) in rows.into_iter().enumerate() {
             let same = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan());
@@ -417,8 +485,10 @@ mod tests {
         let text = b"siret,x,y,epsg,qualite_xy\n1,6.5,49,4326,11\n2,1,1,,33\n3,,2,2154,\n".to_vec();
         let (from_parquet, from_csv) = (read(columns), read(text));
         assert_eq!(from_parquet.0, from_csv.0);
-        let shape =
-            |b: &PointBatch| (b.ids.iter().map(str::to_owned).collect::<Vec<_>>(), b.epsg.clone(), b.unplaced.clone());
+        let shape = |b: &PointBatch| {
+            let ids = (0..b.ids.len()).map(|at| b.ids.text(at).into_owned()).collect::<Vec<_>>();
+            (ids, b.epsg.clone(), b.unplaced.clone())
+        };
         assert_eq!(shape(&from_parquet.1), shape(&from_csv.1));
         assert_eq!((from_parquet.1.x[0], from_parquet.1.y[0]), (6.5, 49.0));
     }

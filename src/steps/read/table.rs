@@ -9,6 +9,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::Index;
 
 use ::parquet::file::reader::{ChunkReader, Length};
+use arrow_array::Int64Array;
 use bytes::Bytes;
 
 use super::csv::CsvBody;
@@ -107,6 +108,8 @@ pub enum Kind {
     Text,
     /// Finite or not, numbers with a decimal point, or a decimal comma where the comma is not the delimiter.
     Number,
+    /// Whole numbers of a Parquet column, as they are: see [`Table::is_whole`].
+    Whole,
 }
 
 /// Consecutive rows, column by column.
@@ -136,6 +139,8 @@ pub enum Column {
     Text(Texts),
     /// Read as numbers.
     Number(Numbers),
+    /// Read as whole numbers.
+    Whole(Int64Array),
 }
 
 /// Texts laid end to end. `Debug` shows how many, never what.
@@ -230,6 +235,22 @@ impl Table {
     /// Whether `6,17` is a number here: where the comma does not stand between fields.
     pub fn decimal_comma(&self) -> bool {
         matches!(self.format(), Format::Csv { delimiter, .. } if delimiter != b',')
+    }
+
+    /// Whether a column holds whole numbers of 64 bits at most, which [`Kind::Whole`] takes as they are.
+    pub fn is_whole(&self, column: usize) -> bool {
+        match &self.body {
+            Body::Csv(_) => false,
+            Body::Parquet(body) => body.is_whole(column),
+        }
+    }
+
+    /// About how many rows there are: what a Parquet file says of itself, or a guess by the length of the file.
+    pub fn rows_about(&self) -> u64 {
+        match &self.body {
+            Body::Csv(body) => body.rows_about(),
+            Body::Parquet(body) => body.rows() as u64,
+        }
     }
 
     /// The column of that name, capitals aside.
@@ -330,22 +351,26 @@ impl Batch {
     pub fn texts(&self, at: usize) -> &Texts {
         match &self.columns[at] {
             Column::Text(texts) => texts,
-            Column::Number(_) => unreachable!("selected as numbers"),
+            Column::Number(_) | Column::Whole(_) => unreachable!("selected as numbers"),
         }
     }
     /// Takes the texts of a column that was selected as text.
     pub(super) fn take_texts(&mut self, at: usize) -> Texts {
         match &mut self.columns[at] {
             Column::Text(texts) => std::mem::take(texts),
-            Column::Number(_) => unreachable!("selected as numbers"),
+            Column::Number(_) | Column::Whole(_) => unreachable!("selected as numbers"),
         }
     }
     /// Takes the numbers of a column that was selected as numbers.
     pub(super) fn take_numbers(&mut self, at: usize) -> Numbers {
         match &mut self.columns[at] {
             Column::Number(numbers) => std::mem::take(numbers),
-            Column::Text(_) => unreachable!("selected as text"),
+            Column::Text(_) | Column::Whole(_) => unreachable!("not selected as numbers"),
         }
+    }
+    /// Takes a column that was selected as text or as whole numbers.
+    pub(super) fn take(&mut self, at: usize) -> Column {
+        std::mem::replace(&mut self.columns[at], Column::Text(Texts::default()))
     }
 }
 
@@ -354,6 +379,7 @@ impl Column {
         match kind {
             Kind::Text => Self::Text(Texts::default()),
             Kind::Number => Self::Number(Numbers::default()),
+            Kind::Whole => Self::Whole(Int64Array::from(Vec::<i64>::new())),
         }
     }
     /// Adds a cell from its text.
@@ -361,6 +387,7 @@ impl Column {
         match self {
             Self::Text(texts) => texts.push(cell),
             Self::Number(numbers) => numbers.push_text(cell, decimal_comma),
+            Self::Whole(_) => unreachable!("a column of Parquet is taken whole"),
         }
     }
 }
@@ -411,6 +438,10 @@ impl Numbers {
     pub(super) fn push(&mut self, value: f64) {
         self.values.push(value);
         self.faults.push(None);
+    }
+    pub(super) fn extend(&mut self, values: &[f64]) {
+        self.values.extend_from_slice(values);
+        self.faults.resize(self.values.len(), None);
     }
     pub(super) fn push_fault(&mut self, fault: NumberFault) {
         self.values.push(f64::NAN);

@@ -1,0 +1,208 @@
+//! Columns of points placed in batches: cells first, then the leaves among them.
+//!
+//! Where the index outgrows a processor's cache, points in random order wait for memory at each step. They are then sorted
+//! by tiles of cells first, by counting, which costs less than the waiting.
+
+use super::cells::{Cells, LEAF, unanswered};
+
+/// Points taken together: their cells stay in the first cache.
+const BATCH: usize = 1024;
+/// Bytes of an index that the second cache of one core holds beside the points.
+const CACHED_BYTES: usize = 8 << 20;
+/// Bytes of the index under one tile.
+const TILE_BYTES: usize = 128 << 10;
+/// Points a tile below which sorting by tile brings nothing, by measure.
+const POINTS_A_TILE_MIN: usize = 64;
+/// Points sorted together: 24 MiB a million.
+const SORTED_MAX: usize = 1 << 22;
+/// Steps from one point to the next that are looked at to see whether points come sorted.
+const STEPS_LOOKED_AT: usize = 1000;
+
+/// Places points one after the other or by tiles, whichever costs less. The answers are the same.
+pub(super) fn place(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
+    let tiling = Tiling::new(cells);
+    let mut sorted = Vec::new();
+    let parts = x.chunks(SORTED_MAX).zip(y.chunks(SORTED_MAX)).zip(answers.chunks_mut(SORTED_MAX));
+    for ((x, y), answers) in parts {
+        if tiling.pays(cells, x, y) {
+            place_by_tiles(cells, &tiling, x, y, answers, &mut sorted);
+        } else {
+            place_in_order(cells, x, y, answers);
+        }
+    }
+}
+
+/// Sorts first, whether it pays or not.
+#[cfg(test)]
+pub(super) fn place_sorted(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
+    place_by_tiles(cells, &Tiling::new(cells), x, y, answers, &mut Vec::new());
+}
+
+/// Places points in the order given.
+pub(super) fn place_in_order(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
+    let mut room = Room::new();
+    let mut codes = [0_u32; BATCH];
+    let parts = x.chunks(BATCH).zip(y.chunks(BATCH)).zip(answers.chunks_mut(BATCH));
+    for ((x, y), answers) in parts {
+        for ((code, &x), &y) in codes.iter_mut().zip(x).zip(y) {
+            *code = cells.grid.cell(x, y);
+        }
+        let mut n = 0;
+        for (i, (answer, &code)) in (0_u32..).zip(answers.iter_mut().zip(&codes)) {
+            let word = cells.words[code as usize];
+            *answer = word;
+            room.open[n % BATCH] = Open { place: i, word };
+            n += usize::from(unanswered(word));
+        }
+        room.finish(cells, n, |i| (x[i as usize], y[i as usize]), |i, answer| answers[i as usize] = answer);
+    }
+}
+
+/// A point whose cell leaves work to do.
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
+    place: u32,
+    word: u32,
+}
+
+/// Room for the points of a batch that their cells leave open.
+struct Room {
+    open: [Open; BATCH],
+    at: [u32; BATCH],
+    edges: [(u32, u32); BATCH],
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { open: [Open::default(); BATCH], at: [0; BATCH], edges: [(0, 0); BATCH] }
+    }
+
+    /// Answers the first `n` open points. Each step is taken for all of them before the next: the loads of a step wait for
+    /// memory together, and not one for the other.
+    #[inline(always)]
+    fn finish(&mut self, cells: &Cells, n: usize, point: impl Fn(u32) -> (f64, f64), mut answer: impl FnMut(u32, u32)) {
+        let open = &mut self.open[..n.min(BATCH)];
+        let at = &mut self.at[..n.min(BATCH)];
+        for (open, at) in open.iter().zip(at.iter_mut()) {
+            let (x, y) = point(open.place);
+            *at = cells.finer_at(open.word, x, y);
+        }
+        let mut m = 0;
+        for i in 0..open.len() {
+            let Open { place, word } = open[i];
+            let word = cells.finer_word(word, at[i]);
+            answer(place, word);
+            open[m] = Open { place, word: word & !LEAF };
+            m += usize::from(unanswered(word));
+        }
+        let open = &open[..m];
+        for (open, edges) in open.iter().zip(self.edges.iter_mut()) {
+            *edges = cells.outer_edges(open.word);
+        }
+        let touched = self.edges[..m].iter().fold(0, |sum, edges| sum ^ cells.touch(edges.0) ^ cells.touch(edges.1));
+        std::hint::black_box(touched);
+        for open in open {
+            let (x, y) = point(open.place);
+            answer(open.place, cells.judge(open.word as usize, x, y));
+        }
+    }
+}
+
+/// Squares of cells that are placed together.
+#[derive(Debug, Clone, Copy)]
+struct Tiling {
+    /// Cells of a tile's side, as a power of two.
+    shift: u32,
+    across: u32,
+    tiles: usize,
+}
+
+impl Tiling {
+    fn new(cells: &Cells) -> Self {
+        let wanted = (cells.bytes() / TILE_BYTES).max(1);
+        let mut shift = 0;
+        loop {
+            let across = |n: u32| ((n - 1) >> shift) + 1;
+            let tiling = Self {
+                shift,
+                across: across(cells.grid.columns),
+                // And one for what lies beyond.
+                tiles: across(cells.grid.columns) as usize * across(cells.grid.rows) as usize + 1,
+            };
+            if tiling.tiles <= wanted + 1 {
+                return tiling;
+            }
+            shift += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn tile(&self, cells: &Cells, x: f64, y: f64) -> u32 {
+        match cells.grid.column_and_row(x, y) {
+            Some((column, row)) => (row >> self.shift) * self.across + (column >> self.shift),
+            None => self.tiles as u32 - 1,
+        }
+    }
+
+    /// Whether sorting costs less than waiting for memory.
+    fn pays(&self, cells: &Cells, x: &[f64], y: &[f64]) -> bool {
+        if cells.bytes() <= CACHED_BYTES || x.len() < self.tiles * POINTS_A_TILE_MIN {
+            return false;
+        }
+        let tile = |i: usize| self.tile(cells, x[i], y[i]);
+        let stride = (x.len() / STEPS_LOOKED_AT).max(1);
+        let steps = (1..x.len()).step_by(stride);
+        let (mut looked_at, mut far) = (0, 0);
+        for i in steps {
+            looked_at += 1;
+            far += usize::from(tile(i - 1) != tile(i));
+        }
+        far * 2 > looked_at
+    }
+}
+
+/// A point on its way through its tile.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sorted {
+    x: f64,
+    y: f64,
+    place: u32,
+    word: u32,
+}
+
+/// Answers what cells answer, sorts the other points by tile, and gives each answer back to its place.
+fn place_by_tiles(cells: &Cells, tiling: &Tiling, x: &[f64], y: &[f64], answers: &mut [u32], sorted: &mut Vec<Sorted>) {
+    let mut next = vec![0_u32; tiling.tiles + 1];
+    let mut codes = [0_u32; BATCH];
+    let parts = x.chunks(BATCH).zip(y.chunks(BATCH)).zip(answers.chunks_mut(BATCH));
+    for ((x, y), answers) in parts {
+        for ((code, &x), &y) in codes.iter_mut().zip(x).zip(y) {
+            *code = cells.grid.cell(x, y);
+        }
+        for (answer, &code) in answers.iter_mut().zip(&codes) {
+            *answer = cells.words[code as usize];
+        }
+        for (answer, (&x, &y)) in answers.iter().zip(x.iter().zip(y)) {
+            next[tiling.tile(cells, x, y) as usize + 1] += u32::from(unanswered(*answer));
+        }
+    }
+    for tile in 1..next.len() {
+        next[tile] += next[tile - 1];
+    }
+    sorted.resize(next[tiling.tiles] as usize, Sorted::default());
+    for (place, (&word, (&x, &y))) in (0_u32..).zip(answers.iter().zip(x.iter().zip(y))) {
+        if unanswered(word) {
+            let at = &mut next[tiling.tile(cells, x, y) as usize];
+            sorted[*at as usize] = Sorted { x, y, place, word };
+            *at += 1;
+        }
+    }
+    let mut room = Room::new();
+    for batch in sorted.chunks(BATCH) {
+        for ((open, point), place) in room.open.iter_mut().zip(batch).zip(0..) {
+            *open = Open { place, word: point.word };
+        }
+        let point = |i: u32| (batch[i as usize].x, batch[i as usize].y);
+        room.finish(cells, batch.len(), point, |i, answer| answers[batch[i as usize].place as usize] = answer);
+    }
+}

@@ -1,0 +1,380 @@
+//! Zones as a grid of cells: most hold one answer, the rest a few edges.
+//!
+//! A word of a cell is an answer (a zone or none), a leaf, or a square of finer cells. A leaf knows the edges through its
+//! cell and, for each zone they bound, whether a ray to the east of the cell leaves it inside: base bits. Moving within
+//! the cell changes a bit only at an edge of the leaf, or at the height of an end of one which lies to the east, so the
+//! few edges of a leaf decide exactly, for coverages and for zones that overlap alike.
+//!
+//! A leaf is a run of words: a head, base bits, candidate zones in order, the zone that covers the whole cell if any,
+//! edges, and for each edge the candidates it bounds. Candidates are taken sixteen at a time, a page for each.
+
+use super::Around;
+use super::exact::{self, Vertex};
+
+/// No zone.
+pub(super) const NONE: u32 = u32::MAX;
+/// Set in an answer when the point lies on the border of the zone.
+pub(super) const BORDER: u32 = 1 << 31;
+/// Zones, leaves, finer cells and vertices that can be numbered.
+pub(super) const COUNT_MAX: usize = (1 << 30) - 1;
+
+/// Marks a word of a cell as a leaf, whose place is in the other bits.
+pub(super) const LEAF: u32 = 1 << 30;
+/// Marks a word of a cell as a square of finer cells.
+pub(super) const FINER: u32 = 1 << 31;
+
+/// Candidates of a page.
+pub(super) const PAGE_ZONES: usize = 16;
+/// Edges that a page can count.
+pub(super) const PAGE_EDGES_MAX: usize = (1 << 28) - 1;
+/// In the head of a page: each edge bounds all of its candidates.
+pub(super) const UNIFORM: u32 = 1 << 31;
+/// In the head of a page: a zone covers the whole cell.
+pub(super) const COVERED: u32 = 1 << 30;
+/// In the head of a page: another follows.
+pub(super) const MORE: u32 = 1 << 29;
+
+/// In the word of an edge: its first end lies to the east of the cell, at a height of the cell.
+pub(super) const FIRST_EAST: u32 = 1 << 31;
+/// In the word of an edge: its second end does.
+pub(super) const SECOND_EAST: u32 = 1 << 30;
+
+/// Adding it to a small number rounds that to the nearest whole one, which then stands in the low bits.
+const ROUNDER: f64 = (1_u64 << 52) as f64;
+
+/// Whether a word leaves work to do.
+#[inline(always)]
+pub(super) fn unanswered(word: u32) -> bool {
+    word.wrapping_sub(LEAF) < FINER
+}
+
+/// Where the cells of a grid lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Grid {
+    /// The least and greatest coordinates of any vertex: beyond them there is no zone.
+    pub(super) least: Vertex,
+    pub(super) greatest: Vertex,
+    /// The corner of the first cell.
+    pub(super) corner: Vertex,
+    /// The side of a cell, in metres.
+    pub(super) side_m: f64,
+    pub(super) cells_a_metre: f64,
+    pub(super) columns: u32,
+    pub(super) rows: u32,
+}
+
+impl Grid {
+    pub(super) fn cells(&self) -> usize {
+        self.columns as usize * self.rows as usize
+    }
+    /// A coordinate counted in cells.
+    #[inline(always)]
+    pub(super) fn in_cells(&self, x: f64, y: f64) -> (f64, f64) {
+        ((x - self.corner[0]) * self.cells_a_metre, (y - self.corner[1]) * self.cells_a_metre)
+    }
+    /// The cell of a point; one past the last for a point beyond all zones, and for NaN. A point on the line between two
+    /// cells may be counted to either: leaves reach a little over their cell.
+    #[inline(always)]
+    pub(super) fn cell(&self, x: f64, y: f64) -> u32 {
+        let (column, row) = self.rounded(x, y);
+        let cell = row.wrapping_mul(self.columns).wrapping_add(column);
+        if self.holds(x, y) { cell } else { self.columns.wrapping_mul(self.rows) }
+    }
+    /// The column and row of its cell; none beyond all zones.
+    #[inline(always)]
+    pub(super) fn column_and_row(&self, x: f64, y: f64) -> Option<(u32, u32)> {
+        self.holds(x, y).then_some(self.rounded(x, y))
+    }
+    #[inline(always)]
+    fn holds(&self, x: f64, y: f64) -> bool {
+        (x >= self.least[0]) & (x <= self.greatest[0]) & (y >= self.least[1]) & (y <= self.greatest[1])
+    }
+    #[inline(always)]
+    fn rounded(&self, x: f64, y: f64) -> (u32, u32) {
+        let (u, v) = self.in_cells(x, y);
+        ((u + (ROUNDER - 0.5)).to_bits() as u32, (v + (ROUNDER - 0.5)).to_bits() as u32)
+    }
+}
+
+/// A square of finer cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Finer {
+    /// Where its words begin.
+    pub(super) start: u32,
+    /// How many cells its side has.
+    pub(super) side: u32,
+}
+
+/// The cells over a zoning, in EPSG:2154 metres.
+#[derive(Debug, PartialEq)]
+pub(super) struct Cells {
+    pub(super) grid: Grid,
+    /// A word a cell, row by row, and one for what lies beyond.
+    pub(super) words: Vec<u32>,
+    pub(super) finer: Vec<Finer>,
+    /// The words of finer cells, row by row.
+    pub(super) finer_words: Vec<u32>,
+    pub(super) leaves: Vec<u32>,
+    /// Ends of edges: edge `i` goes from vertex `i` to the next.
+    pub(super) vertices: Vec<Vertex>,
+}
+
+/// A page of a leaf, taken apart.
+pub(super) struct Page<'a> {
+    head: u32,
+    base: u32,
+    pub(super) candidates: &'a [u32],
+    pub(super) covered_by: u32,
+    pub(super) edges: &'a [u32],
+    pub(super) bounds: &'a [u32],
+    /// Where the next page is.
+    pub(super) next: Option<usize>,
+}
+
+impl<'a> Page<'a> {
+    #[inline(always)]
+    pub(super) fn read(leaves: &'a [u32], at: usize) -> Self {
+        let (head, second) = (leaves[at], leaves[at + 1]);
+        let n_edges = (head & PAGE_EDGES_MAX as u32) as usize;
+        let candidates_start = at + 2;
+        let candidates_end = candidates_start + (second >> 16) as usize;
+        let candidates = &leaves[candidates_start..candidates_end];
+        let (covered_by, edges_start) =
+            if head & COVERED != 0 { (leaves[candidates_end], candidates_end + 1) } else { (NONE, candidates_end) };
+        let edges_end = edges_start + n_edges;
+        let edges = &leaves[edges_start..edges_end];
+        let bounds_end = if head & UNIFORM != 0 { edges_end } else { edges_end + n_edges.div_ceil(4) };
+        let bounds = &leaves[edges_end..bounds_end];
+        let next = (head & MORE != 0).then_some(bounds_end);
+        Self { head, base: second & 0xffff, candidates, covered_by, edges, bounds, next }
+    }
+
+    /// The candidates that an edge of the page bounds, as bits.
+    #[inline(always)]
+    fn bits(&self, at: usize) -> u32 {
+        if self.head & UNIFORM != 0 {
+            (1 << self.candidates.len()) - 1
+        } else {
+            let pair = self.bounds[at / 4] >> (8 * (at % 4));
+            1 << (pair & 15) | 1 << (pair >> 4 & 15)
+        }
+    }
+}
+
+impl Cells {
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let words = self.words.len() + 2 * self.finer.len() + self.finer_words.len() + self.leaves.len();
+        words * size_of::<u32>() + self.vertices.len() * size_of::<Vertex>()
+    }
+
+    /// Where the finer cell of a point is, in a cell of that word; anywhere when the cell is not cut into finer ones.
+    #[inline(always)]
+    pub(super) fn finer_at(&self, word: u32, x: f64, y: f64) -> u32 {
+        let finer = self.finer[if word & FINER == 0 { 0 } else { (word & !FINER) as usize }];
+        let (u, v) = self.grid.in_cells(x, y);
+        let side = f64::from(finer.side);
+        // Within the cell, as `Grid::cell` found it: halves round to the even side there and here.
+        let part = |u: f64| {
+            let whole = (u + (ROUNDER - 0.5)) - ROUNDER;
+            (((u - whole) * side) as u32).min(finer.side - 1)
+        };
+        finer.start + part(v) * finer.side + part(u)
+    }
+
+    /// The word of the finer cell there, or the word itself when the cell is not cut.
+    #[inline(always)]
+    pub(super) fn finer_word(&self, word: u32, at: u32) -> u32 {
+        let finer = self.finer_words[at as usize];
+        if word & FINER == 0 { word } else { finer }
+    }
+
+    /// The first and the last edge of a leaf, or of its first page.
+    #[inline(always)]
+    pub(super) fn outer_edges(&self, leaf: u32) -> (u32, u32) {
+        let at = leaf as usize;
+        let head = self.leaves[at];
+        let first = at + 2 + ((self.leaves[at + 1] >> 16) + u32::from(head & COVERED != 0)) as usize;
+        let last = first + (head as usize & PAGE_EDGES_MAX) - 1;
+        (self.leaves[first] & COUNT_MAX as u32, self.leaves[last] & COUNT_MAX as u32)
+    }
+
+    /// Brings the ends of an edge near.
+    #[inline(always)]
+    pub(super) fn touch(&self, edge: u32) -> u64 {
+        self.vertices[edge as usize][0].to_bits()
+    }
+
+    /// Judges a point by the edges of a leaf.
+    #[inline]
+    pub(super) fn judge(&self, leaf: usize, x: f64, y: f64) -> u32 {
+        let mut on_border = NONE;
+        let mut at = leaf;
+        loop {
+            let page = Page::read(&self.leaves, at);
+            let mut inside = page.base;
+            let mut touched = 0;
+            if page.head & UNIFORM != 0 {
+                let mut crossed = false;
+                for &edge in page.edges {
+                    let (crosses, touches) = self.meet(edge, x, y);
+                    crossed ^= crosses;
+                    touched |= u32::from(touches);
+                }
+                let all = page.bits(0);
+                inside ^= if crossed { all } else { 0 };
+                touched *= all;
+            } else {
+                for (i, &edge) in page.edges.iter().enumerate() {
+                    let (crosses, touches) = self.meet(edge, x, y);
+                    let bits = page.bits(i);
+                    inside ^= if crosses { bits } else { 0 };
+                    touched |= if touches { bits } else { 0 };
+                }
+            }
+            inside &= !touched;
+            if inside != 0 {
+                return page.candidates[inside.trailing_zeros() as usize];
+            }
+            if touched != 0 && on_border == NONE {
+                on_border = page.candidates[touched.trailing_zeros() as usize] | BORDER;
+            }
+            match page.next {
+                Some(next) => at = next,
+                None if page.covered_by != NONE => return page.covered_by,
+                None => return on_border,
+            }
+        }
+    }
+
+    /// Whether an edge changes the bits of its zones at a point, and whether the point lies on it.
+    #[inline(always)]
+    fn meet(&self, edge: u32, x: f64, y: f64) -> (bool, bool) {
+        let at = (edge & COUNT_MAX as u32) as usize;
+        let ends = &self.vertices[at..at + 2];
+        let (a, b) = (ends[0], ends[1]);
+        let (from_a, from_b) = (y >= a[1], y >= b[1]);
+        let ends_east = (from_a & (edge & FIRST_EAST != 0)) ^ (from_b & (edge & SECOND_EAST != 0));
+        match exact::quick_side(a, b, x, y) {
+            Some(side) => (((from_a ^ from_b) & ((side > 0.0) == from_a)) ^ ends_east, false),
+            None => near(a, b, x, y, ends_east),
+        }
+    }
+}
+
+/// Finding what lies around, for few points.
+impl Cells {
+    /// The zones around a point.
+    pub(super) fn around(&self, x: f64, y: f64) -> Around {
+        let mut around = Around::default();
+        let cell = self.grid.cell(x, y) as usize;
+        let word = self.words[cell];
+        let word = if unanswered(word) { self.finer_word(word, self.finer_at(word, x, y)) } else { word };
+        if !unanswered(word) {
+            around.inside.extend((word != NONE).then_some(word));
+            return around;
+        }
+        let mut next = Some((word & !LEAF) as usize);
+        while let Some(at) = next {
+            let page = Page::read(&self.leaves, at);
+            let (mut inside, mut touched) = (page.base, 0);
+            for (i, &edge) in page.edges.iter().enumerate() {
+                let (crosses, touches) = self.meet(edge, x, y);
+                inside ^= if crosses { page.bits(i) } else { 0 };
+                touched |= if touches { page.bits(i) } else { 0 };
+            }
+            for (bit, &zone) in page.candidates.iter().enumerate() {
+                if touched >> bit & 1 != 0 {
+                    around.border.push(zone);
+                } else if inside >> bit & 1 != 0 {
+                    around.inside.push(zone);
+                }
+            }
+            around.inside.extend((page.covered_by != NONE).then_some(page.covered_by));
+            next = page.next;
+        }
+        around
+    }
+
+    /// Metres to the nearest edge; infinite when there is none.
+    pub(super) fn distance_m(&self, x: f64, y: f64) -> f64 {
+        let grid = &self.grid;
+        let (u, v) = grid.in_cells(x, y);
+        // Beyond the grid, the nearest place in it: no cell is nearer to the point than to that place.
+        let (columns, rows) = (f64::from(grid.columns), f64::from(grid.rows));
+        let (u, v) = (u.clamp(0.0, columns), v.clamp(0.0, rows));
+        let (column, row) = (i64::from((u as u32).min(grid.columns - 1)), i64::from((v as u32).min(grid.rows - 1)));
+        let mut least = f64::INFINITY;
+        for ring in 0..i64::from(grid.columns.max(grid.rows)) {
+            // Cells of this ring and beyond are no nearer than its inner side.
+            let inner = [u - (column - ring + 1) as f64, v - (row - ring + 1) as f64]
+                .into_iter()
+                .chain([(column + ring) as f64 - u, (row + ring) as f64 - v])
+                .fold(f64::INFINITY, f64::min);
+            let inner_m = (inner.max(0.0) - 1e-3).max(0.0) * grid.side_m;
+            if ring > 0 && inner_m * inner_m > least {
+                break;
+            }
+            for j in (row - ring).max(0)..=(row + ring).min(i64::from(grid.rows) - 1) {
+                let whole = (j - row).abs() == ring;
+                let step = if whole || ring == 0 { 1 } else { 2 * ring };
+                for i in (column - ring..=column + ring).step_by(step as usize) {
+                    if (0..i64::from(grid.columns)).contains(&i) {
+                        self.nearer(self.words[(j * i64::from(grid.columns) + i) as usize], (i, j), (x, y), &mut least);
+                    }
+                }
+            }
+        }
+        least.sqrt()
+    }
+
+    /// Lowers the least square of a distance by the edges in a cell.
+    fn nearer(&self, word: u32, (column, row): (i64, i64), (x, y): (f64, f64), least: &mut f64) {
+        if !unanswered(word) {
+            return;
+        }
+        if word & FINER == 0 {
+            return self.nearer_in_leaf((word & !LEAF) as usize, (x, y), least);
+        }
+        let finer = self.finer[(word & !FINER) as usize];
+        let (u, v) = self.grid.in_cells(x, y);
+        let n = f64::from(finer.side);
+        // How far the point is from a row or column of finer cells.
+        let off = |u: f64, whole: i64, at: u32| {
+            let low = whole as f64 + f64::from(at) / n;
+            let off = (low - u).max(u - low - 1.0 / n) - 1e-3;
+            off.max(0.0) * self.grid.side_m
+        };
+        for j in 0..finer.side {
+            let up = off(v, row, j);
+            for i in 0..finer.side {
+                let word = self.finer_words[(finer.start + j * finer.side + i) as usize];
+                let across = off(u, column, i);
+                if unanswered(word) && up * up + across * across <= *least {
+                    self.nearer_in_leaf((word & !LEAF) as usize, (x, y), least);
+                }
+            }
+        }
+    }
+
+    fn nearer_in_leaf(&self, leaf: usize, (x, y): (f64, f64), least: &mut f64) {
+        let mut next = Some(leaf);
+        while let Some(at) = next {
+            let page = Page::read(&self.leaves, at);
+            for &edge in page.edges {
+                let at = (edge & COUNT_MAX as u32) as usize;
+                *least = least.min(exact::distance_squared(self.vertices[at], self.vertices[at + 1], x, y));
+            }
+            next = page.next;
+        }
+    }
+}
+
+/// [`Cells::meet`] for a point so close to the line of the edge that doubles cannot tell its side.
+#[cold]
+fn near(a: Vertex, b: Vertex, x: f64, y: f64, ends_east: bool) -> (bool, bool) {
+    let side = exact::side(a, b, x, y);
+    let (from_a, from_b) = (y >= a[1], y >= b[1]);
+    let crosses = (from_a ^ from_b) & (side != 0.0) & ((side > 0.0) == from_a);
+    (crosses ^ ends_east, side == 0.0 && exact::between(a, b, x, y))
+}

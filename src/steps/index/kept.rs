@@ -1,0 +1,275 @@
+//! An index as bytes, to be kept beside its zoning and read back in one go.
+//!
+//! The form is little-endian: a line with its name and version, counts, then each array whole, then a SHA-256 of all that
+//! precedes. Nothing read is trusted: once the digest holds, every number that leads elsewhere is followed to its end, so
+//! that bytes made by another program cannot make a look-up leave its array.
+
+use std::io::{self, Read, Write};
+
+use sha2::{Digest, Sha256};
+
+use super::cells::{
+    BORDER, COUNT_MAX, COVERED, Cells, FINER, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES, UNIFORM,
+    unanswered,
+};
+use super::{Form, ZoneIndex};
+use crate::model::ZoneCode;
+
+/// The name and the version of the form. Another version is refused, and the index built again.
+const FORM: &[u8; 16] = b"arpent index 01\n";
+/// Bytes moved at a time.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes of the text about an index.
+const ABOUT_BYTES_MAX: usize = 1 << 24;
+/// Words of an array: those which a word can number.
+const WORDS_MAX: usize = COUNT_MAX;
+
+/// An index with what is needed to use it without its zoning.
+pub struct KeptIndex {
+    /// The index.
+    pub index: ZoneIndex,
+    /// The codes of its zones, in their order.
+    pub codes: Vec<ZoneCode>,
+    /// What the keeper wrote about it, such as the digest of the file it was built from.
+    pub about: String,
+}
+
+impl ZoneIndex {
+    /// Writes the index with the codes of its zones and a text about it. `Ok(false)` when it has the form for few points,
+    /// which is not kept.
+    pub fn keep(&self, codes: &[&ZoneCode], about: &str, into: impl Write) -> io::Result<bool> {
+        let Form::Cells(cells) = &self.form else { return Ok(false) };
+        let mut out = Out { into, digest: Sha256::new() };
+        out.bytes(FORM)?;
+        let grid = &cells.grid;
+        for v in [grid.least, grid.greatest, grid.corner, [grid.side_m, grid.cells_a_metre]].as_flattened() {
+            out.bytes(&v.to_le_bytes())?;
+        }
+        out.bytes(&grid.columns.to_le_bytes())?;
+        out.bytes(&grid.rows.to_le_bytes())?;
+        let mut texts: Vec<u8> = about.as_bytes().to_vec();
+        let mut ends = vec![texts.len() as u32];
+        for code in codes {
+            texts.extend(code.as_str().as_bytes());
+            ends.push(texts.len() as u32);
+        }
+        let finer: Vec<u32> = cells.finer.iter().flat_map(|f| [f.start, f.side]).collect();
+        let arrays = [&ends, &finer, &cells.words, &cells.finer_words, &cells.leaves];
+        for length in arrays.map(Vec::len).into_iter().chain([cells.vertices.len(), texts.len()]) {
+            out.bytes(&(length as u64).to_le_bytes())?;
+        }
+        out.bytes(&texts)?;
+        for array in arrays {
+            out.numbers(array, u32::to_le_bytes)?;
+        }
+        out.numbers(cells.vertices.as_flattened(), f64::to_le_bytes)?;
+        let digest = out.digest.finalize();
+        out.into.write_all(&digest)?;
+        Ok(true)
+    }
+}
+
+impl KeptIndex {
+    /// Reads back what [`ZoneIndex::keep`] wrote, from its first byte to its last.
+    ///
+    /// # Errors
+    /// What cannot be read, or is not whole, or is of another form or version: the message says which.
+    pub fn read(from: impl Read) -> Result<Self, String> {
+        let mut input = In { from, digest: Sha256::new(), block: vec![0; BLOCK_BYTES] };
+        let form: [u8; 16] = input.array()?;
+        if form != *FORM {
+            return Err("bytes of another form or version".to_owned());
+        }
+        let mut v = [0.0; 8];
+        for v in &mut v {
+            *v = f64::from_le_bytes(input.array()?);
+        }
+        let (columns, rows) = (u32::from_le_bytes(input.array()?), u32::from_le_bytes(input.array()?));
+        let grid = Grid {
+            least: [v[0], v[1]],
+            greatest: [v[2], v[3]],
+            corner: [v[4], v[5]],
+            side_m: v[6],
+            cells_a_metre: v[7],
+            columns,
+            rows,
+        };
+        let mut lengths = [0_usize; 7];
+        for length in &mut lengths {
+            *length = usize::try_from(u64::from_le_bytes(input.array()?)).unwrap_or(usize::MAX);
+        }
+        let texts_max = ABOUT_BYTES_MAX + COUNT_MAX;
+        if lengths[..6].iter().any(|&n| n > WORDS_MAX) || lengths[6] > texts_max {
+            return Err("a count above what an index may have".to_owned());
+        }
+        let texts = input.bytes(lengths[6])?;
+        let ends = input.numbers(lengths[0], u32::from_le_bytes)?;
+        let finer = input.numbers(lengths[1], u32::from_le_bytes)?;
+        let words = input.numbers(lengths[2], u32::from_le_bytes)?;
+        let finer_words = input.numbers(lengths[3], u32::from_le_bytes)?;
+        let leaves = input.numbers(lengths[4], u32::from_le_bytes)?;
+        let vertices = input.pairs(lengths[5])?;
+        let digest = input.digest.finalize();
+        let mut written = [0; 32];
+        input.from.read_exact(&mut written).map_err(|_| too_short())?;
+        if digest[..] != written {
+            return Err("bytes that changed since they were written".to_owned());
+        }
+        let finer = finer.chunks_exact(2).map(|f| Finer { start: f[0], side: f[1] }).collect();
+        let cells = Cells { grid, words, finer, finer_words, leaves, vertices };
+        let (about, codes) = split(&texts, &ends).ok_or("texts that are torn")?;
+        check(&cells, codes.len()).map_err(|what| format!("{what} that leads nowhere"))?;
+        Ok(Self { index: ZoneIndex { form: Form::Cells(cells), zones: codes.len() }, codes, about })
+    }
+}
+
+fn split(texts: &[u8], ends: &[u32]) -> Option<(String, Vec<ZoneCode>)> {
+    let mut start = 0;
+    let mut parts = Vec::with_capacity(ends.len());
+    for &end in ends {
+        parts.push(std::str::from_utf8(texts.get(start..end as usize)?).ok()?);
+        start = end as usize;
+    }
+    let (about, codes) = parts.split_first()?;
+    let codes: Vec<ZoneCode> = codes.iter().map(|code| code.parse().ok()).collect::<Option<_>>()?;
+    // The rule on borders rests on this order.
+    codes.is_sorted_by(|a, b| a < b).then(|| ((*about).to_owned(), codes))
+}
+
+/// Follows every number that leads elsewhere.
+fn check(cells: &Cells, zones: usize) -> Result<(), &'static str> {
+    let grid = &cells.grid;
+    let numbers = [grid.least, grid.greatest, grid.corner, [grid.side_m, grid.cells_a_metre]];
+    let room = grid.columns.checked_mul(grid.rows).is_some_and(|n| n > 0 && n as usize + 1 == cells.words.len());
+    let (low, high) = (grid.in_cells(grid.least[0], grid.least[1]), grid.in_cells(grid.greatest[0], grid.greatest[1]));
+    let within = |u: f64, n: u32| u >= 0.25 && u <= f64::from(n) - 0.25;
+    let finite = numbers.as_flattened().iter().all(|v| v.is_finite());
+    let empty = grid.least[0] > grid.greatest[0];
+    let placed = empty || [low, high].iter().all(|p| within(p.0, grid.columns) && within(p.1, grid.rows));
+    let sound = room && placed && finite && grid.side_m > 0.0;
+    if !sound {
+        return Err("a grid");
+    }
+    if cells.vertices.as_flattened().iter().any(|v| !v.is_finite()) {
+        return Err("a vertex");
+    }
+    let leaf_starts = check_leaves(cells, zones).ok_or("a leaf")?;
+    let is_zone = |word: u32| word == NONE || (word as usize) < zones;
+    let is_leaf = |word: u32| {
+        let at = (word & !LEAF) as usize;
+        leaf_starts.get(at / 64).is_some_and(|starts| starts >> (at % 64) & 1 != 0)
+    };
+    let sound = |word: u32| if unanswered(word) { word & BORDER == 0 && is_leaf(word) } else { is_zone(word) };
+    if !cells.finer_words.iter().all(|&word| sound(word)) {
+        return Err("a finer cell");
+    }
+    let square = |f: &Finer| {
+        let cells_of = u64::from(f.side) * u64::from(f.side);
+        f.side > 0 && u64::from(f.start) + cells_of <= cells.finer_words.len() as u64
+    };
+    if cells.finer.is_empty() || !cells.finer.iter().all(square) {
+        return Err("a square of finer cells");
+    }
+    let finer = |word: u32| unanswered(word) && word & FINER != 0;
+    let sound = |word: u32| if finer(word) { ((word & !FINER) as usize) < cells.finer.len() } else { sound(word) };
+    if cells.words.iter().all(|&word| sound(word)) { Ok(()) } else { Err("a cell") }
+}
+
+/// Walks all leaves; gives a bit for each word at which one begins.
+fn check_leaves(cells: &Cells, zones: usize) -> Option<Vec<u64>> {
+    let leaves = &cells.leaves;
+    let mut starts = vec![0_u64; leaves.len() / 64 + 1];
+    let mut at = 0;
+    let mut begins = true;
+    while at < leaves.len() {
+        if begins {
+            starts[at / 64] |= 1 << (at % 64);
+        }
+        let (head, second) = (leaves[at], *leaves.get(at + 1)?);
+        let (n, k) = ((head & PAGE_EDGES_MAX as u32) as usize, (second >> 16) as usize);
+        let candidates_end = at + 2 + k;
+        let edges_start = candidates_end + usize::from(head & COVERED != 0);
+        let edges_end = edges_start + n;
+        let bounds = if head & UNIFORM != 0 { 0 } else { n.div_ceil(4) };
+        let end = edges_end + bounds;
+        let zoned = leaves.get(at + 2..edges_start)?.iter().all(|&zone| (zone as usize) < zones);
+        let edge = |edge: u32| (edge & COUNT_MAX as u32) as usize + 1 < cells.vertices.len();
+        let edged = leaves.get(edges_start..edges_end)?.iter().all(|&e| edge(e));
+        let pair = |i: usize| leaves[edges_end + i / 4] >> (8 * (i % 4));
+        let bounded = leaves.get(edges_end..end).is_some()
+            && (bounds == 0 || (0..n).all(|i| (pair(i) & 15) < k as u32 && (pair(i) >> 4 & 15) < k as u32));
+        let counted = n > 0 && k > 0 && k <= PAGE_ZONES && second & 0xffff < 1 << k;
+        if !(zoned && edged && bounded && counted) {
+            return None;
+        }
+        begins = head & MORE == 0;
+        at = end;
+    }
+    begins.then_some(starts)
+}
+
+fn too_short() -> String {
+    "an end too early".to_owned()
+}
+
+struct Out<W> {
+    into: W,
+    digest: Sha256,
+}
+
+impl<W: Write> Out<W> {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.digest.update(bytes);
+        self.into.write_all(bytes)
+    }
+    fn numbers<T: Copy, const N: usize>(&mut self, numbers: &[T], bytes_of: impl Fn(T) -> [u8; N]) -> io::Result<()> {
+        let mut block = Vec::with_capacity(BLOCK_BYTES);
+        for part in numbers.chunks(BLOCK_BYTES / N) {
+            block.clear();
+            block.extend(part.iter().flat_map(|&number| bytes_of(number)));
+            self.bytes(&block)?;
+        }
+        Ok(())
+    }
+}
+
+struct In<R> {
+    from: R,
+    digest: Sha256,
+    block: Vec<u8>,
+}
+
+impl<R: Read> In<R> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let mut bytes = [0; N];
+        self.from.read_exact(&mut bytes).map_err(|_| too_short())?;
+        self.digest.update(bytes);
+        Ok(bytes)
+    }
+    /// Reads block by block, so that a false count asks for no more memory than there are bytes.
+    fn bytes(&mut self, n: usize) -> Result<Vec<u8>, String> {
+        let mut all = Vec::new();
+        self.blocks(n, |block| all.extend_from_slice(block))?;
+        Ok(all)
+    }
+    fn numbers<T, const N: usize>(&mut self, n: usize, of: impl Fn([u8; N]) -> T) -> Result<Vec<T>, String> {
+        let mut all = Vec::new();
+        self.blocks(n * N, |block| all.extend(block.as_chunks::<N>().0.iter().map(|&bytes| of(bytes))))?;
+        Ok(all)
+    }
+    fn pairs(&mut self, n: usize) -> Result<Vec<[f64; 2]>, String> {
+        let half = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        self.numbers(n, |bytes: [u8; 16]| [half(&bytes[..8]), half(&bytes[8..])])
+    }
+    fn blocks(&mut self, mut left: usize, mut take: impl FnMut(&[u8])) -> Result<(), String> {
+        while left > 0 {
+            let n = left.min(BLOCK_BYTES);
+            let block = &mut self.block[..n];
+            self.from.read_exact(block).map_err(|_| too_short())?;
+            self.digest.update(&block);
+            take(block);
+            left -= n;
+        }
+        Ok(())
+    }
+}
