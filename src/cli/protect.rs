@@ -217,6 +217,7 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         earlier: earlier.len(),
         already_public: already_public(&protected.dossier),
         counts: protected.dossier.counts,
+        cost_and_bound: protected.dossier.cost_and_bound,
         summary,
         remarks,
     })
@@ -550,6 +551,7 @@ struct Report {
     earlier: usize,
     already_public: usize,
     counts: Counts,
+    cost_and_bound: Option<(f64, f64)>,
     summary: Value,
     remarks: Vec<String>,
 }
@@ -563,6 +565,9 @@ impl Report {
             "records": self.records,
             "primary": self.counts.primary,
             "secondary": self.counts.secondary,
+            "secondary_headcount": self.counts.secondary_headcount,
+            "secondary_cost": self.cost_and_bound.map(|c| c.0),
+            "secondary_cost_bound": self.cost_and_bound.map(|c| c.1),
             "earlier_releases": self.earlier,
             "already_public": self.already_public,
             "remarks": self.remarks,
@@ -579,6 +584,16 @@ impl Report {
         line(format!("published: {}", counts["published"]));
         line(format!("withheld: {}, {} of the cells", counts["withheld"], percent(&shares["cells"])));
         line(format!("  by a rule: {}, to protect those: {}", self.counts.primary, self.counts.secondary));
+        match self.cost_and_bound {
+            Some((cost, bound)) if cost > 0.0 => {
+                let gap = 100.0 * (cost - bound) / cost;
+                line(format!(
+                    "  to protect those costs {cost:.0}; no safe pattern costs less than {bound:.0}: gap {gap:.1} %"
+                ));
+            }
+            Some(_) => {}
+            None => line("  the tables are too large for a bound on what that must cost".to_owned()),
+        }
         line(format!("  {} of the headcount, over all cells", percent(&shares["headcount"])));
         if self.earlier > 0 {
             line(format!("earlier releases: {}", self.earlier));
@@ -776,7 +791,7 @@ mod tests {
         let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         let expected = "format arpent counts withheld_share tables policy inputs outputs";
         assert_eq!(keys.join(" "), expected);
-        let Counts { cells, primary, secondary, headcount, headcount_withheld } = report.counts;
+        let Counts { cells, primary, secondary, headcount, headcount_withheld, .. } = report.counts;
         assert!(primary > 0 && secondary > 0);
         let withheld = primary + secondary;
         let counts = json!({ "tables": 2, "cells": cells, "published": cells - withheld, "withheld": withheld });

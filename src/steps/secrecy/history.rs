@@ -627,7 +627,10 @@ fn of_present(raw: &RawTables, n_present: usize, mut dossier: Dossier) -> Dossie
         counts.headcount += value;
         match reason.fate {
             "primary" => counts.primary += 1,
-            "secondary" => counts.secondary += 1,
+            "secondary" => {
+                counts.secondary += 1;
+                counts.secondary_headcount += value;
+            }
             _ => continue,
         }
         counts.headcount_withheld += value;

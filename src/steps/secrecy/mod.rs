@@ -29,7 +29,7 @@ pub use history::{
 pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};
 pub use policy::{
-    BadSpec, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,
+    BadSpec, Cost, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,
     Rules, Spec, Table, Years, Zeros,
 };
 pub use protect::{

@@ -214,6 +214,23 @@ pub struct Protection {
     /// What outsiders may know of cells whose value is zero.
     #[serde(default)]
     pub zeros: Zeros,
+    /// What withholding a cell beside the unsafe ones costs; it decides which, never whether.
+    #[serde(default)]
+    pub cost: Cost,
+    /// A total over one dimension costs so many times as much, over two that many times more: readers look at totals first.
+    #[serde(default = "Protection::totals_as_others")]
+    pub totals: f64,
+}
+
+/// What withholding a cell costs.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Cost {
+    /// Its weight.
+    #[default]
+    Headcount,
+    /// One, whatever its weight.
+    Cells,
 }
 
 /// What outsiders may know of cells that hold establishments and whose value is zero.
@@ -230,7 +247,13 @@ pub enum Zeros {
 
 impl Default for Protection {
     fn default() -> Self {
-        Self { width: Self::tau_argus_width(), insiders: Self::insiders_too(), zeros: Zeros::default() }
+        Self {
+            width: Self::tau_argus_width(),
+            insiders: Self::insiders_too(),
+            zeros: Zeros::default(),
+            cost: Cost::default(),
+            totals: 1.0,
+        }
     }
 }
 
@@ -241,6 +264,9 @@ impl Protection {
     }
     fn insiders_too() -> bool {
         true
+    }
+    fn totals_as_others() -> f64 {
+        1.0
     }
 }
 
@@ -292,6 +318,10 @@ impl Spec {
         let width = self.protection.width;
         if !(0.0..=10.0).contains(&width) {
             return Err(bad("protection.width", width.to_string(), "a share between 0 and 10"));
+        }
+        let totals = self.protection.totals;
+        if !(1.0..=1e4).contains(&totals) {
+            return Err(bad("protection.totals", totals.to_string(), "a factor between 1 and 10000"));
         }
         let mut columns = BTreeSet::new();
         for (name, dimension) in &self.dimensions {
@@ -415,7 +445,8 @@ impl Spec {
     pub fn policy_lines(&self) -> Vec<String> {
         let mut lines = vec!["arpent policy 1".to_owned()];
         lines.extend(self.rules.lines());
-        let Protection { width, insiders, zeros } = &self.protection;
+        // What cells cost is no rule: it leaves every unsafe cell as safe.
+        let Protection { width, insiders, zeros, cost: _, totals: _ } = &self.protection;
         // Adding zero makes one zero of the two.
         lines.push(format!("width {}", width + 0.0));
         lines.push(format!("insiders {insiders}"));

@@ -155,6 +155,9 @@ pub struct Dossier {
     pub proof: Certificate,
     /// Counts for the report.
     pub counts: Counts,
+    /// What the cells withheld to protect others cost, in the units the specification chose, and what no safe pattern can
+    /// cost less than; `None` where the system was too large for a search that proves it.
+    pub cost_and_bound: Option<(f64, f64)>,
 }
 
 /// Why a cell has its fate.
@@ -335,7 +338,9 @@ fn dossier(raw: &RawTables, pattern: &Pattern<'_>) -> Dossier {
             }
         })
         .collect();
-    Dossier { reasons, certificate, proof, counts }
+    let cost_and_bound =
+        pattern.found.filter(|f| f.bound > 0.0 || f.cost == 0.0).map(|f| (f.cost, f.bound.min(f.cost)));
+    Dossier { reasons, certificate, proof, counts, cost_and_bound }
 }
 
 fn coordinates(table: &super::tabulate::RawTable, key: &[(u8, u32)]) -> String {
@@ -361,9 +366,4 @@ pub(super) fn name_of(raw: &RawTables, row: u32) -> (String, String) {
             Some((t.name.clone(), coordinates(t, &cell.key)))
         })
         .expect("a row comes from a cell")
-}
-impl Dossier {
-    pub fn secondary_heads(&self) -> u64 {
-        self.counts.secondary_headcount
-    }
 }

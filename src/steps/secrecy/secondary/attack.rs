@@ -35,7 +35,9 @@ pub(super) enum Answer {
 
 /// A row, or an atom that is no row.
 struct Mover {
-    value: f64,
+    /// How far anybody knows it may go, up (perhaps without end) and down.
+    up: f64,
+    down: f64,
     /// How much of it may move.
     share: f64,
     /// Row, if it is one.
@@ -76,7 +78,7 @@ impl Programs {
         let (mut of_far, mut of_small) = (Vec::new(), Vec::new());
         for (mover, column) in movers.iter().zip(&mut column).filter(|(mover, _)| mover.share > 0.0) {
             *column = Some(of_far.len() as u32);
-            for greatest in [cap * mover.share, mover.value * mover.share] {
+            for greatest in [cap.min(mover.up) * mover.share, mover.down * mover.share] {
                 of_far.push(Column::new(0.0, 0.0, greatest));
                 of_small.push(Column::new(1.0, 0.0, greatest));
             }
@@ -111,8 +113,9 @@ impl Attack {
     pub fn new(system: &System<'_>) -> Self {
         let highest = system.verdict.iter().flatten().map(|u| u.level).max().unwrap_or(1);
         let mut movers: Vec<Mover> = Vec::new();
-        let mut mover = |value: u64, row: Option<u32>| {
-            movers.push(Mover { value: value as f64, share: if row.is_some() { 0.0 } else { 1.0 }, row });
+        let mut mover = |value: u64, least: u64, greatest: Option<u64>, row: Option<u32>| {
+            let up = greatest.map_or(f64::INFINITY, |end| (end - value) as f64);
+            movers.push(Mover { up, down: (value - least) as f64, share: if row.is_some() { 0.0 } else { 1.0 }, row });
             movers.len() as u32 - 1
         };
         let mut atom: Vec<Option<u32>> = vec![None; system.raw.atoms.len()];
@@ -120,7 +123,7 @@ impl Attack {
         let mut row = Vec::with_capacity(system.raw.rows.len());
         for (r, of) in system.raw.rows.iter().enumerate() {
             let locked = system.fate[r] == Fate::Locked;
-            let own = (!locked).then(|| mover(of.value, Some(r as u32)));
+            let own = (!locked).then(|| mover(of.value, of.least, of.greatest, Some(r as u32)));
             if of.atoms.len() == 1 {
                 atom[of.atoms[0] as usize] = own;
             }
@@ -131,7 +134,7 @@ impl Attack {
         }
         for (a, of) in system.raw.atoms.iter().enumerate() {
             if atom[a].is_none() && !fixed[a] {
-                atom[a] = Some(mover(of.value, None));
+                atom[a] = Some(mover(of.value, of.least, of.greatest, None));
             }
         }
         let mut equations = Vec::new();
@@ -170,7 +173,8 @@ impl Attack {
     }
 
     fn free(&mut self, mover: u32) {
-        self.bound(mover, self.cap, self.movers[mover as usize].value);
+        let Mover { up, down, .. } = self.movers[mover as usize];
+        self.bound(mover, self.cap.min(up), down);
     }
 
     fn bound(&mut self, mover: u32, up: f64, down: f64) {
@@ -189,10 +193,11 @@ impl Attack {
         }
         let known = self.known(system, wanted);
         for &(mover, up, down) in &known {
-            self.bound(mover, up, down);
+            self.bound(mover, self.cap.min(up), down);
         }
         let of_target = known.iter().find(|k| k.0 == target);
-        let (up, down) = of_target.map_or((self.cap, self.movers[target as usize].value), |k| (k.1, k.2));
+        let Mover { up, down, .. } = self.movers[target as usize];
+        let (up, down) = of_target.map_or((self.cap.min(up), down), |k| (k.1.min(self.cap), k.2));
         let share = self.movers[target as usize].share;
         let answer = self.ask(system, wanted, target, (up * share, down * share), &known, moves);
         self.free(target);
@@ -276,7 +281,7 @@ impl Attack {
         let limits = atoms.into_iter().filter_map(|a| {
             let mover = self.atom[a as usize]?;
             let (up, down) = system.limits(a, &wanted.attackers);
-            Some((mover, if up { self.cap } else { 0.0 }, down as f64))
+            Some((mover, up.map_or(f64::INFINITY, |up| up as f64), down as f64))
         });
         let mut limits: Vec<_> = limits.collect();
         limits.sort_unstable_by_key(|k| k.0);
@@ -311,9 +316,9 @@ impl Attack {
             Side::Up => Side::Down,
             Side::Down => Side::Up,
         };
-        let level = system.verdict[wanted.need.row as usize].as_ref().map_or(0, |v| v.level);
-        let sides =
-            [(wanted.need.side, need), (other, level.min(system.raw.rows[wanted.need.row as usize].value) as f64)];
+        let level = system.verdict[wanted.need.row as usize].as_ref().map_or(0.0, |v| v.level as f64);
+        let Mover { up, down, .. } = self.movers[target as usize];
+        let sides = [(wanted.need.side, need), (other, level.min(if other == Side::Up { up } else { down }))];
         let mut cuts = Vec::new();
         for (side, need) in sides {
             if side == other && (need <= 0.0 || !wanted.attackers.is_empty()) {
@@ -344,15 +349,12 @@ impl Attack {
                 continue;
             }
             let (up, down) = match known.binary_search_by_key(&(m as u32), |k| k.0) {
-                Ok(at) => (known[at].1 > 0.0, known[at].2),
-                Err(_) => (true, self.movers[m].value),
+                Ok(at) => (known[at].1, known[at].2),
+                Err(_) => (self.movers[m].up, self.movers[m].down),
             };
-            // What the row can lend the target: nobody knows a bound above, and none below but zero.
-            let lends = if (*slope > 0.0) == (side == Side::Up) {
-                if up { need } else { 0.0 }
-            } else {
-                (slope.abs() * down).min(need)
-            };
+            // What the row can lend the target.
+            let goes = if (*slope > 0.0) == (side == Side::Up) { up } else { down };
+            let lends = if goes > 0.0 { (slope.abs() * goes).min(need) } else { 0.0 };
             match self.movers[m].row {
                 _ if lends <= 0.0 => {}
                 Some(row) if system.fate[row as usize] != Fate::Primary => cut.push((row, lends)),

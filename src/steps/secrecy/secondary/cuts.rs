@@ -13,18 +13,59 @@ use super::witness::{Need, Pool, Unmet, Witness};
 use super::{Hopeless, needs, rectangles};
 use std::collections::HashSet;
 
-/// Rounds of the relaxed master, and of the whole one.
-const RELAXED_ROUNDS_MAX: usize = 6;
-const WHOLE_ROUNDS_MAX: usize = 6;
+/// Needs still unmet, times rows and bare atoms, in a full search and in a search without bound: the first counts the
+/// programs, the second what each takes.
+const WORK_FULL: usize = 3_000_000;
+const WORK_GREEDY: usize = 8_000_000;
 
-/// The search ends when the pattern costs no more than this above the bound, as a share.
-const GAP: f64 = 0.0075;
+/// Needs that may stay unmet in a master's answer for it to be worth making safe.
+const NEARLY: usize = 12;
 
-/// Nodes of one search of the master.
-const NODES_MAX: i32 = 3_000;
+/// Showing rows again may take so much of the steps of a search.
+const RELEASE_SHARE: u64 = 5;
 
-/// What the search has found.
-pub(super) struct Found {
+/// Rounds of repair at most; each withholds more or ends, so this only bounds a mistake of ours.
+const REPAIRS_MAX: usize = 50;
+
+/// How hard a search tries. Limits are steps and rounds, never seconds: the answer is the same on every machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Effort {
+    /// The search ends when the pattern costs no more than this above the bound, as a share.
+    gap: f64,
+    /// Steps of the simplex method after which no further round starts.
+    steps: u64,
+    /// Rounds of the relaxed master, and of the whole one.
+    relaxed: usize,
+    whole: usize,
+    /// Nodes of one search of the master.
+    nodes: i32,
+}
+
+impl Effort {
+    /// Masters and cuts.
+    const FULL: Self = Self { gap: 0.0075, steps: 600_000, relaxed: 30, whole: 30, nodes: 2_000 };
+    /// The cheapest move for each need in turn, and no bound.
+    const GREEDY: Self = Self { relaxed: 0, whole: 0, ..Self::FULL };
+
+    /// What a system allows; `None` when single programs over all of it already take too long.
+    pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {
+        let single = system.raw.rows.iter().filter(|row| row.atoms.len() == 1).count();
+        let movers = system.raw.rows.len() + system.raw.atoms.len().saturating_sub(single);
+        let unmet = needs(system).into_iter().filter(|&need| pool.unmet(system, need).is_some()).count();
+        let work = movers * unmet;
+        if work <= WORK_FULL {
+            Some(Self::FULL)
+        } else if work <= WORK_GREEDY {
+            Some(Self::GREEDY)
+        } else {
+            None
+        }
+    }
+}
+
+/// What the search has found, as prices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in super::super) struct Found {
     /// No safe pattern costs less.
     pub bound: f64,
     /// What this one costs.
@@ -39,35 +80,39 @@ struct Search<'s, 'a> {
     /// Every cut found; each holds for every safe pattern.
     cuts: Vec<Cut>,
     known: HashSet<Vec<(u32, u64)>>,
+    effort: Effort,
 }
 
-/// Withholds rows until every need is met, as cheaply as the effort allows.
-pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool) -> Result<Found, Hopeless> {
+/// Withholds rows until every need is met, as cheaply as the effort allows; `None` when it does not allow to meet them
+/// all, and what was found so far is kept.
+pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort) -> Result<Option<Found>, Hopeless> {
     let mut attack = Attack::new(system);
     for r in 0..system.raw.rows.len() as u32 {
         if !system.fate[r as usize].is_shown() {
             attack.set(r, 1.0);
         }
     }
-    let mut search = Search { system, pool, attack, kelly: None, cuts: Vec::new(), known: HashSet::new() };
-    let t = std::time::Instant::now();
+    let (cuts, known) = (Vec::new(), HashSet::new());
+    let mut search = Search { system, pool, attack, kelly: None, cuts, known, effort };
+    if effort.whole == 0 {
+        // The farthest first: they have the fewest ways out, and near by the dearest.
+        let mut all = needs(search.system);
+        let distance = |need: &Need| search.pool.unmet(search.system, *need).map_or(0, |u| u.distance);
+        all.sort_by_cached_key(|need| (std::cmp::Reverse(distance(need)), *need));
+        if !search.repair(&all, effort.steps)? {
+            return Ok(None);
+        }
+        search.release(&all);
+        return Ok(Some(Found { bound: 0.0, cost: search.cost() }));
+    }
     let hard = search.hard();
-    eprintln!(
-        "hard {} outsider {} cuts {} steps {:?} {:?}",
-        hard.len(),
-        hard.iter().filter(|h| h.attackers.is_empty()).count(),
-        search.cuts.len(),
-        search.attack.steps(),
-        t.elapsed()
-    );
     if hard.is_empty() {
-        return Ok(Found { bound: 0.0, cost: 0.0 });
+        return Ok(Some(Found { bound: 0.0, cost: 0.0 }));
     }
     let relaxed = search.relax(&hard);
-    eprintln!("relaxed {relaxed:.1} cuts {} steps {:?} {:?}", search.cuts.len(), search.attack.steps(), t.elapsed());
     let mut of: Vec<Need> = hard.iter().map(|u| u.need).collect();
     of.dedup();
-    search.whole(&of, relaxed)
+    search.whole(&of, relaxed).map(Some)
 }
 
 impl Search<'_, '_> {
@@ -93,7 +138,7 @@ impl Search<'_, '_> {
                 continue;
             }
             let given_up = |s: &u32| stuck.iter().any(|u| u.attackers == [*s]);
-            let mut left: Vec<u32> = unmet.attackers.iter().copied().filter(|s| !given_up(s)).collect();
+            let left: Vec<u32> = unmet.attackers.iter().copied().filter(|s| !given_up(s)).collect();
             if left.is_empty() {
                 return stuck;
             }
@@ -152,7 +197,10 @@ impl Search<'_, '_> {
         let mut given = 0;
         let mut hot = vec![true; hard.len()];
         let mut bound = 0.0;
-        for round in 0..RELAXED_ROUNDS_MAX {
+        for round in 0..self.effort.relaxed {
+            if round > 2 && self.steps() > self.effort.steps / 2 {
+                break;
+            }
             for cut in &self.cuts[given..] {
                 master.add_row(&constraint(cut));
             }
@@ -180,7 +228,6 @@ impl Search<'_, '_> {
                     break;
                 }
             }
-            eprintln!("  relaxed {round}: {bound:.1} new {}", self.cuts.len() - given);
             if self.cuts.len() == given {
                 break;
             }
@@ -226,92 +273,82 @@ impl Search<'_, '_> {
 
     /// Rounds of the master in whole rows.
     fn whole(&mut self, hard: &[Need], relaxed: f64) -> Result<Found, Hopeless> {
+        let Effort { gap, steps, whole, .. } = self.effort;
         let mut bound = relaxed;
         let mut best: Option<(f64, Vec<u32>)> = None;
-        for round in 0..WHOLE_ROUNDS_MAX {
-            let t = std::time::Instant::now();
-            let mut rows: Vec<u32> = self.cuts.iter().flatten().map(|c| c.0).collect();
-            rows.sort_unstable();
-            rows.dedup();
-            let costs: Vec<f64> = rows.iter().map(|&r| self.system.price[r as usize]).collect();
-            let place = |r: u32| rows.binary_search(&r).expect("from the cuts") as u32;
-            let constraints: Vec<Constraint> = self
-                .cuts
-                .iter()
-                .map(|cut| constraint(&cut.iter().map(|&(r, w)| (place(r), w)).collect::<Vec<_>>()))
-                .collect();
-            let Some(choice) = lp::choose(&costs, &constraints, GAP / 2.0, NODES_MAX) else {
-                eprintln!("no choice");
-                break;
-            };
-            bound = f64::max(bound, choice.bound);
-            let chosen: Vec<u32> = rows.iter().zip(&choice.taken).filter(|c| *c.1).map(|c| *c.0).collect();
-            let tm = t.elapsed();
-            eprintln!("   master {tm:?} rows {} cuts {}", rows.len(), self.cuts.len());
+        for round in 0..whole {
+            let Some((chosen, proved)) = self.master() else { break };
+            bound = bound.max(proved);
             self.take(&chosen);
-            let of_master = self.cost();
             let before = self.cuts.len();
             rectangles::rectangles(self.system, self.pool);
-            let stuck: Vec<Unmet> = hard.iter().flat_map(|&need| self.serve(need)).collect();
-            let new = self.cuts.len() - before;
-            let ts = t.elapsed();
-            eprintln!("   serve {ts:?} stuck {} pool {}", stuck.len(), self.pool.len());
-            self.repair(hard, &stuck)?;
-            let tr = t.elapsed();
-            eprintln!(
-                "   repair {tr:?} pool {} kelly steps {:?}",
-                self.pool.len(),
-                self.kelly.as_ref().map(|k| k.steps())
-            );
-            self.release(hard);
-            let cost = self.cost();
-            eprintln!(
-                "  whole {round}: bound {bound:.1} master {of_master:.1} stuck {} new {new} safe {cost:.1} cells {} steps {:?} master {tm:?} serve {ts:?} repair {tr:?} release {:?}",
-                stuck.len(),
-                self.pattern().len(),
-                self.attack.steps(),
-                t.elapsed()
-            );
-            if best.as_ref().is_none_or(|b| cost < b.0) {
-                best = Some((cost, self.pattern()));
+            let stuck = hard.iter().map(|&need| self.serve(need).len()).sum::<usize>();
+            // Until the master's answer is nearly safe, or there is no more time, its cuts are all that counts.
+            let last = stuck == 0 || self.cuts.len() == before || round + 1 == whole || self.steps() > steps;
+            if last || stuck <= NEARLY {
+                self.repair(hard, u64::MAX)?;
+                self.release(hard);
+                let cost = self.cost();
+                if best.as_ref().is_none_or(|b| cost < b.0) {
+                    best = Some((cost, self.pattern()));
+                }
             }
-            let close = best.as_ref().is_some_and(|b| b.0 <= bound * (1.0 + GAP));
-            if close || stuck.is_empty() || new == 0 {
+            if last || best.as_ref().is_some_and(|b| b.0 <= bound * (1.0 + gap)) {
                 break;
             }
         }
-        let (cost, pattern) = match best {
-            Some(best) => best,
+        match &best {
+            Some((_, pattern)) => self.take(pattern),
             None => {
-                self.repair(hard, &[])?;
-                (self.cost(), self.pattern())
+                self.repair(hard, u64::MAX)?;
             }
-        };
-        self.take(&pattern);
-        for &need in hard {
+        }
+        for need in needs(self.system) {
             if let Some(unmet) = self.serve(need).pop() {
                 return Err(Hopeless { row: unmet.need.row });
             }
         }
-        Ok(Found { bound, cost })
+        Ok(Found { bound, cost: self.cost() })
     }
 
-    /// Withholds what the cheapest moves touch that meet what is unmet.
-    fn repair(&mut self, hard: &[Need], stuck: &[Unmet]) -> Result<(), Hopeless> {
-        let _ = stuck;
-        for _ in 0..50 {
+    /// The cheapest rows that satisfy every cut, and what the search has proved of them all.
+    fn master(&self) -> Option<(Vec<u32>, f64)> {
+        let mut rows: Vec<u32> = self.cuts.iter().flatten().map(|c| c.0).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let costs: Vec<f64> = rows.iter().map(|&r| self.system.price[r as usize]).collect();
+        let place = |r: u32| rows.binary_search(&r).expect("from the cuts") as u32;
+        let placed = |cut: &Cut| constraint(&cut.iter().map(|&(r, w)| (place(r), w)).collect::<Vec<_>>());
+        let constraints: Vec<Constraint> = self.cuts.iter().map(placed).collect();
+        let choice = lp::choose(&costs, &constraints, self.effort.gap / 2.0, self.effort.nodes)?;
+        Some((rows.iter().zip(&choice.taken).filter(|c| *c.1).map(|c| *c.0).collect(), choice.bound))
+    }
+
+    /// Withholds what the cheapest moves touch that meet what is unmet; no, when it takes more steps than that.
+    fn repair(&mut self, hard: &[Need], steps: u64) -> Result<bool, Hopeless> {
+        for _ in 0..REPAIRS_MAX {
             let mut clean = true;
             for &need in hard {
+                if self.steps() > steps {
+                    return Ok(false);
+                }
                 for wanted in self.serve(need) {
                     clean = false;
-                    self.widen(&wanted)?;
+                    // Another's answer may have served it meanwhile.
+                    if self.pool.unmet(self.system, need).is_some() {
+                        self.widen(&wanted)?;
+                    }
                 }
             }
             if clean {
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(Hopeless { row: hard[0].row })
+    }
+
+    fn steps(&self) -> u64 {
+        self.attack.steps() + self.kelly.as_ref().map_or(0, Kelly::steps)
     }
 
     fn widen(&mut self, wanted: &Unmet) -> Result<(), Hopeless> {
@@ -344,7 +381,11 @@ impl Search<'_, '_> {
         let mut pattern = self.pattern();
         pattern
             .sort_by(|&r, &s| self.system.price[s as usize].total_cmp(&self.system.price[r as usize]).then(r.cmp(&s)));
+        let end = self.steps() + self.effort.steps / RELEASE_SHARE;
         for row in pattern {
+            if self.steps() > end {
+                return;
+            }
             let taken = |r: u32| r != row && self.system.fate[r as usize] == Fate::Secondary;
             let holds = |cut: &Cut| cut.iter().filter(|c| taken(c.0)).map(|c| c.1).sum::<f64>() >= 1.0 - 1e-9;
             if !self.cuts.iter().filter(|cut| cut.iter().any(|c| c.0 == row)).all(holds) {
@@ -362,4 +403,120 @@ impl Search<'_, '_> {
 
 fn constraint(cut: &[(u32, f64)]) -> Constraint {
     (1.0, f64::INFINITY, cut.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::microdata::{Column, Microdata};
+    use super::super::super::policy::Spec;
+    use super::super::super::tabulate::{RawTables, tabulate};
+    use super::super::witness::Side;
+    use super::*;
+
+    fn spec(insiders: bool) -> Spec {
+        Spec::parse(&format!(
+            "contributor='c'\nweight='w'\n[rules]\nmin_contributors=3\ndominance={{n=1,share=0.85}}\n\
+             [protection]\ninsiders={insiders}\n[dimensions.a]\nlevels=['a']\n[dimensions.b]\nlevels=['b']\n\
+             [[tables]]\nname='t'\ndimensions=['a','b']"
+        ))
+        .unwrap()
+    }
+
+    /// A table of three by three, some cells with few contributors; numbers by a small generator.
+    fn table(seed: u64) -> RawTables {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut draw = |n: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % n
+        };
+        let (mut ids, mut who, mut weight, mut a, mut b) = (vec![], vec![], vec![], vec![], vec![]);
+        for i in 0..3 {
+            for j in 0..3 {
+                for _ in 0..[1, 2, 4, 6][draw(4) as usize] {
+                    ids.push(ids.len().to_string());
+                    who.push(format!("{}", draw(30)));
+                    weight.push(1 + draw(40));
+                    a.push(Some(["x", "y", "z"][i]));
+                    b.push(Some(["p", "q", "r"][j]));
+                }
+            }
+        }
+        let micro = Microdata::new(ids, &who, weight, vec![Column::of("a", &a), Column::of("b", &b)]);
+        tabulate(&micro, &spec(false)).unwrap()
+    }
+
+    fn ready<'a>(raw: &'a RawTables, insiders: bool) -> System<'a> {
+        let spec = spec(insiders);
+        System::new(raw, &spec.rules, &spec.protection, &[])
+    }
+
+    /// The least cost of all choices of rows under which every attacker stays far enough, by trying them all.
+    fn cheapest_of_all(raw: &RawTables, insiders: bool) -> Option<f64> {
+        let mut system = ready(raw, insiders);
+        let open: Vec<u32> = (0..raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Open).collect();
+        let mut choices: Vec<u32> = (0..1_u32 << open.len()).collect();
+        let cost = |choice: u32, system: &System<'_>| -> f64 {
+            let taken = open.iter().enumerate().filter(|(i, _)| choice >> i & 1 == 1);
+            taken.map(|(_, &r)| system.price[r as usize]).sum()
+        };
+        choices.sort_by(|&one, &other| cost(one, &system).total_cmp(&cost(other, &system)));
+        let everyone: Vec<u32> = if insiders { (0..raw.n_contributors as u32).collect() } else { Vec::new() };
+        choices.into_iter().find_map(|choice| {
+            for (i, &r) in open.iter().enumerate() {
+                system.fate[r as usize] = if choice >> i & 1 == 1 { Fate::Secondary } else { Fate::Open };
+            }
+            let mut attack = Attack::new(&system);
+            (0..raw.rows.len() as u32)
+                .filter(|&r| !system.fate[r as usize].is_shown())
+                .for_each(|r| attack.set(r, 1.0));
+            let safe = needs(&system).into_iter().all(|need| {
+                let row = &raw.rows[need.row as usize];
+                let level = system.verdict[need.row as usize].as_ref().unwrap().level as i64;
+                let inside = raw.contributions(row);
+                let asked = |attackers: Vec<u32>| {
+                    let own =
+                        attackers.first().and_then(|s| inside.iter().find(|c| c.0 == *s)).map_or(0, |c| c.1 as i64);
+                    let distance = if need.side == Side::Up { level } else { level.min(row.value as i64 - own) };
+                    let theirs = attackers.first().is_some_and(|&s| own > 0 && !system.holds_others(need.row, s));
+                    (distance > 0 && !theirs).then_some(Unmet { need, attackers, distance })
+                };
+                let all = std::iter::once(Vec::new()).chain(everyone.iter().map(|&s| vec![s]));
+                all.filter_map(asked).all(|unmet| matches!(attack.solve(&system, &unmet, false), Answer::Far(_)))
+            });
+            safe.then(|| cost(choice, &system))
+        })
+    }
+
+    #[test]
+    fn the_pattern_lies_between_its_bound_and_the_gap_above_the_cheapest_of_all() {
+        let mut searched = 0;
+        for seed in 1..40 {
+            for insiders in [false, true] {
+                let raw = table(seed);
+                let mut system = ready(&raw, insiders);
+                let open = system.fate.iter().filter(|f| **f == Fate::Open).count();
+                if open > 10 {
+                    continue; // the choices to try double with each
+                }
+                let least = cheapest_of_all(&raw, insiders);
+                let mut pool = Pool::default();
+                let found = optimise(&mut system, &mut pool, Effort::FULL);
+                let Some(least) = least else {
+                    assert!(found.is_err(), "{seed} {insiders}: nothing protects it, and a pattern was given");
+                    continue;
+                };
+                let found = found.unwrap().unwrap();
+                searched += usize::from(least > 0.0);
+                assert!(found.bound <= least + 1e-6, "{seed} {insiders}: {found:?}, cheapest {least}");
+                assert!(found.cost >= least - 1e-6, "{seed} {insiders}: {found:?}, cheapest {least}");
+                assert!(found.cost <= least * 1.0075 + 1e-6, "{seed} {insiders}: {found:?}, cheapest {least}");
+                for need in needs(&system) {
+                    assert_eq!(pool.unmet(&system, need), None, "{seed} {insiders}");
+                }
+            }
+        }
+        assert!(searched > 10, "{searched} tables need anything withheld");
+    }
 }

@@ -33,8 +33,9 @@ impl Kelly {
         let mut atom = Vec::with_capacity(system.raw.atoms.len());
         for a in &system.raw.atoms {
             atom.push(columns.len() as u32);
-            columns.push(Column::new(MOVE_PRICE, 0.0, cap));
-            columns.push(Column::new(MOVE_PRICE, 0.0, a.value as f64));
+            let up = a.greatest.map_or(cap, |end| cap.min((end - a.value) as f64));
+            columns.push(Column::new(MOVE_PRICE, 0.0, up));
+            columns.push(Column::new(MOVE_PRICE, 0.0, (a.value - a.least) as f64));
         }
         let mut row = Vec::with_capacity(system.raw.rows.len());
         for (r, fate) in system.fate.iter().enumerate() {
@@ -92,15 +93,16 @@ impl Kelly {
         let known: Vec<u32> = if wanted.attackers.is_empty() { Vec::new() } else { known(system, &wanted.attackers) };
         for &a in &known {
             let (up, down) = system.limits(a, &wanted.attackers);
-            let (up, down) = (if up { self.cap } else { 0.0 }, down as f64);
+            let (up, down) = (up.map_or(self.cap, |up| self.cap.min(up as f64)), down as f64);
             self.program.set_bounds(self.atom[a as usize], 0.0, up);
             self.program.set_bounds(self.atom[a as usize] + 1, 0.0, down);
         }
         let optimum = self.program.solve().optimum();
         for &a in &known {
-            self.program.set_bounds(self.atom[a as usize], 0.0, self.cap);
-            let value = system.raw.atoms[a as usize].value as f64;
-            self.program.set_bounds(self.atom[a as usize] + 1, 0.0, value);
+            let (up, down) = system.limits(a, &[]);
+            let up = up.map_or(self.cap, |up| self.cap.min(up as f64));
+            self.program.set_bounds(self.atom[a as usize], 0.0, up);
+            self.program.set_bounds(self.atom[a as usize] + 1, 0.0, down as f64);
         }
         for column in [far, near] {
             self.program.set_bounds(column, 0.0, f64::INFINITY);

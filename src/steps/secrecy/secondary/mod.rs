@@ -1,9 +1,10 @@
 //! Secondary suppression: withhold more rows until every unsafe row has, on each side and against each attacker, a
 //! witness that lets it be as far from the truth as its level asks.
 //!
-//! The work is in three passes over one system, all tables together:
-//! 1. *rectangles* and *harvest*: moves over what is withheld already; the first by hashing, two or four atoms at a time,
-//!    the second by linear programs, each of which moves many unsafe rows at once;
+//! The work is in one system, all tables together. *Rectangles* find moves over what is withheld already by hashing, two
+//! or four atoms at a time. Then *cuts* choose the cheapest rows to withhold, with a bound on what any pattern costs.
+//! A system too large for that goes through passes:
+//! 1. *rectangles* again, and *harvest*: linear programs, each of which moves many unsafe rows at once;
 //! 2. *widen*: for each need no witness meets, the cheapest move that meets it if rows may be opened to it at a price
 //!    (after Kelly, Golden & Assad 1992), by a program over a small system, by an exchange of few atoms in a large one;
 //!    the rows it touches are withheld;
@@ -25,6 +26,7 @@ mod widen;
 
 use super::policy::{Protection, Rules};
 use super::tabulate::RawTables;
+pub(super) use cuts::Found;
 use kelly::Kelly;
 use std::collections::HashSet;
 use swap::Neighbours;
@@ -35,6 +37,8 @@ use witness::{Need, Pool, Side};
 pub(super) struct Pattern<'a> {
     pub system: System<'a>,
     pub pool: Pool,
+    /// What a search has proved of its cost, where there was one.
+    pub found: Option<Found>,
 }
 
 /// A need that nothing can meet: too much is public already.
@@ -55,14 +59,21 @@ pub(super) fn suppress<'a>(
     locked: &[bool],
     already_known: &HashSet<(u32, bool, u32)>,
 ) -> Result<Pattern<'a>, Hopeless> {
-    let mut system = System::new(raw, rules, protection, locked);
-    system.already_known.clone_from(already_known);
-    let mut pool = Pool::default();
+    let fresh = || {
+        let mut system = System::new(raw, rules, protection, locked);
+        system.already_known.clone_from(already_known);
+        (system, Pool::default())
+    };
+    let (mut system, mut pool) = fresh();
     rectangles::rectangles(&system, &mut pool);
-    if std::env::var_os("OLD").is_none() {
-        let found = cuts::optimise(&mut system, &mut pool)?;
-        eprintln!("bound {:.1} cost {:.1}", found.bound, found.cost);
-        return Ok(Pattern { system, pool });
+    if let Some(effort) = cuts::Effort::of(&system, &pool) {
+        match cuts::optimise(&mut system, &mut pool, effort) {
+            Ok(Some(found)) => return Ok(Pattern { system, pool, found: Some(found) }),
+            // What is left is for the faster way.
+            Ok(None) => {}
+            // No verdict of the solver, or none that reads in fractions: the other way has more to try.
+            Err(_) => (system, pool) = fresh(),
+        }
     }
     let mut kelly = (raw.atoms.len() <= widen::WHOLE_ATOMS).then(|| Kelly::new(&system));
     let near = Neighbours::new(&system);
@@ -75,7 +86,7 @@ pub(super) fn suppress<'a>(
         let mut unmet: Vec<_> = needs(&system).into_iter().filter_map(|need| pool.unmet(&system, need)).collect();
         if unmet.is_empty() {
             clean_up(&mut system, &mut pool, &near);
-            return Ok(Pattern { system, pool });
+            return Ok(Pattern { system, pool, found: None });
         }
         // In a large system the least demanding first: what they withhold makes room for the others. In a small one the
         // other way round, since one program sees the whole and its answer often serves the others.

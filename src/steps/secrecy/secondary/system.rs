@@ -1,6 +1,6 @@
 //! The system an attacker faces: atoms, rows over them, what is open, and which moves keep everything open unchanged.
 
-use super::super::policy::{Protection, Rules, Zeros};
+use super::super::policy::{Cost, Protection, Rules, Zeros};
 use super::super::primary::{self, Unsafe};
 use super::super::tabulate::RawTables;
 use std::collections::{HashMap, HashSet};
@@ -82,7 +82,7 @@ impl<'a> System<'a> {
             verdict,
             rows_of,
             atoms_of,
-            price: prices(raw),
+            price: prices(raw, protection),
             parts: parts(raw),
             insiders: protection.insiders,
             already_known: HashSet::new(),
@@ -110,24 +110,28 @@ impl<'a> System<'a> {
         })
     }
 
-    /// Whether an atom may move by so much as far as these attackers (ascending) can tell: one who alone makes it up
-    /// knows it, and the others know that it holds at least their own.
+    /// Whether an atom may move by so much as far as these attackers (ascending) can tell.
     pub(super) fn can_move(&self, atom: u32, by: i64, attackers: &[u32]) -> bool {
-        let atom = &self.raw.atoms[atom as usize];
-        let left = atom.value as i64 + by;
-        let known = atom.contributions.iter().filter(|c| attackers.binary_search(&c.0).is_ok());
-        let within = left >= atom.least as i64 && atom.greatest.is_none_or(|end| left <= end as i64);
-        within && known.map(|c| c.1).max().is_none_or(|own| atom.contributions.len() > 1 && own as i64 <= left)
+        let (up, down) = self.limits(atom, attackers);
+        if by > 0 { up.is_none_or(|up| by as u64 <= up) } else { by.unsigned_abs() <= down }
     }
 
-    /// What attackers (ascending) do not know of an atom: whether it may move up, and how far down.
-    pub(super) fn limits(&self, atom: u32, attackers: &[u32]) -> (bool, u64) {
+    /// How far an atom may move up and down as far as these attackers (ascending) can tell: everybody knows its public
+    /// bounds, one who alone makes it up knows it, and the others know that it holds their own. No limit up is `None`.
+    pub(super) fn limits(&self, atom: u32, attackers: &[u32]) -> (Option<u64>, u64) {
         let atom = &self.raw.atoms[atom as usize];
-        let known = atom.contributions.iter().filter(|c| attackers.binary_search(&c.0).is_ok()).map(|c| c.1).max();
-        match known {
-            Some(_) if atom.contributions.len() == 1 => (false, 0),
-            own => (true, atom.value - own.unwrap_or(0)),
+        let (mut least, mut greatest) = (atom.least, atom.greatest);
+        for (i, c) in atom.contributions.iter().enumerate() {
+            if attackers.binary_search(&c.0).is_ok() {
+                let (low, high) = atom.known_to(i);
+                least = least.max(low);
+                greatest = match (greatest, high) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+            }
         }
+        (greatest.map(|end| end - atom.value), atom.value - least)
     }
 
     /// The contributor who alone makes up the atom, and so knows it.
@@ -139,16 +143,25 @@ impl<'a> System<'a> {
     }
 }
 
-/// What the reader loses with a row: the headcount of every cell that is this row.
-fn prices(raw: &RawTables) -> Vec<f64> {
-    let mut price = vec![0.01; raw.rows.len()];
+/// What the reader loses with a row: every cell that is this row, at its weight or as one, dearer for totals. A little
+/// more for each, so that of two equal patterns the one with fewer cells is taken.
+fn prices(raw: &RawTables, protection: &Protection) -> Vec<f64> {
+    let mut price = vec![0.0; raw.rows.len()];
     for table in &raw.tables {
         for cell in &table.cells {
-            price[cell.row as usize] += raw.rows[cell.row as usize].value as f64;
+            let one = match protection.cost {
+                Cost::Headcount => raw.rows[cell.row as usize].value as f64 + 0.01,
+                Cost::Cells => 1.0,
+            };
+            let totals = cell.key.iter().filter(|k| k.0 == 0).count();
+            price[cell.row as usize] += (one * protection.totals.powi(totals as i32)).min(PRICE_MAX);
         }
     }
     price
 }
+
+/// Dearest cell: a wider range of prices would cost the solver its digits.
+const PRICE_MAX: f64 = 1e9;
 
 /// For each row the refinement with the fewest parts, among all tables and dimensions that refine it.
 fn parts(raw: &RawTables) -> Vec<Parts> {

@@ -177,11 +177,6 @@ impl Pool {
         self.witnesses.push(witness);
     }
 
-    /// How many witnesses there are, resting ones too.
-    pub fn len(&self) -> usize {
-        self.witnesses.len()
-    }
-
     /// The witnesses that move a row, by name, with how far they move it in units of the weight.
     pub fn movers(&self, row: u32) -> impl Iterator<Item = (u32, &Witness, i64)> {
         self.by_row.get(&row).into_iter().flatten().filter_map(|&(id, by)| Some((id, self.alive(id)?, by)))
