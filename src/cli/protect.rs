@@ -776,7 +776,7 @@ mod tests {
         let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         let expected = "format arpent counts withheld_share tables policy inputs outputs";
         assert_eq!(keys.join(" "), expected);
-        let Counts { cells, primary, secondary, headcount, headcount_withheld } = report.counts;
+        let Counts { cells, primary, secondary, headcount, headcount_withheld, .. } = report.counts;
         assert!(primary > 0 && secondary > 0);
         let withheld = primary + secondary;
         let counts = json!({ "tables": 2, "cells": cells, "published": cells - withheld, "withheld": withheld });
