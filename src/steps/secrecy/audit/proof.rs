@@ -343,7 +343,7 @@ fn known_zero(puzzle: &Puzzle) -> Vec<bool> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::{ZONES, found, records, released, zones};
     use super::super::{Checks, NotAuditable, Verdict, examine};
     use super::*;
@@ -360,7 +360,7 @@ mod tests {
     }
 
     /// A certificate over the zones P, Q and R, a witness a word: `scale/move,move,move`.
-    fn certificate(witnesses: &str) -> String {
+    pub fn certificate(witnesses: &str) -> String {
         let n = witnesses.split_whitespace().count();
         let mut text = format!(
             "{{\"format\":\"arpent certificate 1\",\"insiders\":true,\"levels\":[\"zone\"],\"atoms\":3,\
