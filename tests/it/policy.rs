@@ -248,7 +248,7 @@ fn what_each_option_withholds_the_audit_wants_withheld() {
         (
             "bounds",
             "rules = { min_contributors = 4 }\nprotection.insiders = false\n[dimensions.size]\nlevels = ['size']\nbounds = { \
-             '00' = [0, 0], '01' = [1, 9], '11' = [10, 19] }",
+             '00' = [0, 0], '01' = [1, 9], '11' = [5, 19] }",
             "",
             "Y1",
         ),
