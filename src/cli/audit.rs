@@ -44,6 +44,9 @@ pub struct Args {
     /// Open as many withheld cells, one at a time, drawn with a fixed seed: the attack must notice
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MUTATIONS_MAX))]
     pub mutate: u64,
+    /// Inhabitants by zone, for a population rule, as `arpent protect` takes them: `iris=FILE` names the level
+    #[arg(long, value_name = "LEVEL=FILE")]
+    pub inhabitants: Vec<String>,
     /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,
@@ -72,7 +75,8 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let one = |error: Unreadable| vec![error.to_string()];
     let spec_name = args.spec.display().to_string();
     let text = std::fs::read_to_string(&args.spec).map_err(|e| one(cannot_read(&args.spec, &e)))?;
-    let spec = Spec::parse(&text).map_err(|error| vec![format!("{spec_name}: {error}")])?;
+    let mut spec = Spec::parse(&text).map_err(|error| vec![format!("{spec_name}: {error}")])?;
+    super::protect::people(&args.inhabitants, &mut spec).map_err(|e| vec![e.to_string().trim_end().to_owned()])?;
     let mut releases: Vec<ReleasedTables> =
         args.release.iter().map(|folder| release(folder)).collect::<Result<_, _>>().map_err(one)?;
 
@@ -421,6 +425,7 @@ mod tests {
                 certificate: None,
                 no_attack: false,
                 mutate: 0,
+                inhabitants: Vec::new(),
                 json: false,
             },
             false,

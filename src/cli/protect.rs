@@ -235,11 +235,7 @@ impl Wanted {
         let bytes = release::bytes_of(path)?;
         let mut spec = release::spec_of(path, &bytes)?;
         let headers = spec.tables.iter().map(release::header).collect::<Result<Vec<_>, _>>()?;
-        for (level, population) in &mut spec.population {
-            if let Some((known, _)) = inhabitants.get(level) {
-                population.inhabitants.extend(known.clone());
-            }
-        }
+        tell(inhabitants, &mut spec);
         Ok(Self { spec, bytes, headers })
     }
 
@@ -319,6 +315,20 @@ fn keep_policy(args: &ProtectArgs, spec: &Spec, remarks: &mut Vec<String>) -> Re
     }
     remarks.push(format!("looser than policy version `{}`, by the owner's key: {}", policy.version, looser.join("; ")));
     Ok(None)
+}
+
+/// Reads the inhabitants of zones, as `--inhabitants` names them, into a specification.
+pub(super) fn people(wanted: &[String], spec: &mut Spec) -> Result<(), Refusal> {
+    tell(&inhabitants(wanted)?, spec);
+    Ok(())
+}
+
+fn tell(inhabitants: &Inhabitants, spec: &mut Spec) {
+    for (level, population) in &mut spec.population {
+        if let Some((known, _)) = inhabitants.get(level) {
+            population.inhabitants.extend(known.clone());
+        }
+    }
 }
 
 /// Inhabitants by code, and the digest of the file they come from, by level.

@@ -188,6 +188,58 @@ fn the_map_names_each_source_file_and_nothing_else() {
     assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A claim without its test is an opinion.
+#[test]
+fn what_the_page_on_secrecy_names_is_there() {
+    let page = read("docs/SECRECY.md");
+    let mut wrong = Vec::new();
+    for (line, path) in paths_in(&page) {
+        if !root().join(&path).exists() {
+            wrong.push(format!("docs/SECRECY.md:{line}: names `{path}`, which does not exist"));
+        }
+    }
+    let tests = tests_in(&page);
+    assert!(tests.len() > 20, "found {} tests named, expected one for each claim", tests.len());
+    for (line, path, name) in tests {
+        let text = fs::read_to_string(root().join(&path)).unwrap_or_default();
+        if !holds_test(&text, &name) {
+            wrong.push(format!("docs/SECRECY.md:{line}: names the test `{name}`, which {path} does not have"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Every `path::test` of a page, with its line from 1.
+fn tests_in(page: &str) -> Vec<(usize, String, String)> {
+    let named = |text: &str| {
+        let (path, name) = text.split_once(".rs::")?;
+        Some((format!("{path}.rs"), name.to_owned()))
+    };
+    let in_line = |(i, line): (usize, &str)| {
+        let quoted = line.split('`').skip(1).step_by(2).filter_map(named);
+        quoted.map(|(path, name)| (i + 1, path, name)).collect::<Vec<_>>()
+    };
+    page.lines().enumerate().flat_map(in_line).collect()
+}
+
+/// Whether a source has a test of this name: a function right below the mark of a test.
+fn holds_test(text: &str, name: &str) -> bool {
+    let start = format!("fn {name}(");
+    text.split("#[test]").skip(1).any(|after| after.trim_start().starts_with(&start))
+}
+
+#[test]
+fn a_page_names_tests_by_file_and_function() {
+    let page = "a\n| b | `src/a.rs::one`, `x`, `tests/it/b.rs::two` | `c::d` |";
+    let found = tests_in(page);
+    let expected = [(2, "src/a.rs", "one"), (2, "tests/it/b.rs", "two")];
+    assert_eq!(found, expected.map(|(line, path, name)| (line, path.to_owned(), name.to_owned())));
+    let source = "#[test]\nfn one() {}\nproptest! {\n    #[test]\n    fn two(\n}\nfn three() {}";
+    for (name, expected) in [("one", true), ("two", true), ("three", false), ("on", false), ("four", false)] {
+        assert_eq!(holds_test(source, name), expected, "{name}");
+    }
+}
+
 /// A source file as the rules see it.
 struct Source {
     /// From the root of the repository, with `/`.

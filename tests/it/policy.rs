@@ -215,3 +215,73 @@ fn establishments_have_rules_of_their_own_and_are_withheld_with_the_headcount() 
     let x = table.iter().find(|r| r[0] == "X").unwrap();
     assert_eq!((x[2].as_str(), x[3].as_str(), x[4].as_str()), ("6", "60", "published"));
 }
+
+/// Attacks a release and verifies its certificate, by a specification.
+fn audit(desk: &Desk, spec: &str, release: &str, more: &[&str]) -> std::process::Output {
+    let mut line: Vec<String> = ["audit", "--certificate", "--json"].map(str::to_owned).to_vec();
+    for (flag, name) in [("--micro", "m.csv"), ("--spec", spec), ("--release", release)] {
+        line.extend([flag.to_owned(), desk.path(name).display().to_string()]);
+    }
+    line.extend(more.iter().map(|word| (*word).to_owned()));
+    arpent(line)
+}
+
+#[test]
+fn what_each_option_withholds_the_audit_wants_withheld() {
+    let brackets = "siret,siren,headcount,commune,iris,size\n";
+    let bracket = |line: &str| {
+        let heads: u64 = line.split(',').nth(2).unwrap().parse().unwrap();
+        format!("{line},{}\n", ["00", "01", "11"][usize::from(heads > 0) + usize::from(heads > 9)])
+    };
+    let micro: String = brackets.to_owned() + &MICRO.lines().skip(1).map(bracket).collect::<String>();
+    let desk = Desk::new(&[
+        ("m.csv", &micro),
+        ("people.csv", "code,inhabitants\nX1,99\nX2,100\nY1,9\nY2,500\nZ1,1\nZ2,500\nZ3,500\n"),
+    ]);
+    let people = format!("iris={}", desk.path("people.csv").display());
+    for (name, head, of_table, cell) in [
+        ("table", "", "rules = [{ min_contributors = 4 }]", "X1"),
+        ("establishments", "rules = { establishments = { min_count = 4 } }", "", "X1"),
+        ("population", "population.iris.least = 100", "", "X1"),
+        ("fallback", "fallback.iris = { least = 5, of = 'persons' }", "", "Y2"),
+        ("zeros", "rules = { min_contributors = 3 }\nprotection.zeros = 'protected'", "", "Z1"),
+        (
+            "bounds",
+            "rules = { min_contributors = 4 }\nprotection.insiders = false\n[dimensions.size]\nlevels = ['size']\nbounds = { \
+             '00' = [0, 0], '01' = [1, 9], '11' = [5, 19] }",
+            "",
+            "Y1",
+        ),
+    ] {
+        std::fs::write(desk.path("s.toml"), format!("{}{of_table}\n", spec(head))).unwrap();
+        let more: &[&str] = if name == "population" { &["--inhabitants", &people] } else { &[] };
+        let output = desk.protect("s.toml", name, more);
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        assert_eq!(desk.status(name, &[cell]).as_deref(), Some("withheld"), "{name}");
+        let output = audit(&desk, "s.toml", name, more);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", said(&output));
+
+        // The same release with the cell shown by hand.
+        let inside = |line: &&str| line.split(',').nth(4) == Some(cell);
+        let heads = |line: &str| line.split(',').nth(2).unwrap().parse::<u64>().unwrap();
+        let records: Vec<&str> = MICRO.lines().filter(inside).collect();
+        let sum: u64 = records.iter().map(|line| heads(line)).sum();
+        let path = desk.path(name).join("tables/t.csv");
+        let hidden = format!("{cell},iris,,,withheld");
+        let table = std::fs::read_to_string(&path).unwrap();
+        assert!(table.contains(&hidden), "{name}: {table}");
+        let shown = format!("{cell},iris,{},{sum},published", records.len());
+        std::fs::write(&path, table.replace(&hidden, &shown)).unwrap();
+        let output = audit(&desk, "s.toml", name, more);
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", said(&output));
+        let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let faults = verdict["faults"]["listed"].as_array().unwrap();
+        let named = |f: &&serde_json::Value| f["kind"] == "published_unsafe" && f["cell"] == format!("iris={cell}");
+        assert!(faults.iter().any(|f| named(&f)), "{name}: {verdict:#}");
+    }
+    // Without the inhabitants there is no verdict.
+    std::fs::write(desk.path("s.toml"), spec("population.iris.least = 100")).unwrap();
+    let output = audit(&desk, "s.toml", "population", &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("inhabitants"), "{}", said(&output));
+}

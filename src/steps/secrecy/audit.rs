@@ -2,7 +2,8 @@
 //! nothing of its work. Cells, sums and rules are computed afresh from the records, then it tries to work out what is
 //! withheld:
 //! 1. *form*: each row says what the records say, and no cell is left out;
-//! 2. *rules*: no cell that a rule makes unsafe is shown;
+//! 2. *rules*: no cell that the specification makes unsafe is shown: by the rules that hold everywhere or for its table,
+//!    for want of inhabitants, or because it gives way to the zone above;
 //! 3. *exact*: no unsafe cell follows from what is shown (elimination modulo two primes, nothing rounded);
 //! 4. *insiders*: nor from that and what a contributor knows of itself;
 //! 5. *intervals*: every unsafe cell can be as far from the truth as its level asks, in some table that fits all that
@@ -15,9 +16,14 @@
 //! Several releases are attacked together, as their readers read them together. A verdict names cells and kinds of
 //! fault, never figures.
 //!
-//! What an insider knows: the atoms that hold its own records alone. Its part of an atom it shares is no equation, since
-//! the rest of that atom is unknown to it; in the intervals the attacker is the outsider.
+//! What an insider knows: the atoms that hold its own records alone, or beside them only weights that are public. Its part
+//! of another atom is no equation, since the rest of that atom is unknown to it; in the intervals the attacker is the
+//! outsider, who knows what the public codes of establishments say of their weights.
 
+#[cfg(test)]
+mod agreement;
+mod bounds;
+mod demands;
 mod difference;
 mod exact;
 mod form;
@@ -155,6 +161,8 @@ pub enum FaultKind {
     WitnessUnknownAtom,
     /// A witness makes an atom negative.
     WitnessBelowZero,
+    /// A witness makes an atom another than the public codes of its establishments allow.
+    WitnessOutOfBounds,
     /// A witness changes a cell that is shown.
     WitnessChangesShown,
     /// No true witness of the certificate moves the cell as far as its level asks.
@@ -187,6 +195,7 @@ impl FaultKind {
             Self::Difference => "difference",
             Self::WitnessUnknownAtom => "witness_unknown_atom",
             Self::WitnessBelowZero => "witness_below_zero",
+            Self::WitnessOutOfBounds => "witness_out_of_bounds",
             Self::WitnessChangesShown => "witness_changes_shown",
             Self::Unproven => "unproven",
             Self::UnprovenInsider => "unproven_insider",
@@ -316,6 +325,22 @@ pub enum NotAuditable {
     /// The weights sum too high for exact comparison.
     #[error("microdata: found weights that sum above {}, expected less", form::WEIGHT_SUM_MAX)]
     TooHeavy,
+    /// A weight that its public code excludes.
+    #[error("dimension `{dimension}`: found a record of code `{code}` with a weight outside its bounds, expected none")]
+    OutOfBounds {
+        /// The dimension.
+        dimension: String,
+        /// The code.
+        code: String,
+    },
+    /// A zone whose inhabitants nobody told.
+    #[error("population of `{level}`: found no number for zone `{code}`, expected the inhabitants of each zone")]
+    NoPopulation {
+        /// The level.
+        level: String,
+        /// The zone.
+        code: String,
+    },
 }
 
 /// Attacks releases together, knowing the records they were made from.
@@ -366,11 +391,7 @@ pub fn examine(
     let mut verdict = Verdict::default();
     let proof = checks.certificate.map(proof::Proof::read).transpose()?;
     let puzzle = form::read(micro, spec, releases, &mut verdict)?;
-    let levels: Vec<Option<u64>> = puzzle
-        .rows
-        .iter()
-        .map(|row| rules::level(&puzzle.judged(&row.atoms, row.establishments), &spec.rules, spec.protection.width))
-        .collect();
+    let levels = demands::levels(&puzzle, micro, spec)?;
     verdict.sums = puzzle.rows.len() as u64;
     verdict.atoms = puzzle.atoms.len() as u64;
     verdict.unsafe_sums = levels.iter().flatten().count() as u64;
@@ -401,7 +422,7 @@ fn attack(puzzle: &Puzzle, spec: &Spec, levels: &[Option<u64>], checks: &Checks<
     let reduced = reduce::reduce(puzzle, &attacked);
     verdict.free_atoms = reduced.atoms.len() as u64;
     verdict.equations = reduced.equations.len() as u64;
-    let breaks = |judged: &rules::Judged| rules::level(judged, &spec.rules, spec.protection.width).is_some();
+    let breaks = |judged: &rules::Judged| rules::level(judged, &spec.rules, &spec.protection).is_some();
     let differences = difference::differences(puzzle, &breaks, &reduced.remainders);
     verdict.differences = differences.tried;
     verdict.differences_cut = differences.untried;
@@ -416,27 +437,29 @@ fn attack(puzzle: &Puzzle, spec: &Spec, levels: &[Option<u64>], checks: &Checks<
         }
     }
 
+    // What is public beside all tables is no secret of theirs.
+    let level = |row: u32| levels[row as usize].unwrap_or(1);
+    let far: Vec<[u64; 2]> = attacked.iter().map(|&r| puzzle.far(&puzzle.rows[r as usize], level(r), None)).collect();
     let mut random = Random(SEED);
     let mut known = exactly_known::<61>(&reduced, &mut random);
     // A second prime: a fluke of the first would have to repeat.
     for (known, again) in known.iter_mut().zip(exactly_known::<31>(&reduced, &mut random)) {
         *known |= again;
     }
+    known.iter_mut().zip(&far).for_each(|(known, far)| *known &= *far != [0, 0]);
     let breached = match spec.protection.insiders {
         true => insiders(puzzle, &attacked, &reduced, &known, &mut random, verdict),
         false => vec![false; attacked.len()],
     };
-    let targets: Vec<interval::Target<'_>> = attacked
-        .iter()
-        .zip(&reduced.targets)
-        .map(|(&row, atoms)| interval::Target {
-            atoms,
-            value: puzzle.rows[row as usize].value,
-            level: levels[row as usize].unwrap_or(1),
-        })
-        .collect();
-    let values: Vec<u64> = reduced.atoms.iter().map(|&a| puzzle.atoms[a as usize].value).collect();
-    let narrow = interval::narrow(&values, &reduced.equations, &targets, &known, &mut random, verdict);
+    let targets: Vec<interval::Target<'_>> =
+        reduced.targets.iter().zip(far).map(|(atoms, far)| interval::Target { atoms, far }).collect();
+    let room = |&a: &u32| {
+        let atom = &puzzle.atoms[a as usize];
+        let public = atom.public();
+        interval::Room { down: public.below(atom.value), up: public.above(atom.value) }
+    };
+    let rooms: Vec<interval::Room> = reduced.atoms.iter().map(room).collect();
+    let narrow = interval::narrow(&rooms, &reduced.equations, &targets, &known, &mut random, verdict);
     for (i, &row) in attacked.iter().enumerate() {
         let place = puzzle.place(row);
         let kinds = [
@@ -475,17 +498,14 @@ fn insiders(
     type F = Field<61>;
     let mut own: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (i, &a) in reduced.atoms.iter().enumerate() {
-        if let [(only, _)] = puzzle.atoms[a as usize].contributions[..] {
+        if let Some(only) = puzzle.atoms[a as usize].lone() {
             own.entry(only).or_default().push(i as u32);
         }
     }
     verdict.insiders = own.len() as u64;
     // A sum whose open part is one contributor's alone tells that contributor nothing about anybody else: the rest of it
     // is public already.
-    let lone = |i: &u32| match puzzle.atoms[reduced.atoms[*i as usize] as usize].contributions[..] {
-        [(only, _)] => Some(only),
-        _ => None,
-    };
+    let lone = |i: &u32| puzzle.atoms[reduced.atoms[*i as usize] as usize].lone();
     let sole: Vec<Option<u32>> = (reduced.targets.iter())
         .map(|free| lone(free.first()?).filter(|who| free.iter().all(|i| lone(i) == Some(*who))))
         .collect();
@@ -501,7 +521,8 @@ fn insiders(
     let alike: HashMap<Vec<u64>, Vec<u32>> = by_direction::<61>(&pairs);
     for (&who, atoms) in &own {
         let mut breach = |t: usize| {
-            if !known[t] && sole[t] != Some(who) {
+            let before = || puzzle.known(&puzzle.rows[attacked[t] as usize].atoms, Some(who)).is_point();
+            if !known[t] && sole[t] != Some(who) && !before() {
                 breached[t] = true;
             }
         };
@@ -767,7 +788,10 @@ mod tests {
                 let mut weights: BTreeMap<u8, u64> = BTreeMap::new();
                 atoms.iter().flat_map(|&i| &cells[i]).for_each(|(who, w)| *weights.entry(*who).or_default() += w);
                 let establishments = atoms.iter().map(|&i| cells[i].len() as u64).sum();
-                rules::level(&Judged { establishments, weights: weights.into_values().collect() }, &spec.rules, 0.10)
+                let mut owned: BTreeMap<u8, u64> = BTreeMap::new();
+                atoms.iter().flat_map(|&i| &cells[i]).for_each(|(who, _)| *owned.entry(*who).or_default() += 1);
+                let (weights, owned) = (weights.into_values().collect(), owned.into_values().collect());
+                rules::level(&Judged { establishments, weights, owned }, &spec.rules, &spec.protection)
             };
             let listed = tables_of(&cells, 2);
             let everything: Vec<usize> = (0..6).filter(|&i| !cells[i].is_empty()).collect();

@@ -112,10 +112,13 @@ impl Certificate {
 fn cover(system: &System<'_>, pool: &Pool, need: Need, kept: &BTreeSet<u32>) -> Vec<u32> {
     let row = &system.raw.rows[need.row as usize];
     let Some(verdict) = &system.verdict[need.row as usize] else { return Vec::new() };
-    let far = match need.side {
-        Side::Up => verdict.level as i64,
-        Side::Down => (verdict.level as i64).min(row.value as i64),
+    let level = verdict.level as i64;
+    // No further than what is public lets it.
+    let room = |(least, greatest): (u64, Option<u64>)| match need.side {
+        Side::Up => greatest.map_or(level, |end| level.min((end - row.value) as i64)),
+        Side::Down => level.min((row.value - least) as i64),
     };
+    let far = room((row.least, row.greatest));
     if far == 0 {
         return Vec::new();
     }
@@ -132,7 +135,7 @@ fn cover(system: &System<'_>, pool: &Pool, need: Need, kept: &BTreeSet<u32>) -> 
     let Some(first) = first else { return found };
     found.push(first.0);
     let inside = system.raw.contributions(row);
-    let own = |s: u32| inside.binary_search_by_key(&s, |c| c.0).ok().map(|i| inside[i].1 as i64);
+    let own = |s: u32| inside.binary_search_by_key(&s, |c| c.0).ok();
     let mut spoilers: Vec<u32> = first.1.spoiled_by.clone();
     spoilers.retain(|&s| own(s).is_none() || system.holds_others(need.row, s));
     while !spoilers.is_empty() {
@@ -147,9 +150,9 @@ fn cover(system: &System<'_>, pool: &Pool, need: Need, kept: &BTreeSet<u32>) -> 
         found.push(id);
         spoilers.retain(|s| witness.spoiled_by.binary_search(s).is_ok());
     }
-    // Whom no full move convinces: a contributor inside the row, who knows that the row holds its own weight.
+    // Whom no full move convinces: a contributor inside the row, who knows its own weight there.
     for s in spoilers {
-        let less = far.min(row.value as i64 - own(s).unwrap_or(0));
+        let less = if own(s).is_none() { far } else { far.min(room(system.raw.known_to(row, s))) };
         let serves = |m: &&(u32, &Witness, i64)| m.2 >= less && m.1.spoiled_by.binary_search(&s).is_err();
         if less > 0 && less < far {
             let mut known = movers.iter().filter(|m| found.contains(&m.0) && serves(m));

@@ -2,6 +2,7 @@
 
 use super::super::microdata::{Column, Microdata};
 use super::super::policy::Spec;
+use super::bounds::{self, Ends};
 use super::rules::Judged;
 use super::{Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, TOTAL, Verdict};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,8 +18,34 @@ const FIGURES: [&str; 3] = ["establishments", "headcount", "status"];
 pub(super) struct Atom {
     /// Contributors, each once, with their weight, zero or not.
     pub contributions: Vec<(u32, u64)>,
+    /// The establishments of each contributor, in the order of `contributions`.
+    owned: Vec<u64>,
+    /// What everybody knows of the weight of each contributor, in the order of `contributions`.
+    public: Vec<Ends>,
     pub establishments: u64,
     pub value: u64,
+    /// One of its records.
+    pub record: u32,
+}
+
+impl Atom {
+    /// What everybody knows of it.
+    pub fn public(&self) -> Ends {
+        Ends::sum(self.public.iter().copied())
+    }
+
+    /// What one contributor knows of it: of itself everything, of the others what everybody does.
+    pub fn known_to(&self, who: u32) -> Ends {
+        let parts = self.contributions.iter().zip(&self.public);
+        Ends::sum(parts.map(|(&(name, weight), &public)| if name == who { Ends::point(weight) } else { public }))
+    }
+
+    /// The one contributor who knows it exactly, where not everybody does: the weights of all others are public.
+    pub fn lone(&self) -> Option<u32> {
+        let mut secret = self.contributions.iter().zip(&self.public).filter(|(_, public)| !public.is_point());
+        let only = secret.next()?.0.0;
+        secret.next().is_none().then_some(only)
+    }
 }
 
 /// A sum: the atoms of one cell, or of several cells that hold the same records.
@@ -72,11 +99,35 @@ struct Names {
 impl Puzzle {
     /// What the rules judge of a sum.
     pub fn judged(&self, atoms: &[u32], establishments: u64) -> Judged {
-        let mut all: Vec<(u32, u64)> =
-            atoms.iter().flat_map(|&a| self.atoms[a as usize].contributions.iter().copied()).collect();
+        let mut all: Vec<(u32, u64, u64)> = Vec::new();
+        for &a in atoms {
+            let Atom { contributions, owned, .. } = &self.atoms[a as usize];
+            all.extend(contributions.iter().zip(owned).map(|(&(who, weight), &owned)| (who, weight, owned)));
+        }
         all.sort_unstable();
-        let weights = all.chunk_by(|a, b| a.0 == b.0).map(|who| who.iter().map(|c| c.1).sum()).collect();
-        Judged { establishments, weights }
+        let (weights, owned) = all
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|who| (who.iter().map(|c| c.1).sum::<u64>(), who.iter().map(|c| c.2).sum::<u64>()))
+            .unzip();
+        Judged { establishments, weights, owned }
+    }
+
+    /// What everybody knows of a sum, or what one contributor does.
+    pub fn known(&self, atoms: &[u32], who: Option<u32>) -> Ends {
+        let atoms = atoms.iter().map(|&a| &self.atoms[a as usize]);
+        Ends::sum(atoms.map(|atom| who.map_or_else(|| atom.public(), |who| atom.known_to(who))))
+    }
+
+    /// How far a withheld sum must be able to go up and down, for everybody or for one contributor: its level, and no
+    /// further than what is known beside all tables lets it.
+    pub fn far(&self, row: &Row, level: u64, who: Option<u32>) -> [u64; 2] {
+        let known = self.known(&row.atoms, who);
+        [known.above(row.value).map_or(level, |room| room.min(level)), known.below(row.value).min(level)]
+    }
+
+    /// The name of a level of a table, as a key has it; none for the total.
+    pub fn level(&self, table: u32, part: usize, level: u32) -> Option<&str> {
+        Some(&self.tables[table as usize].levels[part][level.checked_sub(1)? as usize].0)
     }
 
     pub fn place(&self, row: u32) -> &Place {
@@ -143,6 +194,7 @@ pub(super) fn read(
     if let Some(absent) = spec.columns().into_iter().find(|c| micro.column(c).is_none()) {
         return Err(NotAuditable::NoColumn(absent.to_owned()));
     }
+    let known = bounds::of_records(micro, spec)?;
     let mut layouts = Vec::new();
     let mut names = Vec::new();
     for (r, release) in releases.iter().enumerate() {
@@ -212,7 +264,7 @@ pub(super) fn read(
     let atom_of =
         alike.into_iter().filter_map(|(codes, group)| Some((codes, atom_of_group[group as usize]?))).collect();
     let used = used.iter().map(|c| (c.name.clone(), c.labels.clone())).collect();
-    let atoms: Vec<Atom> = members.iter().map(|records| atom(micro, records)).collect();
+    let atoms: Vec<Atom> = members.iter().map(|records| atom(micro, &known, records)).collect();
 
     let mut keys: Vec<(&(u32, Key), u32)> = cells.iter().map(|(key, &cell)| (key, cell)).collect();
     keys.sort_unstable();
@@ -410,13 +462,23 @@ fn for_each_cell(layout: &Layout<'_>, record: usize, visit: &mut impl FnMut(Key)
     }
 }
 
-fn atom(micro: &Microdata, records: &[u32]) -> Atom {
-    let mut all: Vec<(u32, u64)> =
-        records.iter().map(|&r| (micro.contributor[r as usize], micro.weight[r as usize])).collect();
+fn atom(micro: &Microdata, known: &[Ends], records: &[u32]) -> Atom {
+    let mut all: Vec<(u32, usize)> = records.iter().map(|&r| (micro.contributor[r as usize], r as usize)).collect();
     all.sort_unstable();
-    let contributions: Vec<(u32, u64)> =
-        all.chunk_by(|a, b| a.0 == b.0).map(|who| (who[0].0, who.iter().map(|c| c.1).sum())).collect();
-    Atom { value: contributions.iter().map(|c| c.1).sum(), establishments: records.len() as u64, contributions }
+    let mut atom = Atom {
+        contributions: Vec::new(),
+        owned: Vec::new(),
+        public: Vec::new(),
+        establishments: records.len() as u64,
+        value: all.iter().map(|a| micro.weight[a.1]).sum(),
+        record: records[0],
+    };
+    for own in all.chunk_by(|a, b| a.0 == b.0) {
+        atom.contributions.push((own[0].0, own.iter().map(|a| micro.weight[a.1]).sum()));
+        atom.owned.push(own.len() as u64);
+        atom.public.push(Ends::sum(own.iter().map(|a| known[a.1])));
+    }
+    atom
 }
 
 /// What a row says of its cell.

@@ -1,4 +1,5 @@
-//! How far an outsider can narrow each unsafe sum: tables over the atoms, no atom below zero, every sum shown kept.
+//! How far an outsider can narrow each unsafe sum: tables over the atoms, each atom within what everybody knows of it (not
+//! below zero, and within its public bounds), every sum shown kept.
 //!
 //! An end of a sum is settled by a table that moves the sum as far as its level asks. Three ways find tables, each less
 //! cheap than the one before:
@@ -7,7 +8,7 @@
 //! - a program that asks for one end alone.
 //!
 //! A solver's point is rounded to whole numbers, or to fractions with a small denominator, and counts only if every sum
-//! shown is then kept exactly, no atom is below zero, and the level is reached: nothing is taken within a tolerance. What
+//! shown is then kept exactly, each atom is within its bounds, and the level is reached: nothing is taken within a tolerance. What
 //! no table settles is a fault, whatever the reason.
 
 use super::exact::Random;
@@ -19,10 +20,24 @@ use std::collections::HashMap;
 pub(super) struct Target<'a> {
     /// Its free atoms.
     pub atoms: &'a [u32],
-    /// The truth.
-    pub value: u64,
-    /// How far above it the upper end must reach; the lower end mirrors it, floored at zero.
-    pub level: u64,
+    /// How far above the truth its upper end must reach, and how far below it its lower end.
+    pub far: [u64; 2],
+}
+
+/// How far below and above its true value everybody can believe an atom to be; `None` for as far as one likes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub down: u64,
+    pub up: Option<u64>,
+}
+
+/// Rooms together: infinite is the largest number there is.
+fn up(rooms: impl Iterator<Item = Room>) -> u64 {
+    rooms.fold(0, |sum, room| sum.saturating_add(room.up.unwrap_or(u64::MAX)))
+}
+
+fn down(rooms: impl Iterator<Item = Room>) -> u64 {
+    rooms.map(|room| room.down).sum()
 }
 
 /// Programs with random weights over all unsettled ends; each is worth hundreds of single ones at first.
@@ -39,7 +54,7 @@ const DENOMINATORS: [i64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 60];
 
 /// What is wrong with each target, if anything; those `known` exactly are not tried.
 pub(super) fn narrow(
-    values: &[u64],
+    rooms: &[Room],
     equations: &[Vec<u32>],
     targets: &[Target<'_>],
     known: &[bool],
@@ -50,11 +65,11 @@ pub(super) fn narrow(
     let mut ends: Vec<[Option<u64>; 2]> = (targets.iter().zip(known))
         .map(|(target, &known)| {
             let far = |by: u64| (by > 0 && !known).then_some(by);
-            [far(target.level), far(target.level.min(target.value))]
+            target.far.map(far)
         })
         .collect();
     verdict.ends = open(&ends);
-    let system = System::new(values, equations, targets);
+    let system = System::new(rooms, equations, targets);
     system.exchange(&mut ends);
     verdict.ends_exchanged = verdict.ends - open(&ends);
     if open(&ends) > 0 {
@@ -108,7 +123,7 @@ enum Single {
 
 /// What the attacker faces, in changes from the truth.
 struct System<'a> {
-    values: &'a [u64],
+    rooms: &'a [Room],
     targets: &'a [Target<'a>],
     /// Atoms in the same equations are one class.
     class_of: Vec<u32>,
@@ -119,8 +134,8 @@ struct System<'a> {
 }
 
 impl<'a> System<'a> {
-    fn new(values: &'a [u64], equations: &[Vec<u32>], targets: &'a [Target<'a>]) -> Self {
-        let mut member_of: Vec<Vec<u32>> = vec![Vec::new(); values.len()];
+    fn new(rooms: &'a [Room], equations: &[Vec<u32>], targets: &'a [Target<'a>]) -> Self {
+        let mut member_of: Vec<Vec<u32>> = vec![Vec::new(); rooms.len()];
         for (e, atoms) in equations.iter().enumerate() {
             atoms.iter().for_each(|&a| member_of[a as usize].push(e as u32));
         }
@@ -138,7 +153,7 @@ impl<'a> System<'a> {
             class
         };
         let class_of = member_of.into_iter().enumerate().map(class).collect();
-        Self { values, targets, class_of, classes, equations: kept, equations_of }
+        Self { rooms, targets, class_of, classes, equations: kept, equations_of }
     }
 
     /// The atoms of a target by class.
@@ -148,24 +163,34 @@ impl<'a> System<'a> {
         atoms.chunk_by(|a, b| a.0 == b.0).map(|class| (class[0].0, class.iter().map(|c| c.1).collect())).collect()
     }
 
-    fn sum(&self, atoms: &[u32]) -> u64 {
-        atoms.iter().map(|&a| self.values[a as usize]).sum()
+    fn of<'b>(&'b self, atoms: &'b [u32]) -> impl Iterator<Item = Room> + 'b {
+        atoms.iter().map(|&a| self.rooms[a as usize])
+    }
+
+    /// The least and the greatest change of atoms together, for the solver.
+    fn ends(&self, atoms: &[u32]) -> (f64, Option<f64>) {
+        let most = up(self.of(atoms));
+        (-(down(self.of(atoms)) as f64), (most < u64::MAX).then_some(most as f64))
     }
 
     /// Within a class, what one atom loses another may gain: up by all that is outside the target, down by all inside.
     fn exchange(&self, ends: &mut [[Option<u64>; 2]]) {
         for (target, end) in self.targets.iter().zip(ends).filter(|(_, end)| **end != [None, None]) {
-            let (mut up, mut down) = (0_u64, 0_u64);
+            let mut reach = [0_u64; 2];
             for (class, inside) in self.inside(target) {
-                let (all, own) = (&self.classes[class as usize], self.sum(&inside));
-                if self.equations_of[class as usize].is_empty() {
+                let all = &self.classes[class as usize];
+                let within = [up(self.of(&inside)), down(self.of(&inside))];
+                let gives: [u64; 2] = if self.equations_of[class as usize].is_empty() {
                     // Nothing shown speaks of these atoms.
-                    (up, down) = (u64::MAX, down + own);
-                } else if inside.len() < all.len() {
-                    (up, down) = (up.saturating_add(self.sum(all) - own), down + own);
-                }
+                    within
+                } else {
+                    let outside: Vec<u32> = all.iter().copied().filter(|a| inside.binary_search(a).is_err()).collect();
+                    let beside = [down(self.of(&outside)), up(self.of(&outside))];
+                    [within[0].min(beside[0]), within[1].min(beside[1])]
+                };
+                reach = [reach[0].saturating_add(gives[0]), reach[1].saturating_add(gives[1])];
             }
-            for (end, reach) in end.iter_mut().zip([up, down]) {
+            for (end, reach) in end.iter_mut().zip(reach) {
                 if end.is_some_and(|far| reach >= far) {
                     *end = None;
                 }
@@ -176,7 +201,7 @@ impl<'a> System<'a> {
     /// Programs over all open ends at once, as long as they are worth it.
     fn share(&self, ends: &mut [[Option<u64>; 2]], random: &mut Random, verdict: &mut Verdict) {
         // A column is the atoms in the same equations and the same open targets.
-        let mut targets_of: Vec<Vec<u32>> = vec![Vec::new(); self.values.len()];
+        let mut targets_of: Vec<Vec<u32>> = vec![Vec::new(); self.rooms.len()];
         for (t, target) in self.targets.iter().enumerate().filter(|(t, _)| ends[*t] != [None, None]) {
             target.atoms.iter().for_each(|&a| targets_of[a as usize].push(t as u32));
         }
@@ -191,12 +216,12 @@ impl<'a> System<'a> {
             });
             members[column as usize].push(a as u32);
         }
-        let least: Vec<f64> = members.iter().map(|m| -(self.sum(m) as f64)).collect();
+        let bounds: Vec<_> = members.iter().map(|m| self.ends(m)).collect();
         let sums: Vec<Vec<u32>> = (self.equations.iter())
             .map(|classes| classes.iter().flat_map(|&c| of_class[c as usize].iter().copied()).collect())
             .collect();
         let equations: Vec<(&[u32], f64)> = sums.iter().map(|sum| (sum.as_slice(), 0.0)).collect();
-        let mut program = Program::new(&least, &equations);
+        let mut program = Program::new(&bounds, &equations);
         for _ in 0..SHARED_MAX {
             let before = open(ends);
             if before == 0 {
@@ -277,10 +302,10 @@ impl<'a> System<'a> {
         let far = if side == 0 { far as f64 } else { -(far as f64) };
         let mut equations: Vec<(&[u32], f64)> = sums.iter().map(|sum| (sum.as_slice(), 0.0)).collect();
         equations.push((&asked, far));
-        let least: Vec<f64> = members.iter().map(|m| -(self.sum(m) as f64)).collect();
+        let bounds: Vec<_> = members.iter().map(|m| self.ends(m)).collect();
         // Costs above zero: every column has a least value, so that the program is bounded.
         let costs: Vec<f64> = members.iter().map(|_| 0.1 + random.share()).collect();
-        match Program::new(&least, &equations).minimise(&costs) {
+        match Program::new(&bounds, &equations).minimise(&costs) {
             Proposal::Point(point) => self.whole(&members, &point).map_or(Single::Nothing, Single::Table),
             Proposal::Infeasible => Single::Infeasible,
             Proposal::Nothing => Single::Nothing,
@@ -290,24 +315,22 @@ impl<'a> System<'a> {
     /// A point, rounded and checked in whole numbers against every sum shown.
     fn whole(&self, members: &[Vec<u32>], point: &[f64]) -> Option<Moved> {
         DENOMINATORS.iter().find_map(|&scale| {
-            let mut changes = vec![0_i64; self.values.len()];
+            let mut changes = vec![0_i64; self.rooms.len()];
             for (atoms, by) in members.iter().zip(point) {
                 let by = (by * scale as f64).round();
                 if by.abs() > 1e15 {
                     return None;
                 }
-                // Atoms of a column are alike: the first gains, and each in turn loses what it has.
+                // Atoms of a column are alike: each in turn gains or loses what it can.
                 let mut by = by as i64;
-                if by >= 0 {
-                    changes[atoms[0] as usize] = by;
-                    continue;
-                }
                 for &a in atoms {
-                    let lost = by.max(-(self.values[a as usize] as i64) * scale);
-                    changes[a as usize] = lost;
-                    by -= lost;
+                    let Room { down, up } = self.rooms[a as usize];
+                    let most = up.map_or(i64::MAX, |up| (up as i64).saturating_mul(scale));
+                    let changed = by.clamp((down as i64).saturating_mul(-scale), most);
+                    changes[a as usize] = changed;
+                    by -= changed;
                 }
-                if by < 0 {
+                if by != 0 {
                     return None;
                 }
             }

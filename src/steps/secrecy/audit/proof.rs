@@ -1,15 +1,15 @@
 //! The certificate, verified: no solver, whole numbers alone, and nothing of the protector's but the file it wrote.
 //!
 //! A witness is a move over atoms, `scale` of its units to one employee. It is true when it leaves every sum shown by
-//! every release as it is and no atom below zero: the table moved by it looks the same from outside. A true witness
-//! proves the upper (lower) end of an unsafe cell when it moves the cell up (down) by its level; the lower end is floored
-//! at zero.
+//! every release as it is and each atom within what everybody knows of it (not below zero, and within the public bounds
+//! of its establishments): the table moved by it looks the same from outside. A true witness proves the upper (lower) end
+//! of an unsafe cell when it moves the cell up (down) by its level, and no further than what everybody knows of the cell.
 //!
 //! What a contributor knows decides which witnesses it can exclude:
 //! - alone in an atom, it knows the atom, and excludes each witness that moves it;
-//! - with others in an atom, it knows that the atom holds at least its own weight;
+//! - with others in an atom, it knows its own weight, and of the others what everybody knows;
 //! - a cell whose other atoms are all zero for everybody to see is its own figure, and no secret from it;
-//! - inside a cell, it knows that the cell holds at least its own weight: the lower end is floored there for it.
+//! - inside a cell, it knows its own weight there: both ends go no further than what it knows of the others lets them.
 //!
 //! Where the specification asks for it, each end of each unsafe cell needs, for every contributor, some witness that the
 //! contributor cannot exclude.
@@ -217,7 +217,8 @@ pub(super) fn verify(
     for (r, row) in puzzle.rows.iter().enumerate().filter(|(_, row)| !row.shown) {
         let Some(level) = levels[r] else { continue };
         let movers = movers.get(&(r as u32)).map_or(&[][..], Vec::as_slice);
-        let ends = [(1, level), (-1, level.min(row.value))];
+        let [up, down] = puzzle.far(row, level, None);
+        let ends = [(1, up), (-1, down)];
         let mut worst: Option<FaultKind> = None;
         for (sign, far) in ends.into_iter().filter(|end| end.1 > 0) {
             certified.ends += 1;
@@ -234,9 +235,8 @@ pub(super) fn verify(
                     let mut excluding = first.excluded_by.clone();
                     full.for_each(|w| excluding.retain(|who| w.excluded_by.binary_search(who).is_ok()));
                     let fooled = |who: &u32| {
-                        let own = row.atoms.iter().flat_map(|&a| &puzzle.atoms[a as usize].contributions);
-                        let own: Vec<u64> = own.filter(|c| c.0 == *who).map(|c| c.1).collect();
-                        if own.is_empty() {
+                        let is_own = |a: &u32| puzzle.atoms[*a as usize].contributions.iter().any(|c| c.0 == *who);
+                        if !row.atoms.iter().any(is_own) {
                             return false;
                         }
                         let of_others = |&a: &u32| {
@@ -246,10 +246,9 @@ pub(super) fn verify(
                         if !row.atoms.iter().any(of_others) {
                             return true;
                         }
-                        let least = far.min(row.value - own.iter().sum::<u64>());
-                        sign < 0
-                            && (least == 0
-                                || (least < far && reach(least).any(|w| w.excluded_by.binary_search(who).is_err())))
+                        let [up, down] = puzzle.far(row, level, Some(*who));
+                        let less = if sign > 0 { up } else { down };
+                        less == 0 || (less < far && reach(less).any(|w| w.excluded_by.binary_search(who).is_err()))
                     };
                     (!excluding.iter().all(fooled)).then_some(FaultKind::UnprovenInsider)
                 }
@@ -312,13 +311,15 @@ fn check(puzzle: &Puzzle, rows_of: &[Vec<u32>], atoms: &[Option<u32>], claim: &C
     for &(a, by) in &moves {
         let atom = &puzzle.atoms[a as usize];
         let left = i128::from(atom.value) * scale + by;
+        let smallest = || rows_of[a as usize].iter().copied().min_by_key(|&r| (puzzle.rows[r as usize].atoms.len(), r));
         if left < 0 {
-            let smallest =
-                rows_of[a as usize].iter().copied().min_by_key(|&r| (puzzle.rows[r as usize].atoms.len(), r));
-            return Err((FaultKind::WitnessBelowZero, smallest));
+            return Err((FaultKind::WitnessBelowZero, smallest()));
         }
-        let alone = atom.contributions.len() == 1;
-        let knowing = atom.contributions.iter().filter(|c| alone || i128::from(c.1) * scale > left);
+        if !atom.public().allow(left, scale) {
+            return Err((FaultKind::WitnessOutOfBounds, smallest()));
+        }
+        // Whoever is alone in an atom knows it, and no other figure is allowed.
+        let knowing = atom.contributions.iter().filter(|c| !atom.known_to(c.0).allow(left, scale));
         excluded_by.extend(knowing.map(|c| c.0));
         rows_of[a as usize].iter().for_each(|&r| *sums.entry(r).or_default() += by);
     }
@@ -342,7 +343,7 @@ fn known_zero(puzzle: &Puzzle) -> Vec<bool> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::{ZONES, found, records, released, zones};
     use super::super::{Checks, NotAuditable, Verdict, examine};
     use super::*;
@@ -359,7 +360,7 @@ mod tests {
     }
 
     /// A certificate over the zones P, Q and R, a witness a word: `scale/move,move,move`.
-    fn certificate(witnesses: &str) -> String {
+    pub fn certificate(witnesses: &str) -> String {
         let n = witnesses.split_whitespace().count();
         let mut text = format!(
             "{{\"format\":\"arpent certificate 1\",\"insiders\":true,\"levels\":[\"zone\"],\"atoms\":3,\

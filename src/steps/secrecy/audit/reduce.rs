@@ -24,7 +24,7 @@ pub(super) fn reduce(puzzle: &Puzzle, attacked: &[u32]) -> Reduced {
         shown.iter().map(|&r| r as u32).zip(residuals(puzzle, &shown)).filter(|r| !r.1.is_empty()).collect();
     let distinct: HashSet<&Vec<u32>> = remainders.iter().map(|r| &r.1).collect();
     let mut equations: Vec<Vec<u32>> = distinct.into_iter().cloned().collect();
-    let mut fixed = vec![false; puzzle.atoms.len()];
+    let mut fixed: Vec<bool> = puzzle.atoms.iter().map(|atom| atom.public().is_point()).collect();
     settle(puzzle, &mut fixed, &mut equations);
     equations.retain(|e| !e.is_empty());
     equations.sort_unstable();
@@ -46,14 +46,16 @@ pub(super) fn reduce(puzzle: &Puzzle, attacked: &[u32]) -> Reduced {
 }
 
 /// Fixes the atoms that one equation fixes by itself, again and again: the only atom left in it, or all of them where
-/// they sum to zero, since no headcount is below zero. Fixed atoms leave the equations.
+/// they sum to the least that is known of them (zero, as long as nothing else is) or to the most. Fixed atoms leave the
+/// equations.
 fn settle(puzzle: &Puzzle, fixed: &mut [bool], equations: &mut [Vec<u32>]) {
     loop {
         let before = fixed.iter().filter(|f| **f).count();
         for equation in equations.iter_mut() {
             equation.retain(|&a| !fixed[a as usize]);
             let sum: u64 = equation.iter().map(|&a| puzzle.atoms[a as usize].value).sum();
-            if equation.len() == 1 || sum == 0 {
+            let known = puzzle.known(equation, None);
+            if equation.len() == 1 || sum == known.least || Some(sum) == known.most {
                 equation.drain(..).for_each(|a| fixed[a as usize] = true);
             }
         }

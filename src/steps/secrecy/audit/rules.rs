@@ -1,13 +1,15 @@
 //! The primary rules, read again from their text (levels by the conventions of τ-ARGUS) and judged on the records.
 
-use super::super::policy::{CountOf, Rules};
+use super::super::policy::{CountOf, Protection, Rules, Zeros};
 
 /// What the records say of one cell.
 pub(super) struct Judged {
     /// Establishments, of any weight.
     pub establishments: u64,
-    /// The weight of each contributor, in any order; zeros count for nothing.
+    /// The weight of each contributor, in any order; zeros count for nothing, unless zeros are protected.
     pub weights: Vec<u64>,
+    /// The establishments of each contributor, in any order; of any weight.
+    pub owned: Vec<u64>,
 }
 
 /// Shares are whole parts of this many, so that comparisons are exact.
@@ -17,17 +19,41 @@ fn in_parts(share: f64) -> u128 {
     (share * 1e9).round() as u128
 }
 
+/// The level that a count asks for: a share of the value, upwards.
+pub(super) fn share_of(value: u64, width: f64) -> u64 {
+    u64::try_from((u128::from(value) * in_parts(width)).div_ceil(WHOLE)).unwrap_or(u64::MAX)
+}
+
+/// Whether a count that is there is less than asked. Persons are there from one on; where zeros are protected, from zero
+/// on, as long as there is an establishment.
+pub(super) fn few(persons: u64, establishments: u64, least: u32, of: CountOf, zeros: Zeros) -> bool {
+    let less = |count: u64| count < u64::from(least);
+    let few_establishments = establishments > 0 && less(establishments);
+    let persons_are_there = match zeros {
+        Zeros::Known => persons > 0,
+        Zeros::Protected => persons > 0 || establishments > 0,
+    };
+    let few_persons = persons_are_there && less(persons);
+    match of {
+        CountOf::Establishments => few_establishments,
+        CountOf::Persons => few_persons,
+        CountOf::Both => few_establishments || few_persons,
+    }
+}
+
 /// The level of an unsafe cell: how far from the truth an outsider must stay. `None` for a safe one.
-pub(super) fn level(cell: &Judged, rules: &Rules, width: f64) -> Option<u64> {
+pub(super) fn level(cell: &Judged, rules: &Rules, protection: &Protection) -> Option<u64> {
     let mut weights: Vec<u128> = cell.weights.iter().filter(|&&w| w > 0).map(|&w| u128::from(w)).collect();
     weights.sort_unstable();
     weights.reverse();
     let total: u128 = weights.iter().sum();
-    let share_of_total = (total * in_parts(width)).div_ceil(WHOLE);
+    let share_of_total = (total * in_parts(protection.width)).div_ceil(WHOLE);
     let mut levels: Vec<u128> = Vec::new();
 
     if let Some(least) = rules.min_contributors {
-        let present = weights.len() as u64;
+        // Who is there with nothing counts only where that nothing is to be hidden.
+        let hidden_zero = protection.zeros == Zeros::Protected && total == 0;
+        let present = if hidden_zero { cell.owned.len() } else { weights.len() } as u64;
         if present > 0 && present < u64::from(least) {
             levels.push(share_of_total);
         }
@@ -51,15 +77,20 @@ pub(super) fn level(cell: &Judged, rules: &Rules, width: f64) -> Option<u64> {
         }
     }
     if let Some(least) = rules.min_count {
-        let few = |count: u128| count > 0 && count < u128::from(least);
-        let establishments = few(u128::from(cell.establishments));
-        let persons = few(total);
-        let broken = match rules.min_count_of {
-            CountOf::Establishments => establishments,
-            CountOf::Persons => persons,
-            CountOf::Both => establishments || persons,
-        };
-        if broken {
+        let persons = u64::try_from(total).unwrap_or(u64::MAX);
+        if few(persons, cell.establishments, least, rules.min_count_of, protection.zeros) {
+            levels.push(share_of_total);
+        }
+    }
+    if let Some(of) = &rules.establishments {
+        let mut owned = cell.owned.clone();
+        owned.sort_unstable();
+        let too_few = |least: Option<u32>, count: u64| count > 0 && least.is_some_and(|least| count < u64::from(least));
+        let one_sided = of.dominance.is_some_and(|rule| {
+            let largest: u64 = owned.iter().rev().take(rule.n as usize).sum();
+            u128::from(largest) * WHOLE > in_parts(rule.share) * u128::from(cell.establishments)
+        });
+        if too_few(of.min_contributors, owned.len() as u64) || too_few(of.min_count, cell.establishments) || one_sided {
             levels.push(share_of_total);
         }
     }
@@ -102,8 +133,9 @@ mod tests {
             (&count(CountOf::Both), 4, &[], Some(1)),
             (&count(CountOf::Both), 5, &[5], None),
         ] {
-            let cell = Judged { establishments, weights: weights.to_vec() };
-            assert_eq!(level(&cell, rules, 0.10), expected, "{rules:?} {establishments} {weights:?}");
+            let owned = vec![1; establishments as usize];
+            let cell = Judged { establishments, weights: weights.to_vec(), owned };
+            assert_eq!(level(&cell, rules, &Protection::default()), expected, "{rules:?} {establishments} {weights:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, NonnegativeCone
 /// Steps before a program is given up; thirty are many.
 const STEPS_MAX: u32 = 200;
 
-/// A program whose costs change and whose constraints stay: each column at least `least`, each equation met.
+/// A program whose costs change and whose constraints stay: each column within its bounds, each equation met.
 pub(super) struct Program(Option<DefaultSolver<f64>>);
 
 /// How a program ended.
@@ -22,24 +22,30 @@ pub(super) enum Proposal {
 }
 
 impl Program {
-    /// An equation is a sum of columns and its value.
-    pub fn new(least: &[f64], equations: &[(&[u32], f64)]) -> Self {
-        let (columns, rows) = (least.len(), equations.len());
+    /// A bound is the least value of a column, and its greatest where it has one. An equation is a sum of columns and its
+    /// value.
+    pub fn new(bounds: &[(f64, Option<f64>)], equations: &[(&[u32], f64)]) -> Self {
+        let (columns, rows) = (bounds.len(), equations.len());
         let mut held: Vec<Vec<usize>> = vec![Vec::new(); columns];
         for (e, (sum, _)) in equations.iter().enumerate() {
             sum.iter().for_each(|&c| held[c as usize].push(e));
         }
+        let mut values: Vec<f64> = equations.iter().map(|e| e.1).chain(bounds.iter().map(|b| -b.0)).collect();
         let (mut starts, mut at, mut entries) = (vec![0], Vec::new(), Vec::new());
         for (c, held) in held.iter().enumerate() {
             at.extend(held);
             entries.extend(held.iter().map(|_| 1.0));
             at.push(rows + c);
             entries.push(-1.0);
+            if let Some(greatest) = bounds[c].1 {
+                at.push(values.len());
+                entries.push(1.0);
+                values.push(greatest);
+            }
             starts.push(at.len());
         }
-        let matrix = CscMatrix::new(rows + columns, columns, starts, at, entries);
-        let values: Vec<f64> = equations.iter().map(|e| e.1).chain(least.iter().map(|l| -l)).collect();
-        let cones = [ZeroConeT(rows), NonnegativeConeT(columns)];
+        let matrix = CscMatrix::new(values.len(), columns, starts, at, entries);
+        let cones = [ZeroConeT(rows), NonnegativeConeT(values.len() - rows)];
         let settings = DefaultSettings {
             verbose: false,
             max_iter: STEPS_MAX,
