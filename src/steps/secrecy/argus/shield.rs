@@ -547,7 +547,7 @@ mod tests {
     fn a_larger_table_is_protected_the_same_way_twice_and_its_pattern_stands() {
         let mut instance = random_table(7, 15, 12, 200);
         for cell in &mut instance.cells {
-            cell.greatest = 10_000;
+            cell.greatest = 1_000_000;
             if cell.status == Status::Shown {
                 cell.status = Status::Safe;
             }
