@@ -5,6 +5,7 @@
 pub mod assign;
 pub mod audit;
 pub mod demo;
+pub mod exchange;
 pub mod files;
 pub mod inspect;
 pub mod output;
@@ -33,6 +34,7 @@ enum Command {
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
     Policy(policy::Args),
+    Exchange(exchange::Args),
 }
 
 /// Reads the arguments and runs one command; clap itself answers wrong usage with 2.
@@ -59,5 +61,6 @@ pub fn main() -> ExitCode {
         },
         Command::Audit(args) => audit::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Exchange(args) => exchange::run(&args),
     }
 }

@@ -65,6 +65,12 @@ impl WholeFile {
         Ok(())
     }
 
+    /// Lets the owner's account alone read and write it; before any bytes are in it.
+    pub fn restrict(&mut self) -> Result<(), Unreadable> {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        self.file.set_permissions(permissions).map_err(|error| cannot_write(&self.target, &error.to_string()))
+    }
+
     /// Adds bytes.
     pub fn fill(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
         self.file.write_all(bytes).map_err(|error| cannot_write(&self.target, &error.to_string()))

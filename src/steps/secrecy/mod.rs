@@ -3,6 +3,7 @@
 //! It knows no geography: contributor, weight and codes by dimension come in, so that `arpent protect` and the service
 //! use one door.
 
+pub mod argus;
 mod audit;
 mod certificate;
 mod history;

@@ -1,0 +1,574 @@
+//! `arpent exchange`: the files of τ-ARGUS, and the instances of the literature.
+
+use std::collections::HashMap;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::output::WholeFile;
+use super::protect::Refusal;
+use super::release::{bytes_of, cells_of, micro_of, records, spec_of};
+use crate::model::Unreadable;
+use crate::steps::secrecy::argus::fixed::{self, Levels};
+use crate::steps::secrecy::argus::hierarchy;
+use crate::steps::secrecy::argus::jj::{self, Instance, Status};
+use crate::steps::secrecy::argus::shield::{Unmet, shield, unmet};
+use crate::steps::secrecy::argus::unfold::{Unfolded, unfold};
+use crate::steps::secrecy::argus::write::{OwnerFile, owner_files};
+use crate::steps::secrecy::{EarlierTable, Spec, TableDimension, tabulate};
+
+/// Cells named one by one when a pattern does not stand; the rest are counted.
+const UNMET_LISTED: usize = 20;
+
+/// Reads and writes the files of τ-ARGUS, so that a statistician can check us with another tool.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Act {
+    /// Writes records, tables, statuses and instances for τ-ARGUS: raw figures, for the owner alone
+    Write(WriteArgs),
+    /// Reads records of τ-ARGUS as microdata: raw figures, for the owner alone
+    Read(ReadArgs),
+    /// Protects a JJ instance, or judges the pattern it states; 1 when a level cannot be reached
+    Jj(JjArgs),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct WriteArgs {
+    /// The records: .csv, .csv.gz or .parquet
+    #[arg(long, value_name = "FILE")]
+    micro: PathBuf,
+    /// The specification: rules, protection, dimensions and tables (TOML)
+    #[arg(long, value_name = "FILE")]
+    spec: PathBuf,
+    /// A folder that is not there yet, or an empty one
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A release of these records: what it withholds beyond the rules is told as secondary
+    #[arg(long, value_name = "DIR")]
+    release: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct ReadArgs {
+    /// The records
+    #[arg(long, value_name = "FILE")]
+    asc: PathBuf,
+    /// What their columns are; hierarchies are looked for beside it
+    #[arg(long, value_name = "FILE")]
+    rda: PathBuf,
+    /// Where the microdata go (CSV)
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Where a specification goes, with a dimension and a table for each variable; its rules are left to be stated
+    #[arg(long, value_name = "FILE")]
+    spec: Option<PathBuf>,
+    /// The number that is summed; the first of the file otherwise
+    #[arg(long, value_name = "NAME")]
+    response: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct JjArgs {
+    /// The instance
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// Where the pattern goes: a line a cell with its number, its status and whether it is published or withheld (CSV)
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    out: Option<PathBuf>,
+    /// Withhold nothing more: say whether what is `u` or `m` already reaches every level
+    #[arg(long)]
+    check: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// 0 done, 1 the answer is no, 2 the input is wrong.
+pub fn run(args: &Args) -> ExitCode {
+    let done = match &args.act {
+        Act::Write(args) => write(args),
+        Act::Read(args) => read(args),
+        Act::Jj(args) => instance(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            eprint!("arpent exchange: {refusal}");
+            refusal.exit_code()
+        }
+    }
+}
+
+/// Writes the folder for τ-ARGUS.
+fn write(args: &WriteArgs) -> Result<(), Refusal> {
+    let spec = spec_of(&args.spec, &bytes_of(&args.spec)?)?;
+    let table = micro_of(&args.micro, bytes_of(&args.micro)?, &spec)?;
+    let micro = records(&table);
+    let input = |code, found: String| {
+        Unreadable::file(code, args.micro.display().to_string(), found, "records that fit the specification")
+    };
+    let raw = tabulate(&micro, &spec).map_err(|error| input("not_tabulable", error.to_string()))?;
+    let released = args.release.as_deref().map(|folder| released(folder, &spec)).transpose()?;
+    let files = owner_files(&micro, &spec, &raw, released.as_deref())
+        .map_err(|e| Unreadable::file("not_exchangeable", e.place, e.found, e.expected))?;
+    write_folder(&args.out, &files)?;
+    eprintln!(
+        "{} files in {}: raw figures, for the owner alone (mode 0600, folder 0700); never publish them",
+        files.len(),
+        args.out.display()
+    );
+    Ok(())
+}
+
+/// The tables of a release, as the specification cuts them.
+fn released(folder: &Path, spec: &Spec) -> Result<Vec<EarlierTable>, Unreadable> {
+    let of_table = |table: &crate::steps::secrecy::Table| {
+        let path = folder.join(format!("tables/{}.csv", table.name));
+        let dimension = |d: &String| TableDimension { name: d.clone(), levels: spec.dimensions[d].levels.clone() };
+        let dimensions: Vec<TableDimension> = table.dimensions.iter().map(dimension).collect();
+        let cells = cells_of(&path, &dimensions, &bytes_of(&path)?)?;
+        Ok(EarlierTable { name: table.name.clone(), cells })
+    };
+    spec.tables.iter().map(of_table).collect()
+}
+
+/// Writes the folder whole or not at all: a draft beside it, then renamed.
+fn write_folder(target: &Path, files: &[OwnerFile]) -> Result<(), Unreadable> {
+    let cannot = |found: String| {
+        let expected = "a folder that is not there yet, or an empty one";
+        Unreadable::file("output_unwritable", target.display().to_string(), found, expected)
+    };
+    if std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(cannot("a folder with content".to_owned()));
+    }
+    let name = target.file_name().ok_or_else(|| cannot("the name of no folder".to_owned()))?;
+    let draft = target.with_file_name(format!(".{}.{}.draft", name.to_string_lossy(), std::process::id()));
+    let written = DirBuilder::new().mode(0o700).create(&draft).and_then(|()| {
+        for file in files {
+            let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft.join(&file.name))?;
+            out.write_all(&file.bytes)?;
+            out.sync_all()?;
+        }
+        std::fs::rename(&draft, target)
+    });
+    written.map_err(|error| {
+        let _ = std::fs::remove_dir_all(&draft);
+        cannot(error.to_string())
+    })
+}
+
+/// Reads records of τ-ARGUS.
+fn read(args: &ReadArgs) -> Result<(), Refusal> {
+    let inputs = [&args.asc, &args.rda];
+    refuse_overwriting(&args.out, &inputs)?;
+    args.spec.iter().try_for_each(|spec| refuse_overwriting(spec, &inputs))?;
+    let variables = fixed::read_rda(&args.rda.display().to_string(), &bytes_of(&args.rda)?)?;
+    let asc = args.asc.display().to_string();
+    let table = fixed::read_asc(&asc, &bytes_of(&args.asc)?, &variables)?;
+    let mut hierarchies = HashMap::new();
+    for variable in &variables {
+        if let Levels::File(name, leading) = &variable.levels {
+            // A path of another machine means nothing here: the file lies beside the `.rda`.
+            let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+            let path = args.rda.with_file_name(name);
+            let codes = hierarchy::read(&path.display().to_string(), &bytes_of(&path)?, leading)?;
+            hierarchies.insert(variable.name.clone(), codes);
+        }
+    }
+    let micro = unfold(&asc, &variables, &table, args.response.as_deref(), &hierarchies)?;
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    for row in std::iter::once(&micro.header).chain(&micro.rows) {
+        csv.write_record(row).expect("memory takes what is written");
+    }
+    let csv = csv.into_inner().expect("memory takes what is written");
+    let mut outputs = vec![owned(&args.out, &csv)?];
+    if let Some(path) = &args.spec {
+        outputs.push(owned(path, specification(&micro).as_bytes())?);
+    }
+    outputs.into_iter().try_for_each(WholeFile::commit)?;
+    let out = args.out.display();
+    eprintln!("{} records in {out}: raw figures, for the owner alone (mode 0600)", micro.rows.len());
+    Ok(())
+}
+
+/// A file for the owner's account alone, not yet under its name.
+fn owned(path: &Path, bytes: &[u8]) -> Result<WholeFile, Unreadable> {
+    let mut file = WholeFile::create(path)?;
+    file.restrict()?;
+    file.fill(bytes)?;
+    Ok(file)
+}
+
+/// A specification of a dimension and a table for each variable, without rules.
+fn specification(micro: &Unfolded) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let mut spec = format!("contributor = {}\nweight = {}\n", quoted(&micro.header[1]), quoted(&micro.header[2]));
+    spec.push_str("# State the rules here: without any, nothing is unsafe.\n[rules]\n");
+    for (name, levels) in &micro.dimensions {
+        let levels: Vec<String> = levels.iter().map(|level| quoted(level)).collect();
+        spec.push_str(&format!("[dimensions.{}]\nlevels = [{}]\n", quoted(name), levels.join(", ")));
+    }
+    for name in micro.dimensions.keys() {
+        let name = quoted(name);
+        spec.push_str(&format!("[[tables]]\nname = {name}\ndimensions = [{name}]\n"));
+    }
+    spec
+}
+
+/// Protects or judges an instance.
+fn instance(args: &JjArgs) -> Result<(), Refusal> {
+    let file = args.file.display().to_string();
+    let instance = jj::read(&file, &bytes_of(&args.file)?)?;
+    let stated = |c: &jj::Cell| matches!(c.status, Status::Unsafe | Status::Withheld);
+    if args.check {
+        let missed = unmet(&instance);
+        let withheld: Vec<bool> = instance.cells.iter().map(stated).collect();
+        if !missed.is_empty() {
+            let few: Vec<String> = missed.iter().take(UNMET_LISTED).map(said).collect();
+            let more = missed.len() - few.len();
+            let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+            return Err(Refusal::No(format!(
+                "{file}: {} levels are not reached: {}{more}",
+                missed.len(),
+                few.join(", ")
+            )));
+        }
+        say(args, &report(&instance, &withheld, None));
+        return Ok(());
+    }
+    if let Some(out) = &args.out {
+        refuse_overwriting(out, &[&args.file])?;
+    }
+    let shield = shield(&instance).map_err(|unmet| {
+        let what = said(&unmet);
+        Refusal::No(format!("{file}: {what}: cannot be reached whatever else is withheld, or not proved exactly"))
+    })?;
+    if let Some(out) = &args.out {
+        let mut csv = String::from("cell,status,fate\n");
+        for (number, (cell, withheld)) in instance.cells.iter().zip(&shield.withheld).enumerate() {
+            let letter = if *withheld && cell.status == Status::Safe { 'm' } else { cell.status.letter() };
+            let fate = if *withheld { "withheld" } else { "published" };
+            csv.push_str(&format!("{number},{letter},{fate}\n"));
+        }
+        let mut whole = WholeFile::create(out)?;
+        whole.fill(csv.as_bytes())?;
+        whole.commit()?;
+    }
+    say(args, &report(&instance, &shield.withheld, Some((shield.programs, shield.witnesses))));
+    Ok(())
+}
+
+fn said(unmet: &Unmet) -> String {
+    format!("{} of cell {}", unmet.side.level(), unmet.cell)
+}
+
+/// Counts and costs of a pattern.
+fn report(instance: &Instance, withheld: &[bool], work: Option<(u64, usize)>) -> Value {
+    let unit = 10_f64.powi(instance.cost_places as i32);
+    let of = |keep: &dyn Fn(Status) -> bool| {
+        let kept = instance.cells.iter().zip(withheld).filter(|(c, w)| **w && keep(c.status));
+        let (n, cost) = kept.fold((0_u64, 0_i128), |(n, cost), (c, _)| (n + 1, cost + i128::from(c.cost)));
+        json!({ "cells": n, "cost": cost as f64 / unit })
+    };
+    let mut report = json!({
+        "cells": instance.cells.len(),
+        "equations": instance.equations.len(),
+        "unsafe": of(&|status| status == Status::Unsafe),
+        "secondary": of(&|status| status != Status::Unsafe),
+        "withheld": of(&|_| true),
+        "levels_reached": true,
+    });
+    if let Some((programs, witnesses)) = work {
+        report["programs"] = json!(programs);
+        report["witnesses"] = json!(witnesses);
+    }
+    report
+}
+
+/// Prints a report of counts.
+fn say(args: &JjArgs, report: &Value) {
+    let pair = |name: &str| format!("{} cells, cost {}", report[name]["cells"], report[name]["cost"]);
+    let mut text = format!(
+        "{} cells, {} equations\nunsafe: {}\nsecondary: {}\nevery level is reached, checked in whole numbers\n",
+        report["cells"],
+        report["equations"],
+        pair("unsafe"),
+        pair("secondary")
+    );
+    if args.json {
+        text = format!("{report:#}\n");
+    }
+    // A reader that has gone away, such as `head`, changes nothing of the work done.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// No output may take the place of an input.
+fn refuse_overwriting(out: &Path, inputs: &[&PathBuf]) -> Result<(), Refusal> {
+    let Ok(out_at) = std::fs::canonicalize(out) else { return Ok(()) };
+    if inputs.iter().any(|input| std::fs::canonicalize(input).is_ok_and(|input| input == out_at)) {
+        let place = out.display().to_string();
+        let refused = Unreadable::file("output_is_input", place, "an input of this command", "another file");
+        return Err(refused.into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const SPEC: &str = "contributor = 'siren'\nweight = 'headcount'\n[rules]\nmin_contributors = 3\n\
+                        dominance = { n = 1, share = 0.85 }\n[dimensions.zone]\nlevels = ['zone']\n\
+                        [dimensions.naf]\nlevels = ['section', 'division']\n\
+                        [[tables]]\nname = 'zone_naf'\ndimensions = ['zone', 'naf']\n\
+                        [[tables]]\nname = 'naf'\ndimensions = ['naf']\ndepth = { naf = 1 }\n";
+
+    /// 90 establishments of 60 enterprises in 3 zones and 8 divisions of 3 sections.
+    fn micro() -> String {
+        let mut csv = String::from("siret,siren,headcount,zone,section,division\n");
+        for i in 0..90_u64 {
+            let division = (i * i * i + i / 7) % 8;
+            let section = ["A", "A", "A", "B", "B", "B", "C", "C"][division as usize];
+            let zone = ["X", "Y", "Z"][(i * 5 % 7 % 3) as usize];
+            csv.push_str(&format!("s{i},e{},{},{zone},{section},0{division}\n", i * 37 % 60, (i * 13) % 17));
+        }
+        csv
+    }
+
+    struct Desk(tempfile::TempDir);
+
+    impl Desk {
+        fn new() -> Self {
+            let desk = Self(tempfile::tempdir().unwrap());
+            desk.put("m.csv", micro());
+            desk.put("s.toml", SPEC);
+            desk
+        }
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+        fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+            std::fs::write(self.path(name), content).unwrap();
+        }
+        fn text(&self, name: &str) -> String {
+            std::fs::read_to_string(self.path(name)).unwrap()
+        }
+        fn protect(&self, micro: &str, spec: &str, out: &str) {
+            let path = |name: &str| self.path(name).display().to_string();
+            let args = ["arpent", "protect", "--micro", &path(micro), "--spec", &path(spec), "--out", &path(out)]
+                .map(str::to_owned);
+            let Ok(crate::cli::Arguments { command: crate::cli::Command::Protect(args) }) =
+                clap::Parser::try_parse_from(args)
+            else {
+                panic!("these arguments name `protect`")
+            };
+            crate::cli::protect::run(&args).unwrap();
+        }
+        fn write(&self, release: Option<&str>) -> Result<(), Refusal> {
+            let release = release.map(|name| self.path(name));
+            write(&WriteArgs { micro: self.path("m.csv"), spec: self.path("s.toml"), out: self.path("out"), release })
+        }
+        fn read(&self) -> Result<(), Refusal> {
+            read(&ReadArgs {
+                asc: self.path("out/micro.asc"),
+                rda: self.path("out/micro.rda"),
+                out: self.path("back.csv"),
+                spec: Some(self.path("back.toml")),
+                response: None,
+            })
+        }
+        fn jj(&self, name: &str, out: Option<&str>, check: bool) -> Result<(), Refusal> {
+            let out = out.map(|name| self.path(name));
+            instance(&JjArgs { file: self.path(name), out, check, json: true })
+        }
+    }
+
+    #[test]
+    fn records_written_for_another_tool_come_back_and_give_the_same_tables() {
+        let desk = Desk::new();
+        desk.write(None).unwrap();
+        desk.read().unwrap();
+        let spec = SPEC.replace("'section', 'division'", "'naf_1', 'naf'");
+        desk.put("again.toml", &spec);
+        desk.protect("m.csv", "s.toml", "first");
+        desk.protect("back.csv", "again.toml", "second");
+        for table in ["tables/zone_naf.csv", "tables/naf.csv"] {
+            let renamed = desk.text(&format!("first/{table}")).replace("section", "naf_1").replace("division", "naf");
+            assert_eq!(renamed, desk.text(&format!("second/{table}")), "{table}");
+        }
+        // The specification that comes with them fits them, once it has a rule.
+        let spec = desk.text("back.toml").replace("[rules]", "[rules]\nmin_contributors = 3");
+        desk.put("back.toml", spec);
+        desk.protect("back.csv", "back.toml", "third");
+        assert!(!desk.text("out/micro.asc").contains('s'), "no establishment has its number there");
+    }
+
+    #[test]
+    fn what_is_written_is_for_the_owner_alone_and_never_over_anything() {
+        let desk = Desk::new();
+        desk.write(None).unwrap();
+        desk.read().unwrap();
+        let mode = |name: &str| std::fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode("out"), 0o700);
+        let mut names: Vec<String> = std::fs::read_dir(desk.path("out"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let expected = [
+            "joint.jj",
+            "micro.asc",
+            "micro.rda",
+            "naf.hrc",
+            "naf.hst",
+            "naf.jj",
+            "naf.rda",
+            "naf.tab",
+            "zone_naf.hst",
+            "zone_naf.jj",
+            "zone_naf.rda",
+            "zone_naf.tab",
+        ];
+        assert_eq!(names, expected);
+        for name in names {
+            assert_eq!(mode(&format!("out/{name}")), 0o600, "{name}");
+        }
+        assert_eq!((mode("back.csv"), mode("back.toml")), (0o600, 0o600));
+        let Err(Refusal::Input(faults)) = desk.write(None) else { panic!("the folder has content") };
+        assert_eq!(faults[0].found, "a folder with content");
+    }
+
+    #[test]
+    fn the_pattern_of_a_release_reaches_every_level_as_an_instance() {
+        let desk = Desk::new();
+        desk.protect("m.csv", "s.toml", "release");
+        desk.write(Some("release")).unwrap();
+        for name in ["zone_naf", "naf", "joint"] {
+            let at = format!("out/{name}.jj");
+            desk.jj(&at, None, true).unwrap();
+            let instance = jj::read("a.jj", desk.text(&at).as_bytes()).unwrap();
+            let withheld = |status| instance.cells.iter().filter(|c| c.status == status).count();
+            if name == "zone_naf" {
+                assert!(withheld(Status::Unsafe) > 0 && withheld(Status::Withheld) > 0);
+                let told = desk.text("out/zone_naf.hst");
+                assert_eq!(told.lines().filter(|l| l.ends_with(";U")).count(), withheld(Status::Unsafe));
+                assert_eq!(told.lines().filter(|l| l.ends_with(";M")).count(), withheld(Status::Withheld));
+                assert_eq!(told.lines().filter(|l| l.contains(";PL;")).count(), withheld(Status::Unsafe));
+                // Cell i of the instance is line i + 1 of the table.
+                let rows = desk.text("out/zone_naf.tab");
+                let values: Vec<i64> = rows.lines().map(|l| l.split(';').nth(2).unwrap().parse().unwrap()).collect();
+                assert_eq!(values, instance.cells.iter().map(|c| c.value).collect::<Vec<_>>());
+                // What it withholds to protect others is needed: shown, some level is out of reach.
+                let opened = desk.text(&at).replace(" m ", " s ");
+                desk.put("opened.jj", opened);
+                assert!(matches!(desk.jj("opened.jj", None, true), Err(Refusal::No(_))));
+            }
+        }
+        // A release of other records is told apart.
+        desk.put("m.csv", micro().replace("s3,e51,5,", "s3,e51,6,"));
+        assert_ne!(desk.text("m.csv"), micro());
+        std::fs::remove_dir_all(desk.path("out")).unwrap();
+        let Err(Refusal::Input(faults)) = desk.write(Some("release")) else { panic!("figures differ") };
+        assert_eq!(faults[0].found, "figures of other records");
+        assert!(!desk.path("out").exists());
+    }
+
+    #[test]
+    fn an_instance_is_protected_and_its_pattern_stands() {
+        let desk = Desk::new();
+        desk.write(None).unwrap();
+        for name in ["zone_naf", "joint"] {
+            let file = format!("out/{name}.jj");
+            assert!(matches!(desk.jj(&file, None, true), Err(Refusal::No(_))), "primaries alone do not stand");
+            desk.jj(&file, Some("pattern.csv"), false).unwrap();
+            let mut instance = jj::read("a.jj", desk.text(&file).as_bytes()).unwrap();
+            let pattern = desk.text("pattern.csv");
+            assert_eq!(pattern.lines().next(), Some("cell,status,fate"));
+            for (cell, line) in instance.cells.iter_mut().zip(pattern.lines().skip(1)) {
+                assert_eq!(line.contains("withheld"), line.contains(",u,") || line.contains(",m,"), "{line}");
+                if line.contains(",m,") {
+                    cell.status = Status::Withheld;
+                }
+            }
+            desk.put("stated.jj", jj::write(&instance));
+            desk.jj("stated.jj", None, true).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_another_tool_cannot_hold_is_refused() {
+        for (from, to, place) in [
+            ("X", "é", "dimension `zone`, column `zone`, code `é`"),
+            ("X", "@X", "dimension `zone`, column `zone`, code `@X`"),
+            ("X", "Total", "dimension `zone`, column `zone`, code `Total`"),
+            (",A,", ",04,", "dimension `naf`, column `division`, code `04`"),
+        ] {
+            let desk = Desk::new();
+            desk.put("m.csv", micro().replace(from, to));
+            let Err(Refusal::Input(faults)) = desk.write(None) else { panic!("{to} is held") };
+            assert_eq!((faults[0].code, faults[0].file.as_str()), ("not_exchangeable", place));
+            assert!(!desk.path("out").exists());
+        }
+        let desk = Desk::new();
+        desk.put("s.toml", SPEC.replace("'zone_naf'", "'zone naf'"));
+        assert!(matches!(desk.write(None), Err(Refusal::Input(_))));
+    }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic() {
+        use crate::steps::secrecy::argus::{apriori, table};
+        let desk = Desk::new();
+        desk.write(None).unwrap();
+        let bytes = |name: &str| std::fs::read(desk.path(&format!("out/{name}"))).unwrap();
+        let sources =
+            ["zone_naf.jj", "micro.rda", "micro.asc", "naf.hrc", "zone_naf.tab", "zone_naf.rda", "zone_naf.hst"];
+        let variables = fixed::read_rda("m", &bytes("micro.rda")).unwrap();
+        let form = table::read_rda("t", &bytes("zone_naf.rda")).unwrap();
+        let mut state = 0x2545_F491_4F6C_DD1D_u64;
+        let mut chance = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 16) as usize % below
+        };
+        let pieces: [&[u8]; 8] = [b"\n", b" ", b"\"", b";", b"-1", b"99999999999999999999", b"\xff\xfe", b"NaN"];
+        let (mut refused, mut taken) = (0, 0);
+        for _ in 0..300 {
+            for name in sources {
+                let mut mutated = bytes(name);
+                for _ in 0..=chance(3) {
+                    let at = chance(mutated.len() + 1);
+                    match chance(4) {
+                        0 => mutated.truncate(at),
+                        1 => drop(mutated.splice(at..at, pieces[chance(pieces.len())].iter().copied())),
+                        2 if at < mutated.len() => mutated[at] = chance(256) as u8,
+                        _ if at < mutated.len() => drop(mutated.remove(at)),
+                        _ => {}
+                    }
+                }
+                let fine = [
+                    jj::read("a", &mutated).is_ok(),
+                    fixed::read_rda("a", &mutated).is_ok(),
+                    fixed::read_asc("a", &mutated, &variables).is_ok(),
+                    hierarchy::read("a", &mutated, "@").is_ok(),
+                    table::read_rda("a", &mutated).is_ok(),
+                    table::read_tab("a", &mutated, &form).is_ok(),
+                    apriori::read("a", &mutated, ';', 2).is_ok(),
+                ];
+                let fine = fine.into_iter().filter(|fine| *fine).count();
+                (refused, taken) = (refused + 7 - fine, taken + fine);
+            }
+        }
+        assert!(refused > 1_000 && taken > 100, "{refused} {taken}");
+    }
+}
