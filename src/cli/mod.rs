@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 the answer is no; 2 the input or the usage is wrong.
 
+pub mod advise;
 pub mod assign;
 pub mod audit;
 pub mod demo;
@@ -32,6 +33,7 @@ enum Command {
     Assign(assign::AssignArgs),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
+    Advise(advise::Args),
     Policy(policy::Args),
 }
 
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
             }
         },
         Command::Audit(args) => audit::run(&args),
+        Command::Advise(args) => advise::run(&args),
         Command::Policy(args) => policy::run(&args),
     }
 }

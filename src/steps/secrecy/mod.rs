@@ -3,6 +3,7 @@
 //! It knows no geography: contributor, weight and codes by dimension come in, so that `arpent protect` and the service
 //! use one door.
 
+mod advisor;
 mod audit;
 mod history;
 mod kept;
@@ -16,6 +17,7 @@ mod stored;
 mod strictness;
 mod tabulate;
 
+pub use advisor::{Advice, Advised, CODES_PAIRED_MAX, Layer, NotAdvisable, Question, Shown, advise};
 pub use audit::{FAULTS_LISTED, Fault, FaultKind, NotAuditable, ReleasedTable, ReleasedTables, Verdict, audit};
 pub use history::{
     BothProfiles, Change, Earlier, EarlierTable, NotProtected, Past, ProtectedAfter, protect_after, protect_in,
