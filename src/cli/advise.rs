@@ -347,7 +347,7 @@ impl Report {
             let Advice { change, gain, given_up, after } = advice;
             lines.push(format!("{}. {change}", i + 1));
             lines
-                .push(format!("   {gain} heads shown in addition where both versions have cells, {given_up} given up"));
+                .push(format!("   {gain} heads more at the levels that both versions have, {given_up} given up in cells it no longer has"));
             lines.push(format!("   {}", shown_text(after)));
             let moved = after.layers.iter().filter_map(|layer| {
                 let same = before.same(layer).filter(|same| same.headcount != layer.headcount)?;
