@@ -138,6 +138,49 @@ fn each_change_once_applied_shows_exactly_what_was_promised() {
     assert_eq!(inputs, (desk.text("m.csv"), desk.text("s.toml")), "the inputs stay as they are");
 }
 
+#[test]
+fn a_cut_that_cannot_be_protected_gets_the_changes_which_make_it_safe() {
+    // The first release showed S1 as a whole, the second all of it but its big establishment, which is one enterprise.
+    let rows = "1,A,9,S1,big\n2,B,2,S1,small\n3,C,8,S2,big\n4,D,3,S2,small\n5,E,7,S2,big\n6,F,3,S2,small\n7,G,5,S1,middle\n\
+                8,H,5,S1,middle\n";
+    let header = "siret,siren,headcount,sector,size\n";
+    let spec = |rules: &str, more: &str| {
+        format!(
+            "contributor='siren'\nweight='headcount'\n{rules}\n[dimensions.sector]\nlevels=['sector']\n[dimensions.size]\n\
+             levels=['size']\n[[tables]]\nname='t'\ndimensions=['sector'{more}]\n"
+        )
+    };
+    let desk = Desk::new(&format!("{header}{rows}"), &spec("rules = { min_contributors = 2 }", ",'size'"));
+    let part: String = rows.lines().filter(|l| !l.contains("S1,big")).map(|l| format!("{l}\n")).collect();
+    desk.put("part.csv", &format!("{header}{part}"));
+    desk.put("open.toml", &spec("", ""));
+    for (micro, out) in [("@m.csv", "@first"), ("@part.csv", "@second")] {
+        let output = desk.run(&["protect", "--micro", micro, "--spec", "@open.toml", "--out", out]);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let after = ["--after", "@first", "--after", "@second"];
+    let protect = |micro, spec, out| {
+        desk.run(&[&["protect", "--micro", micro, "--spec", spec, "--out", out], &after[..]].concat())
+    };
+    assert_eq!(protect("@m.csv", "@s.toml", "@third").status.code(), Some(1));
+
+    let report = desk.report(&after);
+    assert!(report["stuck"].as_str().unwrap().contains("sector=S1"), "{report:#}");
+    assert_eq!(
+        (&report["before"]["headcount_shown"], &report["before"]["cells"]),
+        (&0.into(), &report["before"]["withheld"])
+    );
+    // Everything shown then is gained, and nothing is given up, since nothing could be shown.
+    let best = &report["ranking"][0];
+    assert_eq!((&best["gain"], &best["given_up"]), (&best["after"]["headcount_shown"], &0.into()));
+    let apply = ["--apply", "1", "--out", "@new.toml", "--out-micro", "@new.csv"];
+    let output = desk.advise(&[&after[..], &apply].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let output = protect("@new.csv", "@new.toml", "@third");
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(Some(desk.counted("third").2), best["gain"].as_u64());
+}
+
 /// Two enterprises each in A and D, which hide each other; four in each other sector.
 fn tiny() -> (String, String) {
     let mut csv = "siret,siren,headcount,sector\n".to_owned();

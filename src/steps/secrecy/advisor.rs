@@ -676,7 +676,6 @@ fn add_level(spec: &mut Spec, finest: &str, name: String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::{Earlier, EarlierTable};
     use super::super::protect::protect;
     use super::*;
 
@@ -876,48 +875,6 @@ mod tests {
         assert_eq!(levels(tables.get("zs").unwrap()), ["size_merged"]);
         let again = ask(&changed, &cut, &question).unwrap();
         assert_eq!(again.candidates, 6 + 3 + 3, "two codes are too few to merge");
-    }
-
-    #[test]
-    fn a_cut_that_cannot_be_protected_gets_the_changes_which_make_it_safe() {
-        // The sectors were shown, and the small establishment of the first one too: so its big one, which is alone, is
-        // given away, unless the sector is cut otherwise.
-        let lines: [(u64, &[&str]); 6] = [
-            (9, &["S1", "big"]),
-            (2, &["S1", "small"]),
-            (8, &["S2", "big"]),
-            (3, &["S2", "small"]),
-            (7, &["S3", "big"]),
-            (3, &["S3", "small"]),
-        ];
-        let records = micro(&["sector", "size"], &lines);
-        let part = Microdata::new(vec!["1".into()], &["1"], vec![2], vec![Column::of("sector", &[Some("S1")])]);
-        let shown_before = |micro: &Microdata| {
-            let spec = Spec::parse(&format!("contributor='c'\nweight='w'\n{SECTORS}")).unwrap();
-            let (tables, _) = protect(&tabulate(micro, &spec).unwrap(), &spec.rules, &spec.protection, &[]).unwrap();
-            let of_table = |t: &super::super::protect::ProtectedTable| EarlierTable {
-                name: t.name.clone(),
-                cells: t.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
-            };
-            Earlier { name: "before".into(), micro: micro.clone(), tables: tables.iter().map(of_table).collect(), spec }
-        };
-        let earlier = [shown_before(&records), shown_before(&part)];
-        let past = Past { earlier: earlier.iter().collect(), last_year: None };
-        let text = format!(
-            "contributor='c'\nweight='w'\nrules = {{ min_contributors = 2 }}\n[dimensions.size]\nlevels=['size']\n{}",
-            SECTORS.replace("dimensions=['sector']", "dimensions=['sector','size']")
-        );
-        let advised = advise(&records, &Spec::parse(&text).unwrap(), &past, &all(), &mut |_, _, _| {}).unwrap();
-        assert!(advised.stuck.is_some());
-        assert_eq!((advised.before.cells(), advised.before.withheld(), advised.before.headcount()), (12, 12, 0));
-        assert_eq!((advised.candidates, advised.tried), (3, 3));
-        // Only a merger of the first sector ends the cell; all that is shown then is gained, and nothing given up.
-        let changes: Vec<&Change> = advised.ranking.iter().map(|a| &a.change).collect();
-        assert!(changes.contains(&&merge("sector", "S1", "S2")) && changes.contains(&&merge("sector", "S1", "S3")));
-        for advice in &advised.ranking {
-            assert_eq!((advice.gain, advice.given_up), (advice.after.headcount() as i128, 0), "{}", advice.change);
-        }
-        assert_eq!((advised.refused, changes.len()), (1, 2));
     }
 
     #[test]
