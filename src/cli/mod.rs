@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 the answer is no; 2 the input or the usage is wrong.
 
+pub mod advise;
 pub mod assign;
 pub mod audit;
 pub mod demo;
@@ -33,6 +34,7 @@ enum Command {
     Assign(Box<assign::AssignArgs>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
+    Advise(advise::Args),
     Policy(policy::Args),
     Exchange(exchange::Args),
 }
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
             }
         },
         Command::Audit(args) => audit::run(&args),
+        Command::Advise(args) => advise::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Exchange(args) => exchange::run(&args),
     }

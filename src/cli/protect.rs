@@ -401,7 +401,7 @@ fn regroup(table: &mut MicroTable, groups: &BTreeMap<String, String>) {
     table.contributor_names = names;
 }
 
-fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
+pub(super) fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
     match refused {
         NotProtected::NotProtectable(_) | NotProtected::GivenAway { .. } | NotProtected::NotRevisable { .. } => {
             Refusal::No(refused.to_string())

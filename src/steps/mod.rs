@@ -8,6 +8,8 @@ pub mod index;
 
 pub mod assign;
 
+pub mod neighbours;
+
 pub mod secrecy;
 
 pub mod publish;

@@ -1,5 +1,6 @@
 //! The tests of the house as a whole, in one binary. Unit tests sit at the foot of the file they test.
 
+mod advise;
 mod command;
 mod demo;
 mod doors;

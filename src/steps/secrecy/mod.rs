@@ -3,6 +3,7 @@
 //! It knows no geography: contributor, weight and codes by dimension come in, so that `arpent protect` and the service
 //! use one door.
 
+mod advisor;
 pub mod argus;
 mod audit;
 mod certificate;
@@ -18,6 +19,7 @@ mod stored;
 mod strictness;
 mod tabulate;
 
+pub use advisor::{Advice, Advised, CODES_PAIRED_MAX, Layer, NotAdvisable, Question, Shown, advise};
 pub use audit::{
     Certified, Checks, FAULTS_LISTED, Fault, FaultKind, Mutations, NotAuditable, REMAINDERS_ARE_FAULTS, ReleasedTable,
     ReleasedTables, Verdict, audit, examine,

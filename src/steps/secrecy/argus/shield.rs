@@ -5,7 +5,7 @@
 //! (after Kelly, Golden and Assad 1992); then cells that turn out not to be needed are shown again, dearest first.
 //! A solver proposes, exact arithmetic disposes: a witness counts once it holds in whole numbers.
 
-use super::super::lp::{Column, Outcome, Program};
+use super::super::lp::{Column, Method, Outcome, Program};
 use super::jj::{Instance, Status};
 use std::collections::BTreeMap;
 
@@ -219,7 +219,7 @@ impl<'a> Work<'a> {
                 (0.0, 0.0, sum.collect())
             })
             .collect();
-        Program::minimise(&columns, &rows)
+        Program::minimise(&columns, &rows, Method::Dual)
     }
 
     /// How far a cell may move up and down in a program.
@@ -266,7 +266,7 @@ impl<'a> Work<'a> {
             program.set_bounds(2 * cell + side as u32, 0.0, room);
         }
         match outcome {
-            Outcome::Optimal(x) => self.read(&x),
+            Outcome::Optimal(found) => self.read(&found.columns),
             Outcome::Infeasible | Outcome::NoVerdict => None,
         }
     }
@@ -281,7 +281,7 @@ impl<'a> Work<'a> {
         program.set_cost(2 * cell, MOVE_PRICE);
         program.set_bounds(2 * cell + 1, 0.0, room);
         match outcome {
-            Outcome::Optimal(x) => Some((x[2 * cell as usize] + ROUNDING).floor() as i64),
+            Outcome::Optimal(found) => Some((found.columns[2 * cell as usize] + ROUNDING).floor() as i64),
             Outcome::Infeasible | Outcome::NoVerdict => None,
         }
     }

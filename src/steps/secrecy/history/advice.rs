@@ -4,7 +4,7 @@
 //! given away is no cell: two zones merged, or a table left out. Each change named here has been tried, on the records,
 //! with every earlier release in view.
 
-use super::super::microdata::{Column, Microdata};
+use super::super::microdata::Microdata;
 use super::super::policy::Spec;
 use super::super::protect::Coordinate;
 use super::super::tabulate::RawTables;
@@ -21,8 +21,8 @@ const SMALL_ATOMS: usize = 1_200;
 /// Mergers told at most.
 const MERGERS_MAX: usize = 2;
 
-/// A change of the cut that makes it safe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A change of the cut, smaller ones first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Two codes of one level become one.
     Merge {
@@ -32,6 +32,15 @@ pub enum Change {
         one: String,
         /// The other.
         other: String,
+    },
+    /// The finest level of a dimension is not shown.
+    Coarser {
+        /// The dimension.
+        dimension: String,
+        /// The level.
+        level: String,
+        /// The tables that no longer show it.
+        tables: Vec<String>,
     },
     /// A table is not published.
     LeaveOut {
@@ -44,6 +53,10 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Merge { level, one, other } => write!(f, "merge `{one}` and `{other}` of `{level}`"),
+            Self::Coarser { level, tables, .. } => {
+                let tables: Vec<String> = tables.iter().map(|t| format!("`{t}`")).collect();
+                write!(f, "leave out level `{level}` of {}", tables.join(", "))
+            }
             Self::LeaveOut { table } => write!(f, "leave out table `{table}`"),
         }
     }
@@ -68,9 +81,10 @@ pub(super) fn changes(
     };
     let cells = cells_of(raw, n_present, given_away);
     for (level, one, other) in mergers(micro, spec, &cells) {
-        let merged = merged(micro, &level, &one, &other);
-        if works(&merged, spec) {
-            found.push(Change::Merge { level, one, other });
+        let change = Change::Merge { level, one, other };
+        let (merged, cut) = change.apply(micro, spec);
+        if works(&merged, &cut) {
+            found.push(change);
             if found.len() == MERGERS_MAX {
                 break;
             }
@@ -140,22 +154,4 @@ fn mergers(micro: &Microdata, spec: &Spec, cells: &[(usize, Vec<Coordinate>)]) -
         }
     }
     pairs.into_keys().map(|(_, level, one, other)| (level, one, other)).collect()
-}
-
-/// The records with two codes of a level made one.
-fn merged(micro: &Microdata, level: &str, one: &str, other: &str) -> Microdata {
-    let mut merged = micro.clone();
-    let both = format!("{one}+{other}");
-    for column in &mut merged.columns {
-        if column.name == level {
-            let text = |code: &Option<u32>| {
-                code.map(|code| match column.labels[code as usize].as_str() {
-                    label if label == one || label == other => both.clone(),
-                    label => label.to_owned(),
-                })
-            };
-            *column = Column::of(level, &column.codes.iter().map(text).collect::<Vec<_>>());
-        }
-    }
-    merged
 }
