@@ -3,6 +3,7 @@
 mod command;
 mod demo;
 mod doors;
+mod exchange;
 mod history;
 mod placing;
 mod policy;
