@@ -4,6 +4,7 @@ mod advise;
 mod command;
 mod demo;
 mod doors;
+mod exchange;
 mod history;
 mod placing;
 mod policy;
