@@ -245,13 +245,6 @@ fn what_each_option_withholds_the_audit_wants_withheld() {
         ("population", "population.iris.least = 100", "", "X1"),
         ("fallback", "fallback.iris = { least = 5, of = 'persons' }", "", "Y2"),
         ("zeros", "rules = { min_contributors = 3 }\nprotection.zeros = 'protected'", "", "Z1"),
-        (
-            "bounds",
-            "rules = { min_contributors = 4 }\nprotection.insiders = false\n[dimensions.size]\nlevels = ['size']\nbounds = { \
-             '00' = [0, 0], '01' = [1, 9], '11' = [5, 19] }",
-            "",
-            "Y1",
-        ),
     ] {
         std::fs::write(desk.path("s.toml"), format!("{}{of_table}\n", spec(head))).unwrap();
         let more: &[&str] = if name == "population" { &["--inhabitants", &people] } else { &[] };
