@@ -1,6 +1,6 @@
 //! The linear programs of the strongroom; this file alone names the solver (HiGHS, simplex, one thread).
 
-use highs::{Col, HighsModelStatus, HighsSolutionStatus, Model, RowProblem, Sense};
+use highs::{Col, HighsModelStatus, Model, RowProblem, Sense};
 
 /// A program that is solved again and again with other costs and bounds, keeping its basis. A solver that breaks down
 /// gives no verdict, then and ever after.
@@ -130,6 +130,9 @@ fn settle(model: &mut Model) {
     model.set_option("random_seed", 0);
 }
 
+/// HiGHS's number for a point that satisfies every constraint.
+const FEASIBLE: i64 = 2;
+
 /// A choice of columns, and what the search has proved.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
@@ -151,7 +154,8 @@ pub(super) fn choose(costs: &[f64], rows: &[Constraint], gap: f64, nodes_max: i3
     model.set_option("mip_rel_gap", gap);
     model.set_option("mip_max_nodes", nodes_max);
     let solved = model.try_solve().ok()?;
-    if solved.primal_solution_status() != HighsSolutionStatus::Feasible {
+    // Asked by its number: a search that ended without any answer has a status that the binding does not know.
+    if solved.int_info_value(c"primal_solution_status").ok() != Some(FEASIBLE) {
         return None;
     }
     let bound = solved.double_info_value(c"mip_dual_bound").ok()?;
