@@ -70,8 +70,8 @@ pub struct AssignArgs {
     /// Where to write: .csv, .csv.gz or .parquet
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Adds the column `distance_m`: metres to the nearest edge of a zone
-    #[arg(long)]
+    /// Adds the column `distance_m`: metres to the nearest edge of a zone; placing takes longer then
+    #[arg(long, conflicts_with = "index")]
     pub distance: bool,
     /// Where to write the points that no zone got, as GeoJSON
     #[arg(long, value_name = "FILE")]
@@ -276,7 +276,8 @@ impl Ready {
         // An index to be kept will serve other points too.
         let index = match &args.index {
             Some(_) => ZoneIndex::new(&zoning),
-            None => ZoneIndex::for_points(&zoning, points),
+            // The tree alone knows the distance to an edge.
+            None => ZoneIndex::for_points(&zoning, if args.distance { 0 } else { points }),
         };
         let codes: Vec<ZoneCode> = zoning.zones().iter().map(|zone| zone.code.clone()).collect();
         drop(zoning);

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 
 use super::release::{self, Content, ReadBack};
+use crate::config::Profile;
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::MicroTable;
 use crate::steps::secrecy::{
@@ -130,7 +131,10 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
     let public = Wanted::read(&args.spec, &inhabitants)?;
     let partner = args.partner.as_deref().map(|path| Wanted::read(path, &inhabitants)).transpose()?;
     let mut remarks = Vec::new();
-    let version = keep_policy(args, &public.spec, &mut remarks)?.or(public.spec.version.clone());
+    let version = keep_policy(args, &public.spec, Profile::Public, &mut remarks)?.or(public.spec.version.clone());
+    if let Some(partner) = &partner {
+        keep_policy(args, &partner.spec, Profile::Partner, &mut remarks)?;
+    }
     let groups = args.groups.as_deref().map(groups).transpose()?;
     let micro_bytes = release::bytes_of(&args.micro)?;
     let micro_digest = release::digest(&micro_bytes);
@@ -293,13 +297,18 @@ fn write_folder(
 }
 
 /// Refuses a specification that does not keep the policy, unless the owner's key is there; gives the policy's version.
-fn keep_policy(args: &ProtectArgs, spec: &Spec, remarks: &mut Vec<String>) -> Result<Option<String>, Refusal> {
+fn keep_policy(
+    args: &ProtectArgs,
+    spec: &Spec,
+    profile: Profile,
+    remarks: &mut Vec<String>,
+) -> Result<Option<String>, Refusal> {
     let Some(path) = &args.policy else { return Ok(None) };
     let wrong = |why: String| {
         Refusal::from(Unreadable::file("policy_wrong", path.display().to_string(), why, "a policy and a key file"))
     };
     let (policy, _) = super::policy::read(path).map_err(wrong)?;
-    let looser = policy.not_kept_by(spec, args.owner.as_deref(), args.dataset.as_deref());
+    let looser = policy.not_kept_by(spec, profile, args.owner.as_deref(), args.dataset.as_deref());
     if looser.is_empty() {
         return Ok(Some(policy.version));
     }
@@ -422,6 +431,15 @@ pub(super) fn refusal(refused: NotProtected, micro: &Path) -> Refusal {
 /// No output may take the place of an input.
 fn refuse_overwriting(args: &ProtectArgs) -> Result<(), Unreadable> {
     let others = args.after.iter().chain(&args.revises).chain(&args.last_year).chain(&args.partner);
+    let others = others.chain(&args.policy).chain(&args.owner_key).chain(&args.groups);
+    if let Some(partner_out) = &args.partner_out {
+        let (public, partner) = (whole_path(&args.out), whole_path(partner_out));
+        if public.starts_with(&partner) || partner.starts_with(&public) {
+            let place = partner_out.display().to_string();
+            let found = "the folder of the public release, one within it or one around it";
+            return Err(Unreadable::file("output_is_output", place, found, "a folder apart"));
+        }
+    }
     let inputs: Vec<&PathBuf> = [&args.micro, &args.spec].into_iter().chain(others).collect();
     for target in std::iter::once(&args.out).chain(&args.partner_out) {
         let Ok(out) = std::fs::canonicalize(target) else { continue };
@@ -431,6 +449,16 @@ fn refuse_overwriting(args: &ProtectArgs) -> Result<(), Unreadable> {
         }
     }
     Ok(())
+}
+
+/// A path without detours, whether it is there already or not.
+fn whole_path(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = absolute.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    match there {
+        Some((above, real)) => real.join(absolute.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => absolute,
+    }
 }
 
 /// What the owner should know of the releases named.
@@ -602,7 +630,7 @@ impl Report {
                 ));
             }
             Some(_) => {}
-            None => line("  the tables are too large for a bound on what that must cost".to_owned()),
+            None => line("  no bound on what that must cost was proved".to_owned()),
         }
         line(format!("  {} of the headcount, over all cells", percent(&shares["headcount"])));
         if self.earlier > 0 {

@@ -378,17 +378,23 @@ impl Policy {
         looser.into_iter().collect()
     }
 
-    /// What a specification lets through that this policy, for the public, does not, each in words.
+    /// What a specification lets through that this policy, for those who see it, does not, each in words.
     ///
     /// A dimension or a level of the specification is a zoning of the policy when it has its name. An owner or a dataset
     /// that is not told has every rule that names one.
-    pub fn not_kept_by(&self, spec: &Spec, owner: Option<&str>, dataset: Option<&str>) -> Vec<String> {
+    pub fn not_kept_by(
+        &self,
+        spec: &Spec,
+        profile: Profile,
+        owner: Option<&str>,
+        dataset: Option<&str>,
+    ) -> Vec<String> {
         let owners = owner.map(|owner| vec![owner.to_owned()]);
         let mut looser: BTreeSet<String> = BTreeSet::new();
         for table in &spec.tables {
             let levels = table.dimensions.iter().flat_map(|d| &spec.dimensions[d].levels);
             let names: Vec<String> = table.dimensions.iter().chain(levels).cloned().collect();
-            let mut wanted = self.terms(Profile::Public, owners.as_deref(), dataset, &names);
+            let mut wanted = self.terms(profile, owners.as_deref(), dataset, &names);
             wanted.population.retain(|zoning, _| names.contains(zoning));
             wanted.fallback.retain(|zoning, _| names.contains(zoning));
             // Brackets bind where the specification has the column.
@@ -540,7 +546,7 @@ mod tests {
             Spec::parse(&text).unwrap()
         };
         let insee = "{ min_contributors = 3, dominance = { n = 1, share = 0.85 } }";
-        let kept = |spec: &Spec, owner| policy.not_kept_by(spec, owner, None);
+        let kept = |spec: &Spec, owner| policy.not_kept_by(spec, Profile::Public, owner, None);
         assert_eq!(kept(&spec(insee, "secteurs", ""), Some("urssaf")), Vec::<String>::new());
         assert_eq!(kept(&spec(insee, "secteurs", ""), None), ["table `t`: min_count 5 both"]);
         assert_eq!(

@@ -146,7 +146,9 @@ impl ProtectedAfter {
 
     /// Withholds shown cells, by table, place and reason. To show less never weakens a proof.
     fn withhold_where(&mut self, fate: &'static str, too: impl Fn(&str, &[Coordinate], &Reason) -> bool) {
-        let Dossier { reasons, counts, .. } = &mut self.dossier;
+        let Dossier { reasons, counts, cost_and_bound, .. } = &mut self.dossier;
+        // What is withheld now is no longer what was searched.
+        *cost_and_bound = None;
         // Cells and reasons have one order: that of the coordinates.
         let mut reasons = reasons.iter_mut();
         let tables = self.tables.iter().map(|table| {
@@ -158,7 +160,12 @@ impl ProtectedAfter {
                 }
                 reason.fate = fate;
                 counts.headcount_withheld += headcount;
-                *(if fate == "primary" { &mut counts.primary } else { &mut counts.secondary }) += 1;
+                if fate == "primary" {
+                    counts.primary += 1;
+                } else {
+                    counts.secondary += 1;
+                    counts.secondary_headcount += headcount;
+                }
                 (at.to_vec(), Cell::Suppressed)
             });
             ProtectedTable::gather(table.name.clone(), table.dimensions.clone(), cells.collect())
@@ -620,6 +627,10 @@ fn of_present(raw: &RawTables, n_present: usize, mut dossier: Dossier) -> Dossie
     let cells = raw.tables[..n_present].iter().flat_map(|t| &t.cells);
     dossier.reasons.truncate(cells.clone().count());
     dossier.counts = Counts::default();
+    if raw.tables.len() > n_present {
+        // The search was over the tables of earlier releases too.
+        dossier.cost_and_bound = None;
+    }
     for (cell, reason) in cells.zip(&dossier.reasons) {
         let value = raw.rows[cell.row as usize].value;
         let counts = &mut dossier.counts;

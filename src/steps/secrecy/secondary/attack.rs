@@ -1,10 +1,11 @@
 //! The attacker's program: how far can a row move while everything shown stays as it is, and if not far enough, why not.
 //!
-//! Movers are the rows and the atoms that are no row, and each row of several atoms is the sum of its parts. A first program moves the row in question as far as its need asks.
-//! If it gets there, a second looks for the smallest move that does: the fewer it touches, the fewer contributors can
-//! exclude it. If not, the prices of the constraints tell which shown rows stand in the way: a *cut*, one of which must be withheld whatever else is (Fischetti & Salazar
-//! 2000, "Models and algorithms for optimizing cell suppression in tabular data with linear constraints"; for insiders
-//! Salazar 2008, "Statistical confidentiality: optimization techniques to protect tables").
+//! Movers are the rows and the atoms that are no row, and each row of several atoms is the sum of its parts. One program
+//! looks for the smallest move that goes as far as a need asks: the fewer it touches, the fewer contributors can exclude
+//! it. Where there is none another finds how far the row can go, and the prices of its constraints tell which shown rows
+//! stand in the way: a *cut*, one of which must be withheld whatever else is (Fischetti & Salazar 2000, "Models and
+//! algorithms for optimizing cell suppression in tabular data with linear constraints"; for insiders Salazar 2008,
+//! "Statistical confidentiality: optimization techniques to protect tables").
 
 use super::super::lp::{Column, Constraint, Method, Outcome, Program};
 use super::system::{Fate, Parts, System};

@@ -132,7 +132,7 @@ impl Search<'_, '_> {
         loop {
             let Some(unmet) = self.pool.unmet(self.system, need) else { return stuck };
             if unmet.attackers.is_empty() {
-                if stuck.iter().any(|s| s.attackers.is_empty()) || !self.meet(&unmet) {
+                if !self.meet(&unmet) {
                     return vec![unmet];
                 }
                 continue;

@@ -78,8 +78,8 @@ impl Kelly {
     /// What it costs to move a row by one.
     pub fn set_price(&mut self, row: u32, price: f64) {
         if let Some(column) = self.row[row as usize] {
-            self.program.set_cost(column, price);
-            self.program.set_cost(column + 1, price);
+            self.program.set_cost(column, price.min(PRICE_MAX));
+            self.program.set_cost(column + 1, price.min(PRICE_MAX));
         }
     }
 
