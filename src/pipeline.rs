@@ -5,6 +5,7 @@ pub mod ledger;
 use crate::config::{About, Policy, Profile, Unit};
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Source, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
+pub use crate::steps::bytes::sha256_hex;
 use crate::steps::index::ZoneIndex;
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use crate::steps::read::register::{RegisterOptions, register};
@@ -19,7 +20,6 @@ use crate::steps::secrecy::{
 };
 use crate::steps::validate::validate;
 use ledger::Dossier;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// One zoning to publish: its file and what the file does not say.
@@ -500,9 +500,4 @@ fn released(upload: &ZoningUpload, zoning: &Zoning) -> Result<ReleasedZoning, Un
         version: upload.version.clone(),
         zones: zones.collect(),
     })
-}
-
-/// SHA-256 in hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -6,7 +6,6 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::files;
@@ -111,7 +110,7 @@ fn ranked(args: &Args, show_progress: bool) -> Result<Report, Refusal> {
     }
     let past = Past { earlier: earlier.iter().map(|read| &read.earlier).collect::<Vec<&Earlier>>(), last_year: None };
 
-    let bar = progress_bar(show_progress);
+    let bar = super::progress_bar(show_progress, 1, "trying {pos}/{len} · {wide_msg}");
     let advised = advise(&records, &spec, &past, &question, &mut |done, total, change| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
@@ -280,17 +279,6 @@ fn refuse_overwriting(args: &Args) -> Result<(), Unreadable> {
         }
     }
     Ok(())
-}
-
-fn progress_bar(show: bool) -> ProgressBar {
-    if !show {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(1);
-    if let Ok(style) = ProgressStyle::with_template("trying {pos}/{len} · {wide_msg}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// What the owner is told.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::HumanCount;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -149,7 +149,7 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
 
     let mut tally = Tally::new(ready.codes.len(), &points_name);
     let placement_words = WordList::new(PLACEMENTS.into_iter());
-    let bar = progress_bar(show_progress);
+    let bar = super::progress_bar(show_progress, 1000, "placing {wide_bar} {percent} % · {msg} · {eta} left");
     let work = Work { index: &ready.index, crs: &chosen.crs, distance: args.distance };
     through(points, &work, |done, share| {
         tally.clock.add(&done.clock);
@@ -748,17 +748,6 @@ impl Clock {
     fn seconds(self) -> Vec<(&'static str, f64)> {
         self.stages.iter().map(|(name, spent)| (*name, spent.as_secs_f64())).collect()
     }
-}
-
-fn progress_bar(show: bool) -> ProgressBar {
-    if !show {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(1000);
-    if let Ok(style) = ProgressStyle::with_template("placing {wide_bar} {percent} % · {msg} · {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// What was read, chosen, placed and refused.

@@ -16,6 +16,7 @@ pub mod release;
 pub mod serve;
 
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::process::ExitCode;
 
 /// From a shapefile of employment sectors and a register of establishments to figures that may lawfully be shown.
@@ -66,4 +67,16 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&args),
         Command::Exchange(args) => exchange::run(&args),
     }
+}
+
+/// A bar of so many steps on a terminal; hidden where nobody watches.
+fn progress_bar(show: bool, steps: u64, template: &str) -> ProgressBar {
+    if !show {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(steps);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }

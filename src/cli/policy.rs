@@ -2,9 +2,9 @@
 
 use crate::config::Policy;
 use crate::pipeline::ledger::{NotInForce, policy_in_force, put_in_force};
+use crate::steps::bytes::sha256_hex;
 use crate::store::{SqliteStore, Stamp};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,7 +84,7 @@ fn key(as_json: bool) -> Result<ExitCode, String> {
         .map_err(|e| format!("/dev/urandom: found no source of chance ({e}), expected one"))?;
     let digits: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     let key = format!("arpent-owner-{digits}");
-    let hash = format!("{:x}", Sha256::digest(key.as_bytes()));
+    let hash = sha256_hex(key.as_bytes());
     if as_json {
         println!("{:#}", json!({ "key": key, "owner_key": hash }));
     } else {

@@ -7,7 +7,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
@@ -29,10 +28,7 @@ const FIGURES: [&str; 3] = ["establishments", "headcount", "status"];
 /// A file of the folder: its path inside, and its bytes. What lies under `private/` is for the owner's account alone.
 pub type Content = (String, Vec<u8>);
 
-/// SHA-256, hexadecimal.
-pub fn digest(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
-}
+pub use crate::steps::bytes::sha256_hex as digest;
 
 /// Reads a file whole.
 pub fn bytes_of(path: &Path) -> Result<Vec<u8>, Unreadable> {

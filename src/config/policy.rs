@@ -1,10 +1,10 @@
 //! The policy as data: rules by owner, dataset, zoning and measure, what each profile may see, and who may loosen it.
 
+use crate::steps::bytes::sha256_hex;
 use crate::steps::secrecy::{
     BadSpec, CountRules, Dimension, Fallback, HistoryRules, Population, Protection, Rules, Spec, Table, Terms,
 };
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The policy shipped, as `data/policy.toml` states it: it has no default in code.
@@ -325,12 +325,12 @@ impl Policy {
 
     /// SHA-256 of [`Policy::canonical`], hexadecimal: each release carries it beside the version.
     pub fn fingerprint(&self) -> String {
-        sha256(self.canonical().as_bytes())
+        sha256_hex(self.canonical().as_bytes())
     }
 
     /// Whether this is the owner's key. Only its hash is ever kept.
     pub fn opens(&self, key: &str) -> bool {
-        self.owner_key.as_deref() == Some(sha256(key.trim().as_bytes()).as_str())
+        self.owner_key.as_deref() == Some(sha256_hex(key.trim().as_bytes()).as_str())
     }
 
     /// What this policy lets through that `other` does not, each in words; empty when it is at least as strict.
@@ -423,10 +423,6 @@ impl Policy {
             history: self.history,
         }
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
 }
 
 #[cfg(test)]
@@ -561,9 +557,9 @@ mod tests {
     #[test]
     fn the_owners_key_is_known_by_its_hash_alone() {
         let key = "arpent-owner-0123";
-        let policy = Policy::parse(&format!("owner_key = '{}'\n{POLICY}", sha256(key.as_bytes()))).unwrap();
+        let policy = Policy::parse(&format!("owner_key = '{}'\n{POLICY}", sha256_hex(key.as_bytes()))).unwrap();
         assert!(policy.opens(key) && policy.opens(&format!("{key}\n")));
-        assert!(!policy.opens("arpent-owner-0124") && !policy.opens("") && !policy.opens(&sha256(key.as_bytes())));
+        assert!(!policy.opens("arpent-owner-0124") && !policy.opens("") && !policy.opens(&sha256_hex(key.as_bytes())));
         assert!(!Policy::parse(POLICY).unwrap().opens(""));
     }
 

@@ -8,6 +8,11 @@ use sha2::{Digest, Sha256};
 /// Bytes of a SHA-256.
 const DIGEST_BYTES: usize = 32;
 
+/// SHA-256, in lower-case hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
 /// Bytes that are not what arpent once wrote. Nothing was taken from them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: found {found}, expected {expected}")]

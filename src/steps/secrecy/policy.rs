@@ -1,8 +1,8 @@
 //! What must stay hidden, how far, and which tables are cut: the specification of a protection, read from TOML.
 
 use super::strictness::Terms;
+use crate::steps::bytes::sha256_hex;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest specification accepted, in bytes; a real one has a few hundred.
@@ -438,7 +438,7 @@ impl Spec {
     pub fn policy_fingerprint(&self) -> String {
         let mut lines = self.policy_lines();
         lines.push(String::new());
-        format!("{:x}", Sha256::digest(lines.join("\n")))
+        sha256_hex(lines.join("\n").as_bytes())
     }
 
     /// The policy in one fixed form, a line a rule.

@@ -10,7 +10,7 @@ use super::attack::{Answer, Attack, Cut};
 use super::kelly::Kelly;
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
-use super::{Hopeless, needs, rectangles};
+use super::{Hopeless, needs, rectangles, widen};
 use std::collections::HashSet;
 
 /// Needs still unmet, times rows and bare atoms, in a full search and in a search without bound: the first counts the
@@ -355,22 +355,9 @@ impl Search<'_, '_> {
         let system = &*self.system;
         let kelly = self.kelly.get_or_insert_with(|| Kelly::new(system));
         let hopeless = Hopeless { row: wanted.need.row };
-        let moves = kelly.solve(self.system, wanted).ok_or_else(|| hopeless.clone())?;
-        let mut touched: std::collections::BTreeMap<u32, f64> = std::collections::BTreeMap::new();
-        for &(a, by) in &moves {
-            for &r in &self.system.rows_of[a as usize] {
-                *touched.entry(r).or_default() += by;
-            }
-        }
-        for (r, by) in touched {
-            if by.abs() > 1e-6 {
-                match self.system.fate[r as usize] {
-                    Fate::Open => self.set(r, Fate::Secondary),
-                    Fate::Locked => return Err(hopeless),
-                    Fate::Primary | Fate::Secondary => {}
-                }
-            }
-        }
+        let found = kelly.solve(system, wanted).and_then(|moves| widen::judged(system, wanted, moves, true));
+        let (moves, withheld) = found.ok_or_else(|| hopeless.clone())?;
+        withheld.into_iter().for_each(|row| self.set(row, Fate::Secondary));
         let witness = Witness::read(self.system, &moves).ok_or(hopeless)?;
         self.pool.add(self.system, witness);
         Ok(())

@@ -118,7 +118,7 @@ pub(super) fn ease(system: &System<'_>) -> Vec<u64> {
 }
 
 /// A move, and the rows it takes to withhold.
-type Found = (Vec<(u32, f64)>, Vec<u32>);
+pub(super) type Found = (Vec<(u32, f64)>, Vec<u32>);
 
 fn cheapest(system: &System<'_>, ease: &[u64], wanted: &Unmet, may_withhold: bool) -> Option<Found> {
     let all = system.raw.atoms.len();
@@ -317,7 +317,7 @@ fn solve(system: &System<'_>, atoms: &[u32], wanted: &Unmet, may_withhold: bool)
 }
 
 /// What a move takes to withhold, when it reaches its distance, may be had, and can be read in fractions.
-fn judged(system: &System<'_>, wanted: &Unmet, moves: Vec<(u32, f64)>, may_withhold: bool) -> Option<Found> {
+pub(super) fn judged(system: &System<'_>, wanted: &Unmet, moves: Vec<(u32, f64)>, may_withhold: bool) -> Option<Found> {
     // The rows the move changes; the exact check of the witness has the last word.
     let mut changes: HashMap<u32, f64> = HashMap::new();
     for &(a, by) in &moves {
