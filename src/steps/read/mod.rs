@@ -16,6 +16,8 @@ pub mod table;
 mod csv;
 mod parquet;
 
+pub mod columns;
+
 pub mod microdata;
 pub mod points;
 pub mod register;

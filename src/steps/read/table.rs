@@ -322,7 +322,7 @@ impl Table {
 
 /// A column's name as messages show it. In a file without header the first row takes its place, so a name which holds
 /// a run of digits long enough for a SIREN, or no letter at all, is not repeated.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let longest_run = name.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
     if longest_run >= 9 || !name.chars().any(char::is_alphabetic) {
         return "(a name without letters)".to_owned();
