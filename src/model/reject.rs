@@ -62,6 +62,11 @@ impl Rejects {
             self.more += 1;
         }
     }
+    /// Adds those of another file.
+    pub fn append(&mut self, other: &Self) {
+        other.kept.iter().for_each(|reject| self.push(reject.clone()));
+        self.more += other.more;
+    }
     /// How many there were.
     pub fn len(&self) -> usize {
         self.kept.len() + self.more

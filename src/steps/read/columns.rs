@@ -39,8 +39,8 @@ pub enum Role {
     Commune,
     /// The code of the IRIS within its commune, four digits.
     LocalIris,
-    /// The bracket of headcounts.
-    Bracket,
+    /// The account that declares the headcount.
+    Account,
 }
 
 /// The role, its name in mappings, and the names its column is known by: small letters and digits alone, best first.
@@ -95,7 +95,7 @@ const ROLES: [(Role, &str, &[&str]); 16] = [
     (Role::State, "etat", &["etatadministratifetablissement", "etatadministratif", "etat"]),
     (Role::Commune, "commune", &["plgcodecommune", "codecommuneetablissement", "codecommune", "depcom", "commune"]),
     (Role::LocalIris, "iris_local", &["plgiris"]),
-    (Role::Bracket, "tranche", &["trancheeffectifsetablissement", "tranche", "tefet"]),
+    (Role::Account, "compte", &["compte", "numerocompte", "numcompte", "idcompte", "nocompte"]),
 ];
 
 impl Role {

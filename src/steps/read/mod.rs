@@ -18,9 +18,12 @@ mod parquet;
 
 pub mod columns;
 
+pub mod headcounts;
+
 pub mod microdata;
 pub mod points;
 pub mod register;
+pub mod sirene;
 
 pub use files::Files;
 pub use zones::{Field, FieldType, LayerReport, ZoneLayer, ZoneOptions, inspect, zones};

@@ -508,7 +508,12 @@ mod tests {
 
     #[test]
     fn the_operator_fills_what_the_file_leaves_out() {
-        let options = RegisterOptions { vintage: Some(2022), source: Some(Source::Msa), crs: Some(Crs::Epsg(3947)) };
+        let options = RegisterOptions {
+            vintage: Some(2022),
+            source: Some(Source::Msa),
+            crs: Some(Crs::Epsg(3947)),
+            ..RegisterOptions::default()
+        };
         let text = b"SIRET;Effectifs;APE;X;Y\r\n73282932000074;3;4711F;1,5;2\r\n".to_vec();
         let establishment = &read(text.clone(), &options).accepted[0];
         assert_eq!((establishment.vintage, establishment.source), (2022, Source::Msa));
