@@ -193,8 +193,7 @@ pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished
         all.establishments.extend(accepted);
         report.rejected.extend(rejected);
     }
-    reconcile_sources(&mut all, &mut report);
-    report.decided = apply(&order.decisions, &mut all);
+    settle(&mut all, &order.decisions, &mut report);
     let (x, y) = places(&all, &mut report)?;
 
     let mut placements = Vec::new();
@@ -306,9 +305,11 @@ fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPu
     Ok(zoning)
 }
 
-/// A SIRET sent by both sources for one vintage is counted once; who has no headcount is not counted.
-fn reconcile_sources(all: &mut Register, report: &mut Report) {
+/// One record an establishment or site: what both sources sent is counted once, what people decided is applied, and who has
+/// no headcount is not counted.
+fn settle(all: &mut Register, decisions: &Decisions, report: &mut Report) {
     report.in_both_sources = reconcile(all, BothSources::default()).len();
+    report.decided = apply(decisions, all);
     report.without_headcount = all.establishments.iter().filter(|e| e.headcount.is_none()).count();
     all.establishments.retain(|e| e.headcount.is_some());
 }

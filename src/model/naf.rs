@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_code_of_2025_is_kept_as_written_and_judged_by_its_shape() {
-        for (text, said) in [("47.11F", Some("47.11F")), (" 6210Y ", Some("62.10Y")), ("47.1F", None), ("4711f", None)] {
+        for (text, said) in [("47.11F", Some("47.11F")), (" 6210Y ", Some("62.10Y")), ("47.1F", None), ("4711f", None)]
+        {
             assert_eq!(text.parse::<Naf2025>().ok().map(|naf| naf.to_string()).as_deref(), said, "{text}");
         }
     }

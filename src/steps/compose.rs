@@ -69,7 +69,8 @@ pub fn compose(
 ) -> Result<Composed, Unreadable> {
     let sought = Sought::new(headcounts.iter().flat_map(|file| file.establishments.iter().map(|e| e.siret)));
     let (name, input) = files.geolocation;
-    let (located, geolocated) = geolocation(&name, input, &sought, &files.mapping, &mut |share| progress(&name, share))?;
+    let (located, geolocated) =
+        geolocation(&name, input, &sought, &files.mapping, &mut |share| progress(&name, share))?;
     let (name, input) = files.stock;
     let (stocked, in_stock) = stock(&name, input, &sought, &files.mapping, &mut |share| progress(&name, share))?;
 
@@ -177,7 +178,8 @@ mod tests {
             stock: ("stock.csv".to_owned(), stock.as_bytes().to_vec().into()),
             mapping: Mapping::default(),
         };
-        compose(&[read("u.csv", Source::Urssaf, urssaf), read("m.csv", Source::Msa, msa)], files, &mut |_, _| {}).unwrap()
+        compose(&[read("u.csv", Source::Urssaf, urssaf), read("m.csv", Source::Msa, msa)], files, &mut |_, _| {})
+            .unwrap()
     }
 
     #[test]

@@ -200,9 +200,10 @@ impl Worklist {
     /// The list as CSV, for those who review. It names establishments and their headcounts: for the owner alone.
     pub fn csv(&self, all: &[Establishment], zoning: &Zoning, decisions: &Decisions) -> String {
         let last = decisions.last();
-        let mut text = "list,zone,zone_label,rank,siret,site,naf,headcount,doubts,distance_m,qualite_xy,x,y,epsg,decision,\
+        let mut text =
+            "list,zone,zone_label,rank,siret,site,naf,headcount,doubts,distance_m,qualite_xy,x,y,epsg,decision,\
                         author,date,done\n"
-            .to_owned();
+                .to_owned();
         let lists = [("largest", &self.largest), ("ambiguous", &self.ambiguous)];
         for (list, line) in lists.into_iter().flat_map(|(list, lines)| lines.iter().map(move |line| (list, line))) {
             let e = &all[line.establishment];
@@ -234,5 +235,100 @@ impl Worklist {
             text.push('\n');
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Declared, Register, ZoneRecord};
+    use crate::steps::read::register::{RegisterOptions, register};
+    use crate::steps::review::decisions::apply;
+    use crate::steps::{reproject, validate::validate};
+
+    /// Two squares of a kilometre side by side: `A` west of `B`.
+    fn zoning() -> Zoning {
+        let square = |record: usize, code: &str, west: f64| {
+            let corners = [(0.0, 0.0), (1000.0, 0.0), (1000.0, 1000.0), (0.0, 1000.0), (0.0, 0.0)];
+            let ring = geo::LineString::from_iter(corners.map(|(x, y)| (852_000.0 + west + x, 6_690_000.0 + y)));
+            let geometry = geo::MultiPolygon(vec![geo::Polygon::new(ring, vec![])]);
+            let contour = Declared { crs: Crs::LAMBERT93, geometry };
+            ZoneRecord { record, code: code.to_owned(), label: None, contour }
+        };
+        let zones = reproject::zones(vec![square(1, "A", 0.0), square(2, "B", 1000.0)]).unwrap();
+        validate("squares", zones.accepted, None).unwrap().0
+    }
+
+    const SIRETS: [&str; 6] =
+        ["73282932000074", "35600000049837", "35600000000048", "99000012700011", "99000012700029", "35600000000055"];
+
+    fn register_of(rows: &[(usize, u32, &str)]) -> Register {
+        let line = |&(siret, people, place): &(usize, u32, &str)| {
+            format!("{},{people},4711F,2024,urssaf,{place}\n", SIRETS[siret])
+        };
+        let rows: String = rows.iter().map(line).collect();
+        let text = format!("siret,effectif,naf,millesime,source,x,y,qualite_xy\n{rows}");
+        let read = register("r", text.into_bytes().into(), &RegisterOptions::default()).unwrap();
+        assert_eq!(read.rejected, []);
+        Register { establishments: read.accepted }
+    }
+
+    fn rows() -> Register {
+        register_of(&[
+            (0, 10, "852500,6690500,11"),
+            (1, 30, "852500,6690400,11"),
+            (2, 20, "852976,6690500,11"), // 24 m from B, and from nothing else
+            (3, 50, "853974,6690500,22"), // 26 m from the outside, on a probable street
+            (4, 40, "852500,6690500,33"),
+        ])
+    }
+
+    fn terms() -> Terms {
+        Terms { top: 2, near_m: 25.0, since: None }
+    }
+
+    fn said(lines: &[Line], all: &Register) -> Vec<String> {
+        let said = |line: &Line| {
+            let e = &all.establishments[line.establishment];
+            let doubts: Vec<&str> = line.doubts.iter().map(|doubt| doubt.code()).collect();
+            let done = if line.done { " done" } else { "" };
+            format!("{} {} {}{done}", line.rank, e.headcount.unwrap().employees(), doubts.join("+"))
+        };
+        lines.iter().map(said).collect()
+    }
+
+    #[test]
+    fn the_largest_of_each_zone_and_those_in_doubt_are_listed_by_headcount() {
+        let (all, zoning) = (rows(), zoning());
+        let list = worklist(&all.establishments, &zoning, &Decisions::default(), &terms()).unwrap();
+        assert_eq!(said(&list.largest, &all), ["1 30 ", "2 20 near_border", "1 50 poor_geocode"]);
+        assert_eq!(said(&list.ambiguous, &all), ["1 50 poor_geocode", "2 40 random_in_commune", "3 20 near_border"]);
+        assert_eq!(list.completion, [(2, 0), (1, 0)]);
+        let csv = list.csv(&all.establishments, &zoning, &Decisions::default());
+        assert_eq!(
+            csv.lines().nth(2),
+            Some("largest,A,A,2,35600000000048,0,47.11F,20,near_border,24.0,11,852976.00,6690500.00,2154,,,,no")
+        );
+        assert_eq!(csv.lines().count(), 1 + 3 + 3);
+    }
+
+    #[test]
+    fn decisions_survive_the_next_register_and_count_from_the_day_the_campaign_begins() {
+        let text = "siret,decision,x,y,epsg,share,since,author,date,reason\n\
+                    35600000049837,confirm,852500,6690400,2154,,,Ana,2026-02-01,seen\n\
+                    35600000000048,move,853500,6690500,2154,,,Ana,2025-02-01,the other side\n\
+                    99000012700011,confirm,853500,6690500,2154,,,Ana,2026-02-01,seen\n";
+        let decisions = Decisions::read("d", text.as_bytes().to_vec().into()).unwrap();
+        let mut all = rows();
+        apply(&decisions, &mut all);
+        let zoning = zoning();
+        let list = worklist(&all.establishments, &zoning, &decisions, &terms()).unwrap();
+        // The third was confirmed 474 m from where the register has it now.
+        assert_eq!(said(&list.largest, &all), ["1 30  done", "2 10 ", "1 50 poor_geocode", "2 20  done"]);
+        assert_eq!(list.completion, [(2, 1), (2, 1)]);
+        assert_eq!(list.moved_since, [SIRETS[3].parse().unwrap()]);
+        let since = "2026-01-01".parse().ok();
+        let campaign = worklist(&all.establishments, &zoning, &decisions, &Terms { since, ..terms() }).unwrap();
+        assert_eq!(campaign.completion, [(2, 1), (2, 0)]);
     }
 }

@@ -81,11 +81,7 @@ const ROLES: [(Role, &str, &[&str]); 16] = [
         "nomenclature",
         &["nomenclatureactiviteprincipaleetablissement", "nomenclature", "nomenclaturenaf"],
     ),
-    (
-        Role::Vintage,
-        "millesime",
-        &["millesime", "annee", "vintage", "year", "datesituation", "dateeffectif"],
-    ),
+    (Role::Vintage, "millesime", &["millesime", "annee", "vintage", "year", "datesituation", "dateeffectif"]),
     (Role::Source, "source", &["source"]),
     (Role::X, "x", &["x"]),
     (Role::Y, "y", &["y"]),
@@ -141,7 +137,8 @@ impl Mapping {
             let Some((role, column)) = said.split_once('=') else {
                 return Err(refuse("no `=`".to_owned(), "a role and a column, as in `siret=NUM_SIRET`".to_owned()));
             };
-            let Some(&(role, name, _)) = ROLES.iter().find(|(_, name, _)| name.eq_ignore_ascii_case(role.trim())) else {
+            let Some(&(role, name, _)) = ROLES.iter().find(|(_, name, _)| name.eq_ignore_ascii_case(role.trim()))
+            else {
                 let names: Vec<&str> = ROLES.iter().map(|(_, name, _)| *name).collect();
                 return Err(refuse(format!("the role {}", shown(role.trim())), format!("one of {}", names.join(", "))));
             };

@@ -62,7 +62,8 @@ pub fn headcounts(
         (Role::Naf, false),
         (Role::Account, false),
     ] {
-        let at = if must { Some(columns::require(&table, mapping, role)?) } else { columns::find(&table, mapping, role)? };
+        let at =
+            if must { Some(columns::require(&table, mapping, role)?) } else { columns::find(&table, mapping, role)? };
         if let Some(at) = at {
             roles.push(role);
             selection.push((at, Kind::Text));
@@ -155,10 +156,7 @@ mod tests {
             read.establishments.iter().map(|d| (d.headcount.map(Headcount::employees), d.accounts, d.row)).collect();
         assert_eq!(found, [(Some(15), 2, 2), (Some(7), 2, 4)]);
         let refused: Vec<_> = read.rejected.kept.iter().map(|r| (r.row, r.code)).collect();
-        assert_eq!(
-            refused,
-            [(Some(6), "duplicate_account"), (Some(7), "siret_key"), (Some(8), "headcount_too_large")]
-        );
+        assert_eq!(refused, [(Some(6), "duplicate_account"), (Some(7), "siret_key"), (Some(8), "headcount_too_large")]);
         assert_eq!(read.rows, 7);
     }
 

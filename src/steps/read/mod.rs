@@ -15,6 +15,8 @@ pub mod table;
 
 mod csv;
 mod parquet;
+mod spreadsheet;
+mod xls;
 
 pub mod columns;
 

@@ -10,9 +10,7 @@ use crate::model::crs::Declared;
 use crate::model::establishment::{GeocodeQuality, Trust, Unplaced};
 use crate::model::headcount::HEADCOUNT_MAX;
 use crate::model::id::BadId;
-use crate::model::{
-    Crs, Establishment, Headcount, Naf, Naf2025, Read, Reject, Rejects, Siret, Source, Unreadable,
-};
+use crate::model::{Crs, Establishment, Headcount, Naf, Naf2025, Read, Reject, Rejects, Siret, Source, Unreadable};
 
 /// Years a vintage may name: Sirene was created in 1973 (decree 73-314), and no year-end can be reported from far ahead.
 pub const VINTAGES: std::ops::RangeInclusive<u16> = 1973..=2100;
@@ -228,7 +226,11 @@ fn establishment(
         Whole::Value(code) => GeocodeQuality::from_code(code),
         Whole::Empty | Whole::Negative | Whole::Fraction | Whole::TooLarge | Whole::NotANumber => None,
     };
-    let at = if is_withheld(cell(Role::Diffusion)) { Err(Misplaced::Unplaced(Unplaced::NotDiffused)) } else { places.at(index) };
+    let at = if is_withheld(cell(Role::Diffusion)) {
+        Err(Misplaced::Unplaced(Unplaced::NotDiffused))
+    } else {
+        places.at(index)
+    };
     let place = match at {
         Ok(at) => match quality.and_then(|quality| options.trust.refuses(quality)) {
             Some(why) => Err(why),
@@ -432,6 +434,8 @@ mod tests {
     use arrow_array::{Float64Array, Int64Array};
     use proptest::prelude::*;
 
+    use super::super::spreadsheet::samples::Cell::{self, Date, Nothing, Number, Text};
+    use super::super::spreadsheet::samples::{ods, xls, xlsx, zipped};
     use super::super::table::samples::{gz, parquet, texts};
     use super::*;
 
@@ -452,6 +456,9 @@ mod tests {
             (",12,47.11F,2024,urssaf,1,2,,", Some("siret_length"), "siret"),
             ("7.32829E+13,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
             ("73282932000074.0,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
+            ("3.5600000049837E+13,12,47.11F,2024,urssaf,1,2,,", None, ""),
+            ("\"3,5600000049837E13\",12,47.11F,2024,urssaf,1,2,,", None, ""),
+            ("3.5600000049837E+12,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
             ("7328293200007A,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
             ("73282932000075,12,47.11F,2024,urssaf,1,2,,", Some("siret_key"), "siret"),
             ("73282932000074,-1,47.11F,2023,urssaf,1,2,,", Some("headcount_negative"), "effectif"),
@@ -540,6 +547,131 @@ mod tests {
             let text = format!("{HEADER}73282932000074,12,47.11F,2024,urssaf,{place}\n");
             let read = read(text.into_bytes(), &RegisterOptions::default());
             assert_eq!(read.accepted[0].place, expected, "{place}");
+        }
+    }
+
+    #[test]
+    fn one_table_gives_one_register_in_every_format() {
+        let rows = [
+            vec![
+                Text("SIRET"),
+                Text("Effectif"),
+                Text("Code NAF"),
+                Text("Année"),
+                Text("Source"),
+                Text("x"),
+                Text("y"),
+            ],
+            vec![
+                Number(73282932000074.0),
+                Number(12.0),
+                Text("47.11F"),
+                Date(45657, "2024-12-31"),
+                Text("urssaf"),
+                Number(852582.71),
+                Number(6688932.5),
+            ],
+            vec![Text("35600000049837"), Nothing, Text("5310Z"), Number(2024.0), Text("msa"), Nothing, Nothing],
+            vec![Number(7.3e13), Number(1.0), Text("5310Z"), Number(2024.0), Text("msa"), Nothing, Nothing],
+        ];
+        let text = |delimiter: &str, point: &str| {
+            let line = |cells: &Vec<Cell>| {
+                let cell = |cell: &Cell| match cell {
+                    Text(text) => (*text).to_owned(),
+                    Number(number) => number.to_string().replace('.', point),
+                    Date(_, date) => (*date).to_owned(),
+                    Nothing => String::new(),
+                };
+                cells.iter().map(cell).collect::<Vec<_>>().join(delimiter) + "\r\n"
+            };
+            rows.iter().map(line).collect::<String>()
+        };
+        let latin: Vec<u8> = text(";", ",").chars().map(|c| if c == 'é' { 0xe9 } else { c as u8 }).collect();
+        let columns = parquet(vec![
+            ("SIRET", texts(&["73282932000074", "35600000049837", "73000000000000"])),
+            ("Effectif", Arc::new(Int64Array::from(vec![Some(12), None, Some(1)]))),
+            ("Code NAF", texts(&["47.11F", "5310Z", "5310Z"])),
+            ("Année", texts(&["2024-12-31", "2024", "2024"])),
+            ("Source", texts(&["urssaf", "msa", "msa"])),
+            ("x", Arc::new(Float64Array::from(vec![Some(852582.71), None, None]))),
+            ("y", Arc::new(Float64Array::from(vec![Some(6688932.5), None, None]))),
+        ]);
+        let tabs = text("\t", ".");
+        let zip = zipped(&[("etablissements.txt", &tabs)]);
+        for (bytes, format) in [
+            (text(",", ".").into_bytes(), "CSV, UTF-8, delimiter ,"),
+            (gz(tabs.as_bytes()), "gzipped CSV, UTF-8, delimiter tab"),
+            (format!("\u{feff}{}", text(";", ",")).into_bytes(), "CSV, UTF-8, delimiter ;"),
+            (latin, "CSV, Windows-1252, delimiter ;"),
+            (zip, "CSV, UTF-8, delimiter tab"),
+            (xlsx(&rows), "XLSX"),
+            (xls(&rows), "XLS"),
+            (ods(&rows), "ODS"),
+            (columns, "Parquet"),
+        ] {
+            let read = read_register("r", bytes.into(), &RegisterOptions::default()).unwrap();
+            assert_eq!(read.format, format);
+            let said = |e: &Establishment| {
+                let place = e.place.clone().map(|place| place.geometry);
+                (e.siret.to_string(), e.headcount, e.naf.code(), e.vintage, e.source, place)
+            };
+            let found: Vec<_> = read.accepted.iter().map(said).collect();
+            let expected = [
+                ("73282932000074", Headcount::new(12), "47.11F", 2024, Source::Urssaf, Ok((852582.71, 6688932.5))),
+                ("35600000049837", None, "53.10Z", 2024, Source::Msa, Err(Unplaced::NoCoordinate)),
+            ];
+            assert_eq!(found, expected.map(|e| (e.0.to_owned(), e.1, e.2, e.3, e.4, e.5)), "{format}");
+            let refused: Vec<_> = read.rejected.kept.iter().map(|r| (r.row, r.code)).collect();
+            let line = if format == "Parquet" { 3 } else { 4 };
+            assert_eq!(refused, [(Some(line), "siret_key")], "{format}");
+            let taken: Vec<&str> = read.columns.taken.iter().map(|(role, _)| role.name()).collect();
+            assert_eq!(taken, ["siret", "effectif", "naf", "millesime", "source", "x", "y"], "{format}");
+        }
+    }
+
+    #[test]
+    fn nomenclatures_are_kept_apart_and_a_mixture_is_said() {
+        let header = "siret,effectif,activitePrincipaleEtablissement,activitePrincipaleNAF25Etablissement,\
+                      nomenclatureActivitePrincipaleEtablissement,statutDiffusionEtablissement,\
+                      etatAdministratifEtablissement,qualite_xy,x,y,autre\n";
+        let rows = "73282932000074,1,47.11F,47.11Y,NAFRev2,O,A,12,1,2,\n\
+                    35600000049837,1,53.10Z,,NAFRev2,P,F,11,1,2,\n\
+                    35600000000048,1,64.20Y,,,O,A,11,1,2,\n\
+                    99000012700011,1,64.20Z,,NAFRev1,O,A,11,1,2,\n\
+                    99000012700029,1,64.20Z,x,,O,A,11,1,2,\n";
+        let trust = Trust::NUMBER;
+        let options =
+            RegisterOptions { vintage: Some(2024), source: Some(Source::Urssaf), trust, ..RegisterOptions::default() };
+        let text = format!("{header}{rows}");
+        let read = read_register("r", text.into_bytes().into(), &options).unwrap();
+        let places: Vec<_> = read.accepted.iter().map(|e| e.place.clone().err()).collect();
+        assert_eq!(places, [Some(Unplaced::PoorGeocode), Some(Unplaced::NotDiffused)]);
+        assert_eq!(read.accepted[0].naf_2025.map(|naf| naf.to_string()).as_deref(), Some("47.11Y"));
+        let codes: Vec<_> = read.rejected.kept.iter().map(|r| r.code).collect();
+        assert_eq!(codes, ["naf_unknown", "naf_nomenclature", "naf_2025_unknown"]);
+        let tally = Tally {
+            other_nomenclature: 1,
+            not_of_rev2: 1,
+            with_naf_2025: 1,
+            closed_today: 1,
+            not_diffused: 1,
+            unknown_quality: 0,
+        };
+        assert_eq!(read.tally, tally);
+        assert!(read.tally.is_mixed());
+        assert_eq!(read.columns.ignored, ["autre"]);
+        let only = "siret,effectif,naf25,millesime,source,x,y\n";
+        let refused = read_register("r", only.as_bytes().to_vec().into(), &RegisterOptions::default()).unwrap_err();
+        assert_eq!(refused.0.code, "naf_2025_only");
+    }
+
+    #[test]
+    fn a_geocode_is_placed_as_far_as_it_is_trusted_and_33_never() {
+        for (trust, placed) in [(Trust::STREET, "11 12 21 22"), (Trust::SURE_STREET, "11 12"), (Trust::NUMBER, "11")] {
+            let qualities = [11, 12, 21, 22, 33].map(|code| GeocodeQuality::from_code(code).unwrap());
+            let trusted = qualities.iter().filter(|quality| trust.refuses(**quality).is_none());
+            let codes: Vec<String> = trusted.map(|quality| quality.code().to_string()).collect();
+            assert_eq!(codes.join(" "), placed);
         }
     }
 

@@ -124,12 +124,9 @@ pub fn geolocation(
     let mut table = Table::open(name, input, STREAM_BYTES_MAX)?;
     let place = PlaceColumns::find(&table, &PointColumns::default(), None)?;
     let mut columns = Columns::find(&table, mapping, &[Role::Commune, Role::LocalIris])?;
-    for (role, at) in [
-        (Role::X, Some(place.x)),
-        (Role::Y, Some(place.y)),
-        (Role::Epsg, place.epsg),
-        (Role::Quality, place.quality),
-    ] {
+    for (role, at) in
+        [(Role::X, Some(place.x)), (Role::Y, Some(place.y)), (Role::Epsg, place.epsg), (Role::Quality, place.quality)]
+    {
         at.iter().for_each(|&at| columns.report.take(role, &table, at));
     }
     let first_place = columns.selection.len();
@@ -223,7 +220,8 @@ impl Columns {
         let siret = columns::require(table, mapping, Role::Siret)?;
         // Whole numbers of a Parquet file have no leading zeros to lose.
         let kind = if table.is_whole(siret) { Kind::Whole } else { Kind::Text };
-        let mut found = Self { roles: vec![Role::Siret], selection: vec![(siret, kind)], report: ColumnReport::default() };
+        let mut found =
+            Self { roles: vec![Role::Siret], selection: vec![(siret, kind)], report: ColumnReport::default() };
         found.report.take(Role::Siret, table, siret);
         for &role in optional {
             if let Some(at) = columns::find(table, mapping, role)? {
@@ -256,11 +254,9 @@ impl Passed {
     fn asked(&mut self, batch: &mut Batch, sought: &Sought) -> Vec<(usize, usize)> {
         self.rows += batch.len() as u64;
         let mut rows: Vec<(usize, usize)> = match &batch.columns[0] {
-            Column::Text(texts) => texts
-                .iter()
-                .enumerate()
-                .filter_map(|(index, cell)| Some((index, sought.named(cell)?)))
-                .collect(),
+            Column::Text(texts) => {
+                texts.iter().enumerate().filter_map(|(index, cell)| Some((index, sought.named(cell)?))).collect()
+            }
             Column::Whole(numbers) => (0..numbers.len())
                 .filter(|&index| !numbers.is_null(index))
                 .filter_map(|index| {
