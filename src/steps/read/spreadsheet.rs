@@ -87,7 +87,7 @@ fn archive<R: Read + Seek>(name: &str, reader: R) -> Result<ZipArchive<R>, Unrea
 
 /// `None` for a workbook.
 fn member<R: Read + Seek>(name: &str, archive: &mut ZipArchive<R>) -> Result<Option<Member>, Unreadable> {
-    let names: Vec<String> = archive.file_names().map(str::to_lowercase).collect();
+    let names = names(archive);
     if names.iter().any(|part| part == "[content_types].xml" || part == "content.xml") {
         return Ok(None);
     }
@@ -96,8 +96,7 @@ fn member<R: Read + Seek>(name: &str, archive: &mut ZipArchive<R>) -> Result<Opt
         let known = [".csv", ".txt", ".tsv"].iter().any(|extension| file.ends_with(extension));
         known && !file.starts_with('.') && !part.starts_with("__macosx/")
     };
-    let mut texts =
-        (0..archive.len()).filter(|&at| archive.name_for_index(at).is_some_and(|n| is_text(&n.to_lowercase())));
+    let mut texts = (0..names.len()).filter(|&at| is_text(&names[at]));
     let (first, second) = (texts.next(), texts.next());
     let (Some(at), None) = (first, second) else {
         let found =
@@ -118,8 +117,15 @@ fn member<R: Read + Seek>(name: &str, archive: &mut ZipArchive<R>) -> Result<Opt
     Ok(Some(Member { start, packed: part.compressed_size(), size: part.size(), stored }))
 }
 
-fn unpacked(packed: impl Read + Send + 'static, bytes: u64, stored: bool) -> Input {
-    let stream: Box<dyn Read + Send> = if stored { Box::new(packed) } else { Box::new(DeflateDecoder::new(packed)) };
+/// The names of the parts in small letters, in their order; empty where a name is no text.
+fn names<R: Read + Seek>(archive: &ZipArchive<R>) -> Vec<String> {
+    let name = |at| archive.name_for_index(at).and_then(Result::ok).map_or(String::new(), |name| name.to_lowercase());
+    (0..archive.len()).map(name).collect()
+}
+
+fn unpacked(packed: impl Read + Send + Sync + 'static, bytes: u64, stored: bool) -> Input {
+    let stream: Box<dyn Read + Send + Sync> =
+        if stored { Box::new(packed) } else { Box::new(DeflateDecoder::new(packed)) };
     Input::Stream { stream, bytes }
 }
 
@@ -142,7 +148,7 @@ fn whole(name: &str, input: Input) -> Result<Bytes, Unreadable> {
 
 fn workbook(name: &str, bytes: Bytes) -> Result<Zipped, Unreadable> {
     let mut archive = archive(name, Cursor::new(&bytes))?;
-    let names: Vec<String> = archive.file_names().map(str::to_lowercase).collect();
+    let names = names(&archive);
     if names.iter().any(|part| part.ends_with("workbook.bin")) {
         return Err(not_a_table(name, "a binary workbook (.xlsb)"));
     }
@@ -296,7 +302,7 @@ fn date_text(date: &ExcelDateTime) -> String {
 fn check_ods<R: Read + Seek>(name: &str, archive: &mut ZipArchive<R>) -> Result<(), Unreadable> {
     for at in 0..archive.len() {
         let part = archive.by_index(at).map_err(|_| damaged(name))?;
-        let is_content = part.name() == "content.xml";
+        let is_content = part.name_raw() == b"content.xml";
         let mut text = Vec::new();
         let mut bounded = part.take(ODS_BYTES_MAX + 1);
         let size = if is_content {

@@ -43,7 +43,7 @@ pub enum Input {
     /// A text that is unpacked while it is read.
     Stream {
         /// Its bytes, from first to last.
-        stream: Box<dyn Read + Send>,
+        stream: Box<dyn Read + Send + Sync>,
         /// About how many there are.
         bytes: u64,
     },
