@@ -193,6 +193,9 @@ pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished
         all.establishments.extend(accepted);
         report.rejected.extend(rejected);
     }
+    if !order.decisions.is_empty() {
+        inputs.insert("decisions.csv".to_owned(), sha256_hex(order.decisions.csv().as_bytes()));
+    }
     settle(&mut all, &order.decisions, &mut report);
     let (x, y) = places(&all, &mut report)?;
 

@@ -259,8 +259,15 @@ fn by_code(rejects: &[Reject]) -> BTreeMap<&'static str, usize> {
 pub fn columns(report: &ColumnReport, line: &mut dyn FnMut(&str, String)) {
     let taken: Vec<String> = report.taken.iter().map(|(role, column)| format!("{}={column}", role.name())).collect();
     line("columns", joined(&taken));
-    line("ignored", joined(&report.ignored));
+    let mut ignored: Vec<String> = report.ignored.iter().take(IGNORED_PRINTED).cloned().collect();
+    if report.ignored.len() > IGNORED_PRINTED {
+        ignored.push(format!("and {} more", report.ignored.len() - IGNORED_PRINTED));
+    }
+    line("ignored", joined(&ignored));
 }
+
+/// Columns printed that were not read; Sirene's stock file has some fifty. The JSON report has all.
+const IGNORED_PRINTED: usize = 12;
 
 /// Says which rows are refused: how many by code, and the first of them.
 pub fn rejected(rejects: &Rejects, line: &mut dyn FnMut(&str, String)) {

@@ -6,7 +6,7 @@ use super::register::{Reading, open, source, write_whole};
 use crate::model::{Crs, Register, Reject, Source, Unreadable, Zoning};
 use crate::steps::read::register::read_register;
 use crate::steps::read::{self, ZoneOptions};
-use crate::steps::reconcile::{BothSources, reconcile};
+use crate::steps::reconcile::{self, BothSources, reconcile};
 use crate::steps::reproject;
 use crate::steps::review::decisions::{Applied, Date, Decisions, apply};
 use crate::steps::review::{NEAR_M, TOP, Terms, Worklist, worklist};
@@ -54,6 +54,9 @@ pub struct Args {
     /// Whose figure is kept of an establishment that both sources declare
     #[arg(long, value_name = "SOURCE", default_value = "urssaf", value_parser = source)]
     pub keep: Source,
+    /// Where to write the establishments that both sources declare, with both figures; for the owner's account alone
+    #[arg(long, value_name = "FILE")]
+    pub in_both: Option<PathBuf>,
     /// Where to write the list, as CSV
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -108,7 +111,7 @@ fn review(args: &Args) -> Result<String, Vec<String>> {
         None => Decisions::default(),
     };
     let zoning = zoning(args)?;
-    let in_both = reconcile(&mut all, BothSources::keeping(args.keep)).len();
+    let in_both = reconcile(&mut all, BothSources::keeping(args.keep));
     let applied = apply(&decisions, &mut all);
     let terms = Terms { top: args.top, near_m: args.near, since: args.since };
     let list = worklist(&all.establishments, &zoning, &decisions, &terms).map_err(one)?;
@@ -117,7 +120,11 @@ fn review(args: &Args) -> Result<String, Vec<String>> {
         let sirets: String = applied.vanished.iter().map(|siret| format!("{siret}\n")).collect();
         write_whole(path, format!("siret\n{sirets}").as_bytes(), true).map_err(one)?;
     }
+    if let Some(path) = &args.in_both {
+        write_whole(path, reconcile::csv(&in_both).as_bytes(), true).map_err(one)?;
+    }
     write_whole(&args.out, csv.as_bytes(), true).map_err(one)?;
+    let in_both = in_both.len();
     let said = Said { refused, in_both, decided: decisions.len(), applied: &applied, list: &list, zoning: &zoning };
     Ok(if args.json { said.json() } else { said.text(args) })
 }

@@ -104,7 +104,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// All that INSEE does not call random in the commune: a street seldom leaves its sector, and the review lists those.
+    /// All that INSEE does not call random in the commune: a street seldom leaves its sector, and the review lists the doubtful ones.
     pub const STREET: Self = Self { random_on_street: true, probable_street: true };
     /// Sure streets alone.
     pub const SURE_STREET: Self = Self { random_on_street: true, probable_street: false };

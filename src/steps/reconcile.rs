@@ -62,6 +62,15 @@ pub fn reconcile(register: &mut Register, rule: BothSources) -> Vec<InBoth> {
     figures.iter().map(listed).collect()
 }
 
+/// The list as CSV: `siret,millesime,urssaf,msa`. Raw figures: for the owner alone.
+pub fn csv(in_both: &[InBoth]) -> String {
+    let employees = |headcount: Option<Headcount>| headcount.map_or(String::new(), |h| h.employees().to_string());
+    let line =
+        |both: &InBoth| format!("{},{},{},{}\n", both.siret, both.vintage, employees(both.urssaf), employees(both.msa));
+    let lines: String = in_both.iter().map(line).collect();
+    format!("siret,millesime,urssaf,msa\n{lines}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +90,7 @@ mod tests {
             let found: Vec<u32> = all.establishments.iter().map(|e| e.headcount.unwrap().employees()).collect();
             assert_eq!(found, kept);
             let (siret, vintage) = ("73282932000074".parse().unwrap(), 2024);
+            assert_eq!(csv(&both), "siret,millesime,urssaf,msa\n73282932000074,2024,10,3\n");
             assert_eq!(both, [InBoth { siret, vintage, urssaf: Headcount::new(10), msa: Headcount::new(3) }]);
         }
     }

@@ -27,6 +27,8 @@ pub struct Terms {
 pub const TOP: usize = 20;
 /// Metres to a border, unless the operator says otherwise: the depth of a building and half a street.
 pub const NEAR_M: f64 = 25.0;
+/// Metres by which a point at random on its street may be off: most streets of a town are shorter.
+const STREET_M: f64 = 300.0;
 /// Metres by which a confirmed place may differ from the register's before it is to be confirmed again.
 const CONFIRMED_M: f64 = 50.0;
 
@@ -35,7 +37,8 @@ const CONFIRMED_M: f64 = 50.0;
 pub enum Doubt {
     /// Nearer to a border than the terms allow, on either side of it.
     NearBorder,
-    /// Geocoded to a street that is only probable, or at random on it (`qualite_xy` 12, 21, 22).
+    /// Geocoded to a street that is only probable (`qualite_xy` 21, 22), or at random on its street (12) with a border
+    /// within reach of that street.
     PoorGeocode,
     /// Without a usable place.
     Unplaced(Unplaced),
@@ -135,7 +138,16 @@ pub fn worklist(
                 if distance_m.is_some_and(|metres| metres <= terms.near_m) {
                     doubts.push(Doubt::NearBorder);
                 }
-                if zone.is_some() && e.quality.is_some_and(|quality| quality != GeocodeQuality::SureNumber) {
+                let poor = match e.quality {
+                    None | Some(GeocodeQuality::SureNumber) => false,
+                    Some(GeocodeQuality::SureStreet) => distance_m.is_some_and(|metres| metres <= STREET_M),
+                    Some(
+                        GeocodeQuality::ProbableNumber
+                        | GeocodeQuality::ProbableStreet
+                        | GeocodeQuality::RandomInCommune,
+                    ) => true,
+                };
+                if zone.is_some() && poor {
                     doubts.push(Doubt::PoorGeocode);
                 }
             }
@@ -259,8 +271,8 @@ mod tests {
         validate("squares", zones.accepted, None).unwrap().0
     }
 
-    const SIRETS: [&str; 6] =
-        ["73282932000074", "35600000049837", "35600000000048", "99000012700011", "99000012700029", "35600000000055"];
+    const SIRETS: [&str; 5] =
+        ["73282932000074", "35600000049837", "35600000000048", "99000012700011", "99000012700029"];
 
     fn register_of(rows: &[(usize, u32, &str)]) -> Register {
         let line = |&(siret, people, place): &(usize, u32, &str)| {
@@ -275,8 +287,8 @@ mod tests {
 
     fn rows() -> Register {
         register_of(&[
-            (0, 10, "852500,6690500,11"),
-            (1, 30, "852500,6690400,11"),
+            (0, 10, "852500,6690299,12"), // at random on a street, 299 m from the outside
+            (1, 30, "852500,6690301,12"), // 301 m
             (2, 20, "852976,6690500,11"), // 24 m from B, and from nothing else
             (3, 50, "853974,6690500,22"), // 26 m from the outside, on a probable street
             (4, 40, "852500,6690500,33"),
@@ -302,20 +314,23 @@ mod tests {
         let (all, zoning) = (rows(), zoning());
         let list = worklist(&all.establishments, &zoning, &Decisions::default(), &terms()).unwrap();
         assert_eq!(said(&list.largest, &all), ["1 30 ", "2 20 near_border", "1 50 poor_geocode"]);
-        assert_eq!(said(&list.ambiguous, &all), ["1 50 poor_geocode", "2 40 random_in_commune", "3 20 near_border"]);
+        assert_eq!(
+            said(&list.ambiguous, &all),
+            ["1 50 poor_geocode", "2 40 random_in_commune", "3 20 near_border", "4 10 poor_geocode"]
+        );
         assert_eq!(list.completion, [(2, 0), (1, 0)]);
         let csv = list.csv(&all.establishments, &zoning, &Decisions::default());
         assert_eq!(
             csv.lines().nth(2),
             Some("largest,A,A,2,35600000000048,0,47.11F,20,near_border,24.0,11,852976.00,6690500.00,2154,,,,no")
         );
-        assert_eq!(csv.lines().count(), 1 + 3 + 3);
+        assert_eq!(csv.lines().count(), 1 + 3 + 4);
     }
 
     #[test]
     fn decisions_survive_the_next_register_and_count_from_the_day_the_campaign_begins() {
         let text = "siret,decision,x,y,epsg,share,since,author,date,reason\n\
-                    35600000049837,confirm,852500,6690400,2154,,,Ana,2026-02-01,seen\n\
+                    35600000049837,confirm,852500,6690301,2154,,,Ana,2026-02-01,seen\n\
                     35600000000048,move,853500,6690500,2154,,,Ana,2025-02-01,the other side\n\
                     99000012700011,confirm,853500,6690500,2154,,,Ana,2026-02-01,seen\n";
         let decisions = Decisions::read("d", text.as_bytes().to_vec().into()).unwrap();
@@ -324,7 +339,7 @@ mod tests {
         let zoning = zoning();
         let list = worklist(&all.establishments, &zoning, &decisions, &terms()).unwrap();
         // The third was confirmed 474 m from where the register has it now.
-        assert_eq!(said(&list.largest, &all), ["1 30  done", "2 10 ", "1 50 poor_geocode", "2 20  done"]);
+        assert_eq!(said(&list.largest, &all), ["1 30  done", "2 10 poor_geocode", "1 50 poor_geocode", "2 20  done"]);
         assert_eq!(list.completion, [(2, 1), (2, 1)]);
         assert_eq!(list.moved_since, [SIRETS[3].parse().unwrap()]);
         let since = "2026-01-01".parse().ok();

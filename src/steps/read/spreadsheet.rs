@@ -3,7 +3,7 @@
 //! The first row with two cells or more names the columns: a title above it is passed over. Cells are read as what they
 //! hold, whatever their format shows: a SIRET kept as a number has all its digits, a date is `2024-12-31`.
 
-use std::io::{Cursor, Read, Seek};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -41,13 +41,13 @@ pub(super) enum Zipped {
 /// Opens a zip archive: an XLSX or ODS workbook, or one text file, as INSEE sends Sirene's.
 pub(super) fn open_zip(name: &str, input: Input) -> Result<Zipped, Unreadable> {
     match input {
-        Input::File(file) => {
+        Input::File(mut file) => {
             let member = archive(name, &file).and_then(|mut archive| member(name, &mut archive))?;
-            let Some(Member { start, packed, size, stored }) = member else {
+            let start = member.as_ref().map_or(0, |member| member.start);
+            file.seek(SeekFrom::Start(start)).map_err(|error| unreadable_input(name, &error))?;
+            let Some(Member { packed, size, stored, .. }) = member else {
                 return workbook(name, whole(name, Input::File(file))?);
             };
-            let mut file = file;
-            file.seek(std::io::SeekFrom::Start(start)).map_err(|error| unreadable_input(name, &error))?;
             Ok(Zipped::Text(unpacked(file.take(packed), size, stored)))
         }
         Input::Bytes(bytes) => {
@@ -887,6 +887,10 @@ mod tests {
             let expected =
                 [row(4, ["73282932000074", "0.5", "2024-12-31", ""]), row(6, ["35600000049837", "-12", "", "note"])];
             assert_eq!(found, expected);
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, &writer(&rows)).unwrap();
+            let table = Table::open("t", Input::File(file), 1 << 30).unwrap();
+            assert_eq!((table.headers(), table.rows_about()), (&headers[..], 2));
         }
     }
 
