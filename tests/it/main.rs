@@ -8,5 +8,6 @@ mod exchange;
 mod history;
 mod placing;
 mod policy;
+mod registers;
 mod secrecy;
 mod service;
