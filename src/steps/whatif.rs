@@ -61,6 +61,13 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// The code before, where that was another.
+    pub fn code_before(&self) -> Option<&ZoneCode> {
+        match self {
+            Self::Renamed { before } => Some(before),
+            Self::Appeared | Self::Vanished | Self::Moved | Self::Unchanged => None,
+        }
+    }
     /// A stable word for reports.
     pub fn code(&self) -> &'static str {
         match self {
@@ -95,9 +102,9 @@ pub struct Noise {
     pub area_m2: f64,
 }
 
-/// Compares two versions of a zoning.
-pub fn compare(before: &Zoning, after: &Zoning) -> Changes {
-    let (old, new) = (Side::of(before), Side::of(after));
+/// Compares two versions of a zoning; without one before, every zone appears.
+pub fn compare(before: Option<&Zoning>, after: &Zoning) -> Changes {
+    let (old, new) = (Side::of(before.map_or(&[], Zoning::zones)), Side::of(after.zones()));
     let goes_on = successors(&old, &new);
     let comes_from = inverse(&goes_on, new.zones.len());
     let touched = touched(&old, &new, &goes_on, &comes_from);
@@ -194,7 +201,7 @@ impl Changes {
     }
     /// The code under which a zone of the old version goes on.
     pub fn goes_on<'a>(&'a self, old: &'a ZoneCode) -> Option<&'a ZoneCode> {
-        let renamed = |zone: &&ZoneChange| matches!(&zone.fate, Fate::Renamed { before } if before == old);
+        let renamed = |zone: &&ZoneChange| zone.fate.code_before() == Some(old);
         let kept = |zone: &&ZoneChange| matches!(zone.fate, Fate::Moved | Fate::Unchanged) && zone.code == *old;
         self.zones.iter().find(|zone| renamed(zone) || kept(zone)).map(|zone| &zone.code)
     }
@@ -214,8 +221,7 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn of(zoning: &'a Zoning) -> Self {
-        let zones = zoning.zones();
+    fn of(zones: &'a [Zone]) -> Self {
         Self { zones, boxes: zones.iter().map(|zone| zone.contour.metres().bounding_rect()).collect() }
     }
     fn contour(&self, i: usize) -> &'a Contour {
@@ -510,7 +516,7 @@ mod tests {
             (["AAAA", "ABCA", "AAAA"], ["AAAA", "ACBA", "AAAA"], "C renamed B, B renamed C"),
             (["AAAA", "ABBA", "AAAA"], ["AAAA", "AABA", "AAAB"], "A moved, B moved"),
         ] {
-            let changes = compare(&grid(&before), &grid(&after));
+            let changes = compare(Some(&grid(&before)), &grid(&after));
             let mut expected: Pairs = BTreeMap::new();
             let renamed = |letter: char| {
                 let code: ZoneCode = letter.to_string().parse().ok()?;
@@ -561,7 +567,7 @@ mod tests {
                 zoning(rings.into_iter().enumerate().map(zone).collect())
             };
             let (before, after) = (cut(), cut());
-            let (there, back) = (compare(&before, &after), compare(&after, &before));
+            let (there, back) = (compare(Some(&before), &after), compare(Some(&after), &before));
             for change in &there.zones {
                 let area = |zoning: &Zoning| {
                     zoning.zones().iter().find(|z| z.code == change.code).map_or(0.0, |z| z.contour.area_m2())
@@ -574,7 +580,7 @@ mod tests {
             let there = pairs(&there);
             assert_eq!(there.keys().collect::<Vec<_>>(), mirror.keys().collect::<Vec<_>>());
             assert!(!there.is_empty() && there.iter().all(|(pair, area)| (mirror[pair] - area).abs() <= 1));
-            assert!(!compare(&before, &before).any());
+            assert!(!compare(Some(&before), &before).any());
         }
     }
 
@@ -590,7 +596,7 @@ mod tests {
             (99.5, "E", "A renamed E", 1),
             (101.5, "A", "A moved, B moved", 0),
         ] {
-            let changes = compare(&two(100.0, "A"), &two(border, west));
+            let changes = compare(Some(&two(100.0, "A")), &two(border, west));
             assert_eq!((fates(&changes).as_str(), changes.noise.parts), (said, noise), "{border}");
         }
         // B reaches over A from the beginning, then further: nothing moves. A reaches over B: it gains.
@@ -598,9 +604,9 @@ mod tests {
             let b = square(b, 0.0, 200.0 - b, 100.0);
             zoning(vec![("A".to_owned(), square(0.0, 0.0, a, 100.0)), ("B".to_owned(), b)])
         };
-        let changes = compare(&overlapping(100.0, 90.0), &overlapping(100.0, 80.0));
+        let changes = compare(Some(&overlapping(100.0, 90.0)), &overlapping(100.0, 80.0));
         assert_eq!((pairs(&changes), changes.any()), (Pairs::new(), false));
-        let changes = compare(&overlapping(100.0, 90.0), &overlapping(110.0, 90.0));
+        let changes = compare(Some(&overlapping(100.0, 90.0)), &overlapping(110.0, 90.0));
         assert_eq!(pairs(&changes), BTreeMap::from([(("B".to_owned(), "A".to_owned()), 1_000)]));
     }
 
@@ -620,7 +626,7 @@ mod tests {
             .collect();
         let (x, y): (Vec<f64>, Vec<f64>) = places.iter().map(|p| (CORNER.0 + p.0, CORNER.1 + p.1)).unzip();
         let placed = |zoning: &Zoning| assign(&ZoneIndex::new(zoning), &x, &y);
-        let changes = compare(&before, &after);
+        let changes = compare(Some(&before), &after);
         let movers = movers(&changes, &establishments, (&before, &placed(&before)), (&after, &placed(&after)));
         let text = |code: &Option<ZoneCode>| code.as_ref().map_or(".".to_owned(), ToString::to_string);
         let found: Vec<(String, String, u64, u64)> =

@@ -1,6 +1,6 @@
 //! Which cells another release would withhold or show: places and fates of cells, never their values.
 
-use super::{Changes, Fate};
+use super::Changes;
 use crate::model::ZoneCode;
 use crate::steps::publish::Release;
 use crate::steps::secrecy::{Cell, Coordinate, ProtectedTable};
@@ -55,14 +55,8 @@ impl CellFate {
 /// Compares the cells of the release served with those of the one that would be; `zoning` is the one that changes. A zone
 /// that goes on under another code is compared under the new one.
 pub fn cells(served: &Release, proposed: &Release, zoning: &str, changes: &Changes) -> Vec<CellChange> {
-    let renamed: HashMap<&str, &ZoneCode> = changes
-        .zones
-        .iter()
-        .filter_map(|zone| match &zone.fate {
-            Fate::Renamed { before } => Some((before.as_str(), &zone.code)),
-            Fate::Appeared | Fate::Vanished | Fate::Moved | Fate::Unchanged => None,
-        })
-        .collect();
+    let renamed: HashMap<&str, &ZoneCode> =
+        changes.zones.iter().filter_map(|zone| Some((zone.fate.code_before()?.as_str(), &zone.code))).collect();
     let mut found = Vec::new();
     for (vintage, tables) in &proposed.vintages {
         let before = served.vintages.get(vintage);
