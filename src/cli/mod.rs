@@ -14,6 +14,7 @@ pub mod policy;
 pub mod protect;
 pub mod release;
 pub mod serve;
+pub mod whatif;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,6 +33,7 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Inspect(inspect::Args),
+    WhatIf(whatif::Args),
     Assign(Box<assign::AssignArgs>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::WhatIf(args) => whatif::run(&args),
         Command::Assign(args) => match assign::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(rejects) => {
