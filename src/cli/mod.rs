@@ -13,6 +13,7 @@ pub mod output;
 pub mod policy;
 pub mod protect;
 pub mod release;
+pub mod series;
 pub mod serve;
 pub mod whatif;
 
@@ -34,6 +35,7 @@ enum Command {
     Demo(demo::Args),
     Inspect(inspect::Args),
     WhatIf(whatif::Args),
+    Series(series::Args),
     Assign(Box<assign::AssignArgs>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::WhatIf(args) => whatif::run(&args),
+        Command::Series(args) => series::run(&args),
         Command::Assign(args) => match assign::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(rejects) => {

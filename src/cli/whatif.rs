@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn asked(args: &Args) -> Result<WhatIf, Refusal> {
     let files = files::load(&args.file)?;
-    let Today { order, served, past, .. } = today(&args.data)?;
+    let Today { order, served, past } = today(&args.data)?;
     let known = order.zonings.iter().find(|z| z.id == args.zoning);
     let Some(known) = known else {
         let known: Vec<&str> = order.zonings.iter().map(|z| z.id.as_str()).collect();
@@ -147,7 +147,6 @@ pub(super) fn wrong(code: &'static str, place: &str, found: String, expected: St
 
 /// What is served now, what it was made from, and everything ever published.
 pub(super) struct Today {
-    pub store: SqliteStore,
     pub order: Order,
     pub served: Release,
     pub past: Vec<Published>,
@@ -171,7 +170,7 @@ pub(super) fn today(data: &Path) -> Result<Today, Refusal> {
         let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let order = order_of(&store, &served, policy, now).await.map_err(|e| said(&e))?;
         let past = ledger::past(&store).await.map_err(|e| said(&e))?;
-        found = Some(Today { store, order, served, past });
+        found = Some(Today { order, served, past });
         Ok(())
     });
     match (read, found) {
@@ -250,7 +249,8 @@ fn text(answer: &WhatIf) -> String {
             line("verdict   safe: it could be published beside everything published before".to_owned());
         }
         Verdict::Refused(refusal) => {
-            line(format!("verdict   refused at {}: {}", refusal.vintage, refusal.said));
+            let year = refusal.vintage.map(|year| format!(" at {year}")).unwrap_or_default();
+            line(format!("verdict   refused{year}: {}", refusal.said));
             if !refusal.zones.is_empty() {
                 line(format!("  zones concerned: {}", refusal.zones.join(", ")));
             }

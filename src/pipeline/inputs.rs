@@ -207,3 +207,14 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
     }
     Ok(order)
 }
+
+/// Today's order with the registers of older ones beside its own, so that their year-ends are cut on today's perimeter.
+/// A register that both have comes once.
+pub fn recomputed(mut today: Order, older: impl IntoIterator<Item = Order>) -> Order {
+    for register in older.into_iter().flat_map(|order| order.registers) {
+        if today.registers.iter().all(|known| known.bytes != register.bytes) {
+            today.registers.push(register);
+        }
+    }
+    today
+}

@@ -65,8 +65,8 @@ pub struct Tally {
 /// Why the proposal could not be published.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The year-end at which it fails.
-    pub vintage: u16,
+    /// The year-end at which it fails, where one is to blame.
+    pub vintage: Option<u16>,
     /// The whole refusal, for the owner.
     pub said: String,
     /// The cells given away, for the owner.
@@ -127,6 +127,9 @@ pub fn what_if(
         Err(NotPublished::Secrecy { vintage, why }) => {
             Verdict::Refused(Refusal::of(vintage, &why, &proposed.id, &codes))
         }
+        Err(why @ (NotPublished::NoVerdict(_) | NotPublished::Audit { .. })) => {
+            Verdict::Refused(Refusal::unproved(&why))
+        }
         Err(other) => return Err(other),
     };
     Ok(WhatIf {
@@ -176,7 +179,22 @@ impl Refusal {
             NotProtected::NotTabulable(_) | NotProtected::OtherMicrodata { .. } => (Vec::new(), Vec::new()),
         };
         let zones = codes.iter().filter(|code| cells.iter().any(|cell| names(cell, zoning, code))).cloned().collect();
-        Self { vintage, said: why.to_string(), cells, zones, changes }
+        Self { vintage: Some(vintage), said: why.to_string(), cells, zones, changes }
+    }
+
+    /// The audit says no, or gives no verdict: as when what was published before tells too much by today's policy.
+    fn unproved(why: &NotPublished) -> Self {
+        let vintage = match why {
+            NotPublished::Audit { vintage, .. } => Some(*vintage),
+            NotPublished::Unreadable(_)
+            | NotPublished::Zoning(_)
+            | NotPublished::Policy(_)
+            | NotPublished::Secrecy { .. }
+            | NotPublished::PartnersForgotten { .. }
+            | NotPublished::NoVerdict(_)
+            | NotPublished::Empty => None,
+        };
+        Self { vintage, said: why.to_string(), cells: Vec::new(), zones: Vec::new(), changes: Vec::new() }
     }
 }
 
@@ -334,7 +352,7 @@ fn tenths(area_m2: f64) -> f64 {
 }
 
 /// A field of a CSV file, quoted where its characters ask for it.
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.to_owned(),
