@@ -11,3 +11,4 @@ mod policy;
 mod registers;
 mod secrecy;
 mod service;
+mod whatif;
