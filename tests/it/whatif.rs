@@ -84,6 +84,7 @@ fn policy(least: u32) -> String {
 fn order(zoning: ZoningUpload, vintages: &[u16], least: u32) -> Order {
     Order {
         zonings: vec![zoning],
+        decisions: Default::default(),
         registers: vintages.iter().map(|year| register(*year)).collect(),
         policy: Policy::parse(&policy(least)).unwrap(),
         about: About { owners: vec!["urssaf".into()], dataset: "effectifs".into(), ..About::default() },

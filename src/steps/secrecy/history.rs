@@ -6,7 +6,6 @@
 mod advice;
 mod profiles;
 mod revision;
-mod waive;
 mod years;
 
 pub use advice::Change;
@@ -18,13 +17,12 @@ use super::microdata::{Column, Microdata};
 use super::policy::{Dimension, Spec, Table};
 use super::primary;
 use super::protect::{
-    Cell, Coordinate, Counts, Dossier, Known, NotProtectable, ProtectedTable, ProtectedTables, Reason, TableDimension,
+    Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTable, ProtectedTables, Reason, TableDimension,
     name_of, protect_knowing,
 };
-use super::secondary::Hopeless;
+use super::secondary::{self, Hopeless, Known};
 use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use waive::Relaxed;
 use years::demand_last_year;
 
 /// An earlier release: the records it was made from, its specification, and what it shows.
@@ -249,7 +247,7 @@ fn attempt(
     }
     let mut known = Known::default();
     let mut rows: Vec<u32> = Vec::new();
-    let mut relaxed: Option<Relaxed<'_>> = None;
+    let mut first = true;
     let verdicts = primary::judge_rows(&raw, rules, protection);
     for _ in 0..ROUNDS_MAX {
         let hopeless = match protect_knowing(&raw, rules, protection, &locked, &known) {
@@ -273,7 +271,7 @@ fn attempt(
         // What an earlier release withheld was protected against everybody when it was published; first asked are the
         // rows that are new.
         let mut asked = vec![hopeless.row];
-        if relaxed.is_none() {
+        if std::mem::take(&mut first) {
             let of_earlier: HashSet<u32> =
                 raw.tables[n_present..].iter().filter(|t| t.name != BETWEEN).flat_map(rows_of).collect();
             let new = |r: &u32| verdicts[*r as usize].is_some() && locked.get(*r as usize) != Some(&true);
@@ -281,14 +279,14 @@ fn attempt(
             asked.sort_unstable();
             asked.dedup();
         }
-        let relaxed = relaxed.get_or_insert_with(|| Relaxed::new(&raw, &verdicts, protection, &locked));
-        let told = relaxed.told(&asked);
-        if !told.all.is_empty() {
-            rows = told.all;
+        // What is beyond reckoning is told to nobody, and stays hopeless.
+        let (insiders, all) = secondary::told(&raw, rules, protection, &locked, &asked).unwrap_or_default();
+        if !all.is_empty() {
+            rows = all;
             return Ok(Err(Box::new(Stuck { raw, hopeless, rows })));
         }
         let before = known.len();
-        known.extend(told.insiders);
+        known.extend(insiders);
         if known.len() == before {
             rows = vec![hopeless.row];
             return Ok(Err(Box::new(Stuck { raw, hopeless, rows })));

@@ -4,9 +4,9 @@ use super::certificate::Certificate;
 use super::policy::{Protection, Rules};
 use super::secondary::system::Fate;
 use super::secondary::witness::Side;
-use super::secondary::{Hopeless, Pattern, suppress};
+use super::secondary::{Hopeless, Known, Pattern, suppress};
 use super::tabulate::RawTables;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -220,10 +220,6 @@ pub fn protect(
 ) -> Result<(ProtectedTables, Dossier), NotProtectable> {
     protect_knowing(raw, rules, protection, locked, &Known::default()).map_err(|hopeless| hopeless.said(raw))
 }
-
-/// What single contributors know already, whatever is withheld: (row, whether the upper side, contributor). Nothing is
-/// asked against them there.
-pub(super) type Known = HashSet<(u32, bool, u32)>;
 
 impl Hopeless {
     /// The refusal in words.

@@ -7,7 +7,8 @@
 
 use super::super::microdata::Microdata;
 use super::super::policy::{Revision, Spec};
-use super::super::protect::{Cell, Coordinate, Known, protect_knowing};
+use super::super::protect::{Cell, Coordinate, protect_knowing};
+use super::super::secondary::Known;
 use super::super::tabulate::{RawTable, RawTables, tabulate};
 use super::years::least_contributors;
 use super::{Earlier, NotProtected, ProtectedAfter, locked, place, text_of, withhold};

@@ -43,21 +43,14 @@ type Circuit = Vec<(u32, i64)>;
 /// # Errors
 /// A row that cannot be protected even with everything withheld: then what is withheld means nothing.
 pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool) -> Result<(), Hopeless> {
-    let of_fate = |system: &System<'_>, fate: Fate| -> Vec<u32> {
-        (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == fate).collect()
-    };
-    let mut rows = of_fate(system, Fate::Open);
+    let mut rows: Vec<u32> =
+        (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Open).collect();
     rows.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
     for &row in &rows {
         system.fate[row as usize] = Fate::Secondary;
         pool.withheld(row);
     }
-    let mut circuits = Circuits::new(system);
-    for row in of_fate(system, Fate::Locked) {
-        if system.raw.rows[row as usize].value > 0 && circuits.show(system, row).is_none() {
-            return Err(Hopeless { row });
-        }
-    }
+    let mut circuits = Circuits::after(system)?;
     if let Some(need) = needs(system).into_iter().find(|&need| !circuits.serve(system, pool, None, need)) {
         return Err(Hopeless { row: need.row });
     }
@@ -85,15 +78,17 @@ pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool) -> Result<(), 
     Ok(())
 }
 
-struct Circuits {
+/// See the top of this file.
+pub(super) struct Circuits {
     /// Empty once its freedom has been taken.
     circuits: Vec<Circuit>,
     /// How far each goes on both sides before an atom is empty.
     room: Vec<i64>,
     /// Circuits that change an atom, among some that did.
     of_atom: Vec<Vec<u32>>,
-    /// Steps of the simplex method so far.
+    /// Steps of the simplex method so far, and after how many only the first programs, and none, are asked.
     steps: u64,
+    limits: (u64, u64),
     /// Work space: how much a circuit changes a row, once it has been met; the last turn which saw a circuit, or an atom.
     change: Vec<Option<i64>>,
     seen: Vec<u64>,
@@ -118,7 +113,27 @@ impl Circuits {
         let all = circuits.len();
         let room = circuits.iter().map(|circuit| room(system, circuit)).collect();
         let (change, seen, seen_atom) = (vec![None; all], vec![0; all], vec![0; atoms]);
-        Self { circuits, room, of_atom, steps: 0, change, seen, seen_atom, turn: 0 }
+        Self { circuits, room, of_atom, steps: 0, limits: (STEPS_WIDE, STEPS_MAX), change, seen, seen_atom, turn: 0 }
+    }
+
+    /// However long programs take.
+    pub fn without_limits(self) -> Self {
+        Self { limits: (u64::MAX, u64::MAX), ..self }
+    }
+
+    /// Those that leave the rows alone which are shown for ever.
+    ///
+    /// # Errors
+    /// A row that is beyond reckoning.
+    pub fn after(system: &System<'_>) -> Result<Self, Hopeless> {
+        let mut circuits = Self::new(system);
+        for (row, of) in (0_u32..).zip(&system.raw.rows) {
+            let shown = system.fate[row as usize] == Fate::Locked && of.value > 0;
+            if shown && circuits.show(system, row).is_none() {
+                return Err(Hopeless { row });
+            }
+        }
+        Ok(circuits)
     }
 
     /// The circuits that change a row, and by how much.
@@ -191,37 +206,39 @@ impl Circuits {
             let Some(wanted) = pool.unmet(system, need) else { return true };
             let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted };
             let found = mend.and_then(|mend| mend.witness(system, pool, &one));
-            let found = found.or_else(|| self.single(system, &one)).or_else(|| self.combined(system, &one));
-            let Some(witness) = found else { return false };
-            pool.add(system, witness);
+            match found.or_else(|| self.single(system, &one)).map_or_else(|| self.combined(system, &one), Combined::Far)
+            {
+                Combined::Far(witness) => pool.add(system, witness),
+                Combined::Near | Combined::Unknown => return false,
+            }
         }
         false
     }
 
     /// The shortest circuit that meets a need by itself.
-    fn single(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<Witness> {
+    pub fn single(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<Witness> {
         let mut across = self.across(system, wanted.need.row);
         across.sort_unstable_by_key(|&(id, _)| (self.circuits[id as usize].len(), id));
         across.into_iter().find_map(|(id, by)| far_enough(system, &self.circuits[id as usize], by, wanted))
     }
 
     /// A combination of circuits near the row.
-    fn combined(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<Witness> {
+    pub fn combined(&mut self, system: &System<'_>, wanted: &Unmet) -> Combined {
         for (stage, (near, all)) in COMBINED.into_iter().enumerate() {
-            if self.steps > if stage == 0 { STEPS_MAX } else { STEPS_WIDE } {
-                return None;
+            if self.steps > if stage == 0 { self.limits.1 } else { self.limits.0 } {
+                return Combined::Unknown;
             }
             let (ids, whole) = self.near(system, wanted, near, all);
             match self.combine(system, wanted, &ids) {
-                None if !whole => {}
+                Combined::Near if !whole => {}
                 answer => return answer,
             }
         }
-        None
+        Combined::Unknown
     }
 
-    /// Circuits that change the row, then those that share an atom with them: those with room first, then the shortest.
-    /// Whether these are all there are.
+    /// Circuits that change the row, then those that share an atom with them: those with room first, then the shortest; at
+    /// last all that hang together with the row. Whether these are all that can matter.
     fn near(&mut self, system: &System<'_>, wanted: &Unmet, near: usize, all: usize) -> (Vec<u32>, bool) {
         let across = self.across(system, wanted.need.row);
         let Self { circuits, of_atom, room, seen, seen_atom, turn, .. } = self;
@@ -232,26 +249,33 @@ impl Circuits {
         ids.truncate(near);
         *turn += 1;
         ids.iter().for_each(|&id| seen[id as usize] = *turn);
-        let mut more: Vec<u32> = Vec::new();
-        for &(a, _) in ids.iter().flat_map(|&id| &circuits[id as usize]) {
-            if std::mem::replace(&mut seen_atom[a as usize], *turn) == *turn {
-                continue;
-            }
-            for &id in &of_atom[a as usize] {
-                if std::mem::replace(&mut seen[id as usize], *turn) != *turn && !circuits[id as usize].is_empty() {
-                    more.push(id);
+        let mut last = 0..ids.len();
+        while !last.is_empty() {
+            let mut more: Vec<u32> = Vec::new();
+            for &(a, _) in ids[last.clone()].iter().flat_map(|&id| &circuits[id as usize]) {
+                if std::mem::replace(&mut seen_atom[a as usize], *turn) == *turn {
+                    continue;
+                }
+                for &id in &of_atom[a as usize] {
+                    if std::mem::replace(&mut seen[id as usize], *turn) != *turn && !circuits[id as usize].is_empty() {
+                        more.push(id);
+                    }
                 }
             }
+            more.sort_by_cached_key(fitness);
+            last = ids.len()..ids.len() + more.len();
+            ids.extend(more);
+            if all < usize::MAX {
+                whole &= last.is_empty();
+                ids.truncate(all);
+                break;
+            }
         }
-        more.sort_by_cached_key(fitness);
-        whole &= ids.len() + more.len() <= all;
-        more.truncate(all - ids.len());
-        ids.extend(more);
         (ids, whole)
     }
 
     /// The farthest move of a row by these circuits, if it goes as far as wanted.
-    fn combine(&mut self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Option<Witness> {
+    fn combine(&mut self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Combined {
         let mut terms: Vec<(u32, u32, i64)> = Vec::new();
         for (column, &id) in (0_u32..).zip(ids) {
             terms.extend(self.circuits[id as usize].iter().map(|&(a, by)| (a, column, by)));
@@ -279,20 +303,30 @@ impl Circuits {
         let mut program = Program::minimise(&columns, &rows, Method::FromZero);
         let optimum = program.solve().optimum();
         self.steps += program.steps;
-        let x = optimum?.columns;
+        let Some(x) = optimum.map(|optimum| optimum.columns) else { return Combined::Unknown };
         if x[progress as usize] < need - REACHED {
-            return None;
+            return Combined::Near;
         }
         // Circuits are whole, so whole multiples of them are, and change nothing shown.
         let times = |t: &(u32, u32, i64)| t.2 * x[t.1 as usize].round() as i64;
         let whole = of_atoms().map(|of| (of[0].0, of.iter().map(times).sum())).filter(|m| m.1 != 0).collect();
         if let Some(witness) = meeting(system, whole, wanted) {
-            return Some(witness);
+            return Combined::Far(witness);
         }
         let moves = of_atoms().map(|of| (of[0].0, of.iter().map(|t| t.2 as f64 * x[t.1 as usize]).sum::<f64>()));
         let moves: Vec<(u32, f64)> = moves.filter(|m| m.1.abs() > NOTHING).collect();
-        Witness::read(system, &moves).filter(|witness| witness.meets(wanted))
+        let witness = Witness::read(system, &moves).filter(|witness| witness.meets(wanted));
+        witness.map_or(Combined::Unknown, Combined::Far)
     }
+}
+
+/// What a combination of circuits comes to.
+pub(super) enum Combined {
+    Far(Witness),
+    /// However far these circuits go, it is not far enough.
+    Near,
+    /// No verdict, or none that reads in fractions.
+    Unknown,
 }
 
 /// What a solver's answer may lack of a whole unit; the exact check of the witness has the last word.

@@ -17,6 +17,7 @@ mod circuits;
 mod cuts;
 mod kelly;
 mod rectangles;
+mod told;
 
 use super::policy::{Protection, Rules};
 use super::tabulate::RawTables;
@@ -40,13 +41,13 @@ pub(super) struct Hopeless {
 }
 
 /// Protects every unsafe row. `locked` rows are public for ever; nothing is asked against contributors who already know a
-/// row on one side (row, whether the upper one, contributor).
+/// row on one side.
 pub(super) fn suppress<'a>(
     raw: &'a RawTables,
     rules: &Rules,
     protection: &Protection,
     locked: &[bool],
-    already_known: &HashSet<(u32, bool, u32)>,
+    already_known: &Known,
 ) -> Result<Pattern<'a>, Hopeless> {
     let fresh = || {
         let mut system = System::new(raw, rules, protection, locked);
@@ -64,6 +65,23 @@ pub(super) fn suppress<'a>(
     }
     circuits::show_most(&mut system, &mut pool)?;
     Ok(Pattern { system, pool, found: None })
+}
+
+/// What contributors know of rows, whatever is withheld: (row, whether the upper side, contributor).
+pub(super) type Known = HashSet<(u32, bool, u32)>;
+
+/// What `locked` rows tell of these rows by themselves: to single contributors, and rows of which anybody knows too much.
+///
+/// # Errors
+/// A row that is beyond reckoning.
+pub(super) fn told(
+    raw: &RawTables,
+    rules: &Rules,
+    protection: &Protection,
+    locked: &[bool],
+    rows: &[u32],
+) -> Result<(Known, Vec<u32>), Hopeless> {
+    told::told(&mut System::new(raw, rules, protection, locked), rows)
 }
 
 /// Every need of every unsafe row, in the order of rows.

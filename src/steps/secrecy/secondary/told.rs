@@ -1,0 +1,155 @@
+//! What earlier releases tell by themselves: no pattern can take it back, so it is found out, named, and asked of none.
+//!
+//! With every row withheld that no earlier release shows, how far can a row be from the truth, for someone who knows its own
+//! figures? Short of the distance the rules ask for, the contributor knows already, and the need is waived, for that
+//! contributor and that side alone. Against outsiders nothing is ever waived.
+
+use super::circuits::{Circuits, Combined};
+use super::system::{Fate, System};
+use super::witness::{Need, Pool, Side, Unmet};
+use super::{Hopeless, Known};
+
+/// What rows that are shown for ever tell of these rows by themselves, with everything else withheld: to whom too much is
+/// known already, as [`System::already_known`] names it, and rows of which anybody knows too much.
+///
+/// # Errors
+/// A row that is beyond reckoning.
+pub(super) fn told(system: &mut System<'_>, rows: &[u32]) -> Result<(Known, Vec<u32>), Hopeless> {
+    system.fate.iter_mut().filter(|fate| **fate == Fate::Open).for_each(|fate| *fate = Fate::Secondary);
+    let mut circuits = Circuits::after(system)?.without_limits();
+    let (mut pool, mut insiders, mut all) = (Pool::default(), Known::default(), Vec::new());
+    let asked = rows.iter().filter(|&&r| system.verdict[r as usize].is_some()).copied().collect::<Vec<u32>>();
+    for need in asked.into_iter().flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })) {
+        while let Some(wanted) = pool.unmet(system, need) {
+            let who = wanted.attackers.first().copied();
+            let one = Unmet { attackers: who.into_iter().collect(), ..wanted };
+            match circuits.single(system, &one).map_or_else(|| circuits.combined(system, &one), Combined::Far) {
+                Combined::Far(witness) => pool.add(system, witness),
+                Combined::Near => {
+                    let Some(who) = who else {
+                        all.push(need.row);
+                        break;
+                    };
+                    let known = (need.row, need.side == Side::Up, who);
+                    insiders.insert(known);
+                    system.already_known.insert(known);
+                }
+                Combined::Unknown => break,
+            }
+        }
+    }
+    all.dedup();
+    Ok((insiders, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::microdata::{Column as Codes, Microdata};
+    use super::super::super::policy::Spec;
+    use super::super::super::primary::judge_rows;
+    use super::super::super::tabulate::{RawTables, tabulate};
+    use super::super::told;
+
+    const TEXT: &str = "contributor='c'\nweight='w'\nrules={ min_contributors = 3 }\n[dimensions.a]\nlevels=['a']\n\
+                        [dimensions.b]\nlevels=['b']\n[[tables]]\nname='t'\ndimensions=['a','b']";
+
+    /// Six records in a table of two by three.
+    fn case(seed: u64) -> (RawTables, Spec, Vec<bool>) {
+        let mut state = seed;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let mut draw = |codes: [&'static str; 3], n: u64| (0..6).map(|_| codes[next(n) as usize]).collect::<Vec<_>>();
+        let (a, b) = (draw(["p", "q", ""], 2), draw(["x", "y", "z"], 3));
+        let who = draw(["f", "g", "h"], 3);
+        let weight = draw(["1", "2", "4"], 3).iter().map(|w| w.parse().unwrap()).collect();
+        let column = |name: &str, codes: &[&str]| Codes::of(name, &codes.iter().map(|c| Some(*c)).collect::<Vec<_>>());
+        let ids = (0..6).map(|i| i.to_string()).collect();
+        let micro = Microdata::new(ids, &who, weight, vec![column("a", &a), column("b", &b)]);
+        let spec = Spec::parse(TEXT).unwrap();
+        let raw = tabulate(&micro, &spec).unwrap();
+        let locked = (0..raw.rows.len()).map(|_| next(2) == 0).collect();
+        (raw, spec, locked)
+    }
+
+    /// The farthest value of a row among all tables of whole numbers that fit the locked rows and what `who` knows.
+    fn farthest(raw: &RawTables, locked: &[bool], row: u32, up: bool, who: Option<u32>) -> u64 {
+        let most = raw.atoms.iter().map(|a| a.value).sum::<u64>() + 2;
+        let ends: Vec<(u64, u64)> = raw
+            .atoms
+            .iter()
+            .map(|atom| match who.and_then(|who| atom.contributions.iter().find(|c| c.0 == who)) {
+                Some(own) if atom.contributions.len() == 1 => (own.1, own.1),
+                Some(own) => (own.1, most),
+                None => (0, most),
+            })
+            .collect();
+        fn search(
+            raw: &RawTables,
+            locked: &[bool],
+            ends: &[(u64, u64)],
+            values: &mut Vec<u64>,
+            see: &mut dyn FnMut(&[u64]),
+        ) {
+            let at = values.len();
+            for (r, row) in raw.rows.iter().enumerate().filter(|(r, _)| locked[*r]) {
+                let sum: u64 = row.atoms.iter().filter_map(|&a| values.get(a as usize)).sum();
+                let whole = row.atoms.iter().all(|&a| (a as usize) < at);
+                if sum > raw.rows[r].value || (whole && sum != raw.rows[r].value) {
+                    return;
+                }
+            }
+            if at == ends.len() {
+                return see(values);
+            }
+            for value in ends[at].0..=ends[at].1 {
+                values.push(value);
+                search(raw, locked, ends, values, see);
+                values.pop();
+            }
+        }
+        let of = &raw.rows[row as usize];
+        let mut far = 0;
+        search(raw, locked, &ends, &mut Vec::new(), &mut |values| {
+            let sum: u64 = of.atoms.iter().map(|&a| values[a as usize]).sum();
+            far = far.max(if up { sum.saturating_sub(of.value) } else { of.value.saturating_sub(sum) });
+        });
+        far
+    }
+
+    #[test]
+    fn what_is_said_to_be_known_is_known_by_exhaustive_search() {
+        let (mut insiders, mut all, mut unknown) = (0, 0, 0);
+        for seed in 0..60 {
+            let (raw, spec, locked) = case(seed);
+            if raw.atoms.len() > 4 || raw.atoms.iter().map(|a| a.value).sum::<u64>() > 14 {
+                continue;
+            }
+            let verdicts = judge_rows(&raw, &spec.rules, &spec.protection);
+            let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(|&r| !locked[r as usize]).collect();
+            let (told, all_told) = told(&raw, &spec.rules, &spec.protection, &locked, &asked).unwrap();
+            for &row in &asked {
+                let Some(verdict) = &verdicts[row as usize] else { continue };
+                let value = raw.rows[row as usize].value;
+                for up in [true, false] {
+                    let need = if up { verdict.level } else { verdict.level.min(value) };
+                    let known = farthest(&raw, &locked, row, up, None) < need;
+                    assert!(!known || all_told.contains(&row), "seed {seed}, row {row}");
+                    all += usize::from(known);
+                    for who in 0..raw.n_contributors as u32 {
+                        let own: u64 =
+                            raw.contributions(&raw.rows[row as usize]).iter().filter(|c| c.0 == who).map(|c| c.1).sum();
+                        let need = if up { need } else { need.min(value - own) };
+                        let known = farthest(&raw, &locked, row, up, Some(who)) < need;
+                        let said = told.contains(&(row, up, who));
+                        assert!(!said || known, "seed {seed}: row {row} is not known to {who}");
+                        insiders += usize::from(said);
+                        unknown += usize::from(!known);
+                    }
+                }
+            }
+        }
+        assert!(insiders > 5 && all > 5 && unknown > 50, "{insiders} {all} {unknown}");
+    }
+}
