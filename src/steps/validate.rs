@@ -53,9 +53,9 @@ pub struct Refused {
     pub topology: TopologyReport,
 }
 
-/// Pairs of edges that are looked at in one layer. The communes of France have some fifty million; only a file made to
-/// keep a machine busy has more than this.
-const EDGE_PAIRS_MAX: usize = 400_000_000;
+/// Pairs of edges that are looked at in one layer. The communes of France have some three hundred million; only a file
+/// made to keep a machine busy has more than this.
+const EDGE_PAIRS_MAX: usize = 800_000_000;
 
 /// What is left of the work one layer may ask for.
 pub(super) struct Budget(usize);

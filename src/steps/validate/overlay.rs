@@ -240,9 +240,10 @@ fn note_area(kind: Kind, zones: Vec<String>, shape: MultiPolygon, report: &mut T
         std::iter::once(p.exterior()).chain(p.interiors()).map(|ring: &LineString| Euclidean.length(ring)).sum()
     };
     let border_m: f64 = shape.iter().map(rings).sum();
+    let thin = 2.0 * area_m2 / border_m < SLIVER_WIDTH_M;
     let kind = match kind {
-        Kind::Gap if 2.0 * area_m2 / border_m < SLIVER_WIDTH_M => Kind::SliverGap,
-        _ if 2.0 * area_m2 / border_m < SLIVER_WIDTH_M => Kind::Sliver,
+        Kind::Gap | Kind::Uncovered if thin => Kind::SliverGap,
+        _ if thin => Kind::Sliver,
         _ => kind,
     };
     let largest = shape.iter().max_by(|a, b| a.unsigned_area().total_cmp(&b.unsigned_area()));

@@ -71,9 +71,9 @@ pub enum Kind {
     Fragment,
     /// A ring that touches itself at a point without crossing.
     SelfTouch,
-    /// An overlap thinner than [`SLIVER_WIDTH_M`]: two drawings of one border.
+    /// An overlap, or ground beyond the territory, thinner than [`SLIVER_WIDTH_M`]: two drawings of one border.
     Sliver,
-    /// A gap thinner than that.
+    /// Ground that no zone claims, thinner than that.
     SliverGap,
     /// A zone with holes.
     Hole,
