@@ -5,6 +5,7 @@
 pub mod advise;
 pub mod assign;
 pub mod audit;
+pub mod compose;
 pub mod demo;
 pub mod exchange;
 pub mod files;
@@ -12,7 +13,9 @@ pub mod inspect;
 pub mod output;
 pub mod policy;
 pub mod protect;
+pub mod register;
 pub mod release;
+pub mod review;
 pub mod serve;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +36,9 @@ enum Command {
     Demo(demo::Args),
     Inspect(inspect::Args),
     Assign(Box<assign::AssignArgs>),
+    Register(register::Args),
+    Compose(compose::Args),
+    Review(Box<review::Args>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
     Advise(advise::Args),
@@ -55,6 +61,9 @@ pub fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        Command::Register(args) => register::run(&args),
+        Command::Compose(args) => compose::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Protect(args) => match protect::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(refusal) => {

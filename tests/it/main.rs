@@ -10,5 +10,6 @@ mod history;
 mod mutants;
 mod placing;
 mod policy;
+mod registers;
 mod secrecy;
 mod service;

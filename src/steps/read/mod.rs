@@ -15,11 +15,18 @@ pub mod table;
 
 mod csv;
 mod parquet;
+mod spreadsheet;
+mod xls;
+
+pub mod columns;
+
+pub mod headcounts;
 
 pub mod groups;
 pub mod microdata;
 pub mod points;
 pub mod register;
+pub mod sirene;
 
 pub use files::Files;
 pub use zones::{Contours, Field, FieldType, LayerReport, ZoneLayer, ZoneOptions, contours, inspect, zones};
