@@ -16,7 +16,9 @@ pub mod protect;
 pub mod register;
 pub mod release;
 pub mod review;
+pub mod series;
 pub mod serve;
+pub mod whatif;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,6 +37,8 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Inspect(inspect::Args),
+    WhatIf(whatif::Args),
+    Series(series::Args),
     Assign(Box<assign::AssignArgs>),
     Register(register::Args),
     Compose(compose::Args),
@@ -52,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::WhatIf(args) => whatif::run(&args),
+        Command::Series(args) => series::run(&args),
         Command::Assign(args) => match assign::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(rejects) => {

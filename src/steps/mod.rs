@@ -20,9 +20,11 @@ pub mod reconcile;
 pub mod review;
 
 pub mod neighbours;
+pub mod whatif;
 
 pub mod secrecy;
 
+pub mod evolution;
 pub mod publish;
 
 pub(crate) mod bytes;

@@ -13,3 +13,4 @@ mod policy;
 mod registers;
 mod secrecy;
 mod service;
+mod whatif;
