@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test setup packages lint doc bench race race-secrecy data clean-data
+.PHONY: help run test setup packages lint doc bench fuzz race race-secrecy data clean-data
 
 # A fresh Rust may not be on the path of this shell yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -61,6 +61,11 @@ doc: setup ## builds the reference of the library
 
 bench: setup ## measures, in the same profile as the rest
 	@cargo bench --locked --profile dev
+
+MINUTES = 3
+fuzz: setup ## damages small files for MINUTES=3 minutes, and hands them to every reader
+	@ARPENT_FUZZ_MINUTES=$(MINUTES) cargo test --locked --test it -- --ignored --exact --nocapture \
+	  mutants::no_mutant_makes_a_reader_panic_for_minutes
 
 # The race of docs/SECRECY.md. Daily: make race-secrecy SHAPES=A SIZES=3000 SEEDS=7 PEERS=
 # With DOC=docs/SECRECY.md the table goes there too; RACE= passes other arguments of benches/race/race.py.

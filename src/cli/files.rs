@@ -21,7 +21,7 @@ pub fn load(path: &Path) -> Result<Files, Unreadable> {
         siblings.sort();
         for sibling in siblings {
             let belongs = sibling.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()) == stem;
-            if belongs && matches!(extension(&sibling).as_str(), "shx" | "dbf" | "prj" | "cpg") {
+            if belongs && matches!(extension(&sibling).as_str(), "shx" | "dbf" | "prj" | "cpg" | "cst") {
                 parts.push(part(&sibling)?);
             }
         }
@@ -32,6 +32,13 @@ pub fn load(path: &Path) -> Result<Files, Unreadable> {
         }
     }
     Ok(Files { name, parts })
+}
+
+/// Opens a table to be read in batches.
+///
+/// Fails when it cannot be opened.
+pub fn open(path: &Path) -> Result<std::fs::File, Unreadable> {
+    std::fs::File::open(path).map_err(|e| cannot_open(path, &e))
 }
 
 fn part(path: &Path) -> Result<(String, Vec<u8>), Unreadable> {
@@ -48,7 +55,7 @@ fn cannot_open(path: &Path, e: &std::io::Error) -> Unreadable {
         std::io::ErrorKind::NotFound => "no such file".to_owned(),
         _ => e.to_string(),
     };
-    Unreadable::file("cannot_open", path.display().to_string(), found, "a zone file that can be read")
+    Unreadable::file("cannot_open", path.display().to_string(), found, "a file that can be read")
 }
 
 fn file_name(path: &Path) -> String {

@@ -1,17 +1,25 @@
-//! `arpent inspect`: what a zone file holds, and whether it could become a zoning.
+//! `arpent inspect`: what a zone file holds, what is wrong with it, and whether it could become a zoning.
+
+mod view;
 
 use super::files;
+use super::output::WholeFile;
 use crate::model::{Crs, Reject, Unreadable};
-use crate::steps::read::{self, Files, LayerReport, ZoneLayer, ZoneOptions};
-use crate::steps::reproject;
-use crate::steps::validate::{TopologyReport, validate};
-use serde::Serialize;
+use crate::steps::groups::GroupOptions;
+use crate::steps::intake::{Intake, Wanted, take_in, territory};
+use crate::steps::read::groups::groups;
+use crate::steps::read::table::Input;
+use crate::steps::read::{self, Files, LayerReport, ZoneOptions};
+use crate::steps::repair::Repair;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Describes a zone file: layers, fields, system, encoding, counts, code field and topology.
+///
+/// Nothing is mended unless asked for, and the file itself never: `--snap` and `--make-valid` say what they would change,
+/// and `--out` writes the result beside it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A shapefile (.shp, or a .zip of one), GeoJSON or GeoPackage
@@ -25,9 +33,30 @@ pub struct Args {
     /// The system of the coordinates, whatever the file says
     #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
     pub zones_crs: Option<Crs>,
-    /// The number of zones there must be
-    #[arg(long, value_name = "N")]
+    /// The number of zones there must be; of groups, with --groups
+    #[arg(long, visible_alias = "expected", value_name = "N")]
     pub expect: Option<usize>,
+    /// A zone file of the territory: what lies beyond it, or is left uncovered, is reported
+    #[arg(long, value_name = "FILE")]
+    pub territory: Option<PathBuf>,
+    /// Move vertices onto the border of a neighbour that runs within so many metres
+    #[arg(long, value_name = "METRES")]
+    pub snap: Option<f64>,
+    /// Draw contours whose rings cross or disagree anew, around the same ground
+    #[arg(long)]
+    pub make_valid: bool,
+    /// A table of codes (member, group, name of the group): judges the groups, each the union of its members
+    #[arg(long, value_name = "TABLE")]
+    pub groups: Option<PathBuf>,
+    /// Leave out the zones that the table of groups does not name
+    #[arg(long, requires = "groups")]
+    pub partial: bool,
+    /// Write the findings as GeoJSON, to lay over a map
+    #[arg(long, value_name = "FILE.geojson")]
+    pub topology: Option<PathBuf>,
+    /// Write the zones, mended or grouped as asked, as GeoJSON
+    #[arg(long, value_name = "FILE.geojson")]
+    pub out: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -42,14 +71,17 @@ pub fn epsg(text: &str) -> Result<Crs, String> {
 
 /// Prints the report; 0 when a zoning can be made, 1 when the topology gate refuses, 2 when the file cannot be used.
 pub fn run(args: &Args) -> ExitCode {
-    let report = files::load(&args.file).and_then(|files| judge(&files, args));
-    match report {
-        Ok(report) => {
-            if args.json {
-                let _ = writeln!(std::io::stdout(), "{}", report.json());
-            } else {
-                let _ = write!(std::io::stdout(), "{}", report.text());
-            }
+    let told = files::load(&args.file).and_then(|files| judge(&files, args)).and_then(|report| {
+        let json = if args.json { Some(view::report(&report)?) } else { None };
+        write_files(&report, args)?;
+        Ok((report, json))
+    });
+    match told {
+        Ok((report, json)) => {
+            let _ = match json {
+                Some(json) => writeln!(std::io::stdout(), "{json}"),
+                None => write!(std::io::stdout(), "{}", report.text()),
+            };
             if let Err(unreadable) = &report.outcome {
                 eprintln!("arpent inspect: {unreadable}");
             }
@@ -65,48 +97,74 @@ pub fn run(args: &Args) -> ExitCode {
 struct Report {
     file: String,
     layers: Vec<LayerReport>,
-    outcome: Result<Outcome, Unreadable>,
-}
-
-struct Outcome {
-    layer: ZoneLayer,
-    accepted: usize,
-    rejected: Vec<Reject>,
-    errors: Vec<Reject>,
-    topology: TopologyReport,
+    outcome: Result<Intake, Unreadable>,
 }
 
 /// Describes the layers, and carries one of them as far as it goes.
 fn judge(files: &Files, args: &Args) -> Result<Report, Unreadable> {
     let layers = read::inspect(files)?;
-    Ok(Report { file: files.name.clone(), layers, outcome: zoning(files, args) })
+    Ok(Report { file: files.name.clone(), layers, outcome: intake(files, args) })
 }
 
-fn zoning(files: &Files, args: &Args) -> Result<Outcome, Unreadable> {
+fn intake(files: &Files, args: &Args) -> Result<Intake, Unreadable> {
+    let territory = match &args.territory {
+        Some(path) => Some(territory(&files::load(path)?, &ZoneOptions::default())?),
+        None => None,
+    };
+    let groups = match &args.groups {
+        Some(path) => Some(groups(&path.display().to_string(), Input::File(files::open(path)?))?),
+        None => None,
+    };
     let options = ZoneOptions {
         layer: args.layer.clone(),
         code_field: args.zone_id.clone(),
         label_field: None,
         crs: args.zones_crs.clone(),
     };
-    let mut layer = read::zones(files, &options)?;
-    let mut rejected = std::mem::take(&mut layer.records.rejected);
-    let in_metres = reproject::zones(std::mem::take(&mut layer.records.accepted))?;
-    rejected.extend(in_metres.rejected);
-    let accepted = in_metres.accepted.len();
-    let (errors, topology) = match validate(&layer.layer, in_metres.accepted, args.expect) {
-        Ok((_, topology)) => (vec![], topology),
-        Err(refused) => (refused.errors, refused.topology),
+    let wanted = Wanted {
+        options,
+        expected: args.expect,
+        territory: territory.as_ref(),
+        repair: Repair { snap_m: args.snap, make_valid: args.make_valid },
+        groups: groups.as_ref().map(|table| (table, GroupOptions { partial: args.partial })),
     };
-    Ok(Outcome { layer, accepted, rejected, errors, topology })
+    take_in(files, &wanted)
+}
+
+/// Writes what was asked for beside the report: findings whatever the verdict, zones when there is a zoning.
+fn write_files(report: &Report, args: &Args) -> Result<(), Unreadable> {
+    let Ok(intake) = &report.outcome else { return Ok(()) };
+    let mut ready = Vec::new();
+    if let Some(path) = &args.topology {
+        ready.push(written(path, args, &view::findings(&intake.topology)?)?);
+    }
+    if let (Some(path), Some(zoning)) = (&args.out, &intake.zoning) {
+        ready.push(written(path, args, &view::zones(zoning)?)?);
+    }
+    ready.into_iter().try_for_each(WholeFile::commit)
+}
+
+/// A draft of an output, which is never the file that was read.
+fn written(path: &Path, args: &Args, text: &str) -> Result<WholeFile, Unreadable> {
+    let same = |other: &PathBuf| match (path.canonicalize(), other.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if [Some(&args.file), args.territory.as_ref(), args.groups.as_ref()].into_iter().flatten().any(same) {
+        let (found, expected) = ("the name of a file that is read", "another name; the original stays as it is");
+        return Err(Unreadable::file("output_is_input", path.display().to_string(), found, expected));
+    }
+    let mut file = WholeFile::create(path)?;
+    file.fill(text.as_bytes())?;
+    Ok(file)
 }
 
 impl Report {
     fn exit_code(&self) -> u8 {
         match &self.outcome {
-            Ok(outcome) if outcome.errors.is_empty() => 0,
+            Ok(intake) if intake.errors.is_empty() => 0,
             // A wrong number of zones is a wrong file, here as for `assign`.
-            Ok(outcome) if outcome.errors.iter().any(|e| e.code == "zone_count") => 2,
+            Ok(intake) if intake.errors.iter().any(|e| e.code == "zone_count") => 2,
             Ok(_) => 1,
             Err(_) => 2,
         }
@@ -129,166 +187,52 @@ impl Report {
             layer.problems.iter().for_each(|problem| line(format!("note      {problem}")));
             line(String::new());
         }
-        let Ok(outcome) = &self.outcome else { return text };
-        line(format!("judged    {}, as {}", outcome.layer.layer, outcome.layer.crs));
-        line(format!("code      {}", outcome.layer.code_field));
-        line(format!("label     {}", outcome.layer.label_field.as_deref().unwrap_or("none; the code serves")));
-        line(format!("zones     {} accepted, {} records rejected", outcome.accepted, outcome.rejected.len()));
+        let Ok(intake) = &self.outcome else { return text };
+        line(format!("judged    {}, as {}", intake.layer.layer, intake.layer.crs));
+        line(format!("code      {}", intake.layer.code_field));
+        line(format!("label     {}", intake.layer.label_field.as_deref().unwrap_or("none; the code serves")));
+        line(format!("zones     {} accepted, {} records rejected", intake.accepted, intake.rejected.len()));
         let told: Vec<&Reject> = self.layers.iter().flat_map(|layer| &layer.problems).collect();
-        let warnings = outcome.layer.warnings.iter().filter(|w| !told.contains(w));
+        let warnings = intake.layer.warnings.iter().filter(|w| !told.contains(w));
         warnings.for_each(|warning| line(format!("warning   {warning}")));
-        outcome.rejected.iter().for_each(|reject| line(format!("rejected  {reject}")));
-        outcome.errors.iter().for_each(|error| line(format!("error     {error}")));
-        outcome.topology.to_string().lines().for_each(|said| line(format!("topology  {said}")));
-        line(format!("verdict   {}", outcome.verdict()));
+        intake.rejected.iter().for_each(|reject| line(format!("rejected  {reject}")));
+        intake.changes.iter().for_each(|change| line(format!("changed   {change}")));
+        intake.errors.iter().for_each(|error| line(format!("error     {error}")));
+        for (group, members) in &intake.members {
+            line(format!("group     {group}: {}", counted(members)));
+        }
+        intake.topology.to_string().lines().for_each(|said| line(format!("topology  {said}")));
+        line(format!("verdict   {}", verdict(intake)));
         text
     }
-
-    fn json(&self) -> String {
-        let view = ReportView {
-            file: &self.file,
-            layers: self.layers.iter().map(LayerView::of).collect(),
-            zones: self.outcome.as_ref().ok().map(ZonesView::of),
-            error: self.outcome.as_ref().err().map(|e| RejectView::of(&e.0)),
-        };
-        serde_json::to_string_pretty(&view).expect("a report has text keys and finite numbers")
-    }
 }
 
-impl Outcome {
-    fn verdict(&self) -> &'static str {
-        if self.errors.is_empty() { "accepted" } else { "refused" }
-    }
+/// Members of a group as a line of a report: some of them, and how many.
+fn counted(members: &[String]) -> String {
+    /// Codes listed on a line.
+    const SHOWN: usize = 10;
+    let more = if members.len() > SHOWN { ", …" } else { "" };
+    format!("{} zones: {}{more}", members.len(), members[..members.len().min(SHOWN)].join(", "))
 }
 
-#[derive(Serialize)]
-struct ReportView<'a> {
-    file: &'a str,
-    layers: Vec<LayerView<'a>>,
-    zones: Option<ZonesView<'a>>,
-    error: Option<RejectView<'a>>,
-}
-
-#[derive(Serialize)]
-struct LayerView<'a> {
-    name: &'a str,
-    format: &'a str,
-    geometry: &'a str,
-    polygonal: bool,
-    features: usize,
-    fields: Vec<FieldView<'a>>,
-    crs: Option<String>,
-    encoding: &'a str,
-    extent: Option<[f64; 4]>,
-    problems: Vec<RejectView<'a>>,
-}
-
-#[derive(Serialize)]
-struct FieldView<'a> {
-    name: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-}
-
-#[derive(Serialize)]
-struct ZonesView<'a> {
-    layer: &'a str,
-    crs: String,
-    code_field: &'a str,
-    label_field: Option<&'a str>,
-    accepted: usize,
-    rejected: Vec<RejectView<'a>>,
-    warnings: Vec<RejectView<'a>>,
-    errors: Vec<RejectView<'a>>,
-    topology: TopologyView<'a>,
-    verdict: &'a str,
-}
-
-#[derive(Serialize)]
-struct TopologyView<'a> {
-    zones: usize,
-    vertices: usize,
-    area_m2: f64,
-    overlaid: bool,
-    below_tolerance: usize,
-    findings: Vec<FindingView<'a>>,
-}
-
-#[derive(Serialize)]
-struct FindingView<'a> {
-    severity: &'a str,
-    kind: &'a str,
-    zones: &'a [String],
-    area_m2: f64,
-    place: [f64; 2],
-}
-
-#[derive(Serialize)]
-struct RejectView<'a> {
-    code: &'a str,
-    file: &'a str,
-    row: Option<usize>,
-    field: Option<&'a str>,
-    found: &'a str,
-    expected: &'a str,
-}
-
-impl<'a> LayerView<'a> {
-    fn of(layer: &'a LayerReport) -> Self {
-        Self {
-            name: &layer.name,
-            format: layer.format,
-            geometry: &layer.geometry,
-            polygonal: layer.polygonal,
-            features: layer.features,
-            fields: layer.fields.iter().map(|f| FieldView { name: &f.name, kind: f.kind.name() }).collect(),
-            crs: layer.crs.as_ref().map(ToString::to_string),
-            encoding: &layer.encoding,
-            extent: layer.extent,
-            problems: RejectView::all(&layer.problems),
-        }
-    }
-}
-
-impl<'a> ZonesView<'a> {
-    fn of(outcome: &'a Outcome) -> Self {
-        let TopologyReport { zones, vertices, area_m2, ref findings, below_tolerance, overlaid } = outcome.topology;
-        let finding = |f: &'a crate::steps::validate::Finding| FindingView {
-            severity: f.kind.severity().code(),
-            kind: f.kind.code(),
-            zones: &f.zones,
-            area_m2: f.area_m2,
-            place: [f.place.0, f.place.1],
-        };
-        let findings = findings.iter().map(finding).collect();
-        Self {
-            layer: &outcome.layer.layer,
-            crs: outcome.layer.crs.to_string(),
-            code_field: &outcome.layer.code_field,
-            label_field: outcome.layer.label_field.as_deref(),
-            accepted: outcome.accepted,
-            rejected: RejectView::all(&outcome.rejected),
-            warnings: RejectView::all(&outcome.layer.warnings),
-            errors: RejectView::all(&outcome.errors),
-            topology: TopologyView { zones, vertices, area_m2, overlaid, below_tolerance, findings },
-            verdict: outcome.verdict(),
-        }
-    }
-}
-
-impl<'a> RejectView<'a> {
-    fn of(reject: &'a Reject) -> Self {
-        let Reject { code, file, row, field, found, expected } = reject;
-        Self { code, file, row: *row, field: field.as_deref(), found, expected }
-    }
-    fn all(rejects: &'a [Reject]) -> Vec<Self> {
-        rejects.iter().map(Self::of).collect()
-    }
+fn verdict(intake: &Intake) -> &'static str {
+    if intake.errors.is_empty() { "accepted" } else { "refused" }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(words: impl IntoIterator<Item = String>) -> Args {
+        Line::parse_from(std::iter::once("inspect".to_owned()).chain(words)).args
+    }
 
     /// Squares of 100 m side by side in Lambert-93, the second of them moved.
     fn report(moved_m: f64, expect: Option<usize>, zone_id: &str) -> Report {
@@ -303,8 +247,8 @@ mod tests {
             "features": [square("A", 652_000.0), square("B", 652_100.0 + moved_m)]});
         let files =
             Files { name: "z.geojson".into(), parts: vec![("z.geojson".into(), text.to_string().into_bytes())] };
-        let (zone_id, file) = (Some(zone_id.to_owned()), "z.geojson".into());
-        judge(&files, &Args { file, layer: None, zone_id, zones_crs: None, expect, json: false }).unwrap()
+        let (zone_id, expect) = (format!("--zone-id={zone_id}"), expect.map(|n| format!("--expect={n}")));
+        judge(&files, &args(["z.geojson".to_owned(), zone_id].into_iter().chain(expect))).unwrap()
     }
 
     #[test]
@@ -324,11 +268,12 @@ mod tests {
 
     #[test]
     fn the_json_says_what_the_text_says() {
-        let json: serde_json::Value = serde_json::from_str(&report(-50.0, None, "code").json()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&view::report(&report(-50.0, None, "code")).unwrap()).unwrap();
         assert_eq!(json["layers"][0]["fields"][0], serde_json::json!({"name": "code", "type": "text"}));
         assert_eq!(json["zones"]["topology"]["findings"][0]["kind"], "overlap");
         assert_eq!((json["zones"]["verdict"].as_str(), json["error"].is_null()), (Some("accepted"), true));
-        let json: serde_json::Value = serde_json::from_str(&report(0.0, None, "x").json()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&view::report(&report(0.0, None, "x")).unwrap()).unwrap();
         assert_eq!((json["error"]["code"].as_str(), json["zones"].is_null()), (Some("no_such_field"), true));
     }
 

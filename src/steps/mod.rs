@@ -4,6 +4,13 @@ pub mod read;
 pub mod reproject;
 pub mod validate;
 
+pub mod repair;
+
+mod dissolve;
+pub mod groups;
+
+pub mod intake;
+
 pub mod index;
 
 pub mod assign;

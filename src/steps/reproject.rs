@@ -321,9 +321,15 @@ pub fn zones(records: Vec<ZoneRecord>) -> Result<Read<ZoneInMetres>, Unreadable>
                 file: "zones".to_owned(),
                 row: Some(record),
                 field: None,
-                found: format!("a vertex at ({}, {}) for {}", vertex.x, vertex.y, contour.crs),
+                found: match way.mistaken(vertex.x, vertex.y) {
+                    None => format!("a vertex at ({}, {}) for {}", vertex.x, vertex.y, contour.crs),
+                    Some(mistaken) => {
+                        let looks = Mistaken::said(mistaken.code());
+                        format!("a vertex at ({}, {}) for {}, {looks}", vertex.x, vertex.y, contour.crs)
+                    }
+                },
                 expected:
-                    "coordinates inside the area where that system is used, in France; is the system the right one?"
+                    "coordinates inside the area where that system is used, in France; is the system the right one? Give it by its code (EPSG:N)"
                         .to_owned(),
             }),
         }

@@ -1,16 +1,23 @@
 //! Step 3: zones in metres become a zoning, once codes are unique and contours are sound.
 //!
 //! Faults that would place a point wrongly refuse the whole; overlaps and gaps are reported, since the border rule and
-//! the answer "outside" cover them.
+//! the answer "outside" cover them. Nothing is mended here: [`super::repair`] does that where the operator asks.
+
+mod contour;
+mod overlay;
+mod topology;
+
+pub use contour::RING_AREA_MIN_M2;
+pub(super) use contour::{between, open, side};
+pub(super) use overlay::{distance_m, foot};
+pub use topology::{FINDINGS_MAX, FINDINGS_SHOWN, FRAGMENT_M2, Finding, Kind, OVERLAY_TOLERANCE_M2, SLIVER_WIDTH_M};
+pub use topology::{Severity, TopologyReport};
 
 use crate::model::{Lambert93, Reject, Unreadable, Zone, ZoneCode, Zoning};
+use crate::steps::repair;
 use geo::orient::{Direction, Orient};
-use geo::{
-    Area, BooleanOps, BoundingRect, Contains, Coord, CoordsIter, Euclidean, InteriorPoint, Length, LineString,
-    MultiPolygon, Polygon, Rect, unary_union,
-};
-use rstar::primitives::{GeomWithData, Rectangle};
-use rstar::{AABB, RTree, RTreeObject};
+use geo::{CoordsIter, LineString, MultiPolygon, Polygon, unary_union};
+use overlay::Ground;
 use std::collections::HashMap;
 
 /// A zone as reprojection gives it: its code unread, its contour unjudged.
@@ -26,149 +33,44 @@ pub struct ZoneInMetres {
     pub contour: Lambert93<MultiPolygon>,
 }
 
-/// How zones lie beside each other.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TopologyReport {
-    /// Zones looked at.
-    pub zones: usize,
-    /// Vertices of all their rings.
-    pub vertices: usize,
-    /// Sum of their areas, in square metres.
-    pub area_m2: f64,
-    /// Gravest and largest first.
-    pub findings: Vec<Finding>,
-    /// Overlaps and gaps too small to be listed, below [`OVERLAY_TOLERANCE_M2`].
-    pub below_tolerance: usize,
-    /// Whether overlaps and gaps were looked for: not among contours that cross themselves, where area means nothing.
-    pub overlaid: bool,
+/// What the operator knows of the zones, and what to look for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Checks<'a> {
+    /// The number of zones there must be.
+    pub expected: Option<usize>,
+    /// The ground they must lie on; not looked at when they are judged alone.
+    pub territory: Option<&'a Lambert93<MultiPolygon>>,
+    /// Whether to leave overlaps and gaps aside: they refuse nothing and take longer than the rest.
+    pub alone: bool,
 }
-
-/// One thing worth knowing about the contours.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finding {
-    /// What it is.
-    pub kind: Kind,
-    /// The codes of the zones concerned, in order; none for a gap.
-    pub zones: Vec<String>,
-    /// Its area in square metres; 0 for a point.
-    pub area_m2: f64,
-    /// A point in it, EPSG:2154 metres.
-    pub place: (f64, f64),
-}
-
-/// What a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Ground that two zones claim.
-    Overlap,
-    /// Ground that no zone claims, enclosed by zones.
-    Gap,
-    /// A ring that touches itself at a point without crossing.
-    SelfTouch,
-    /// An overlap or a gap thinner than [`SLIVER_WIDTH_M`]: two drawings of one border.
-    Sliver,
-    /// A zone with holes.
-    Hole,
-    /// A zone in several parts.
-    MultiPart,
-}
-
-/// Whether someone should look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// A zoning should not have it, though it can be used.
-    Warning,
-    /// Ordinary.
-    Note,
-}
-
-impl Kind {
-    /// A stable word for reports.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Overlap => "overlap",
-            Self::Gap => "gap",
-            Self::SelfTouch => "self_touch",
-            Self::Sliver => "sliver",
-            Self::Hole => "hole",
-            Self::MultiPart => "multi_part",
-        }
-    }
-    /// How much it matters.
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::Overlap | Self::Gap | Self::SelfTouch => Severity::Warning,
-            Self::Sliver | Self::Hole | Self::MultiPart => Severity::Note,
-        }
-    }
-}
-
-impl Severity {
-    /// A stable word for reports.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.kind.severity().code(), self.kind.code())?;
-        match &self.zones[..] {
-            [] => {}
-            [one] => write!(f, " of zone `{one}`")?,
-            several => {
-                write!(f, " of zones {}", several.iter().map(|z| format!("`{z}`")).collect::<Vec<_>>().join(" and "))?
-            }
-        }
-        if self.area_m2 > 0.0 {
-            write!(f, ", {:.0} m²", self.area_m2)?;
-        }
-        write!(f, ", near ({:.1}, {:.1})", self.place.0, self.place.1)
-    }
-}
-
-/// A line of sums, then the findings, the first [`FINDINGS_SHOWN`] of them.
-impl std::fmt::Display for TopologyReport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} zones, {} vertices, {:.3} km²", self.zones, self.vertices, self.area_m2 / 1e6)?;
-        if !self.overlaid {
-            write!(f, "; overlaps and gaps were not looked for, since contours are torn")?;
-        }
-        if self.below_tolerance > 0 {
-            write!(f, "; {} overlaps or gaps below {OVERLAY_TOLERANCE_M2} m² not listed", self.below_tolerance)?;
-        }
-        for finding in self.findings.iter().take(FINDINGS_SHOWN) {
-            write!(f, "\n{finding}")?;
-        }
-        match self.findings.len().saturating_sub(FINDINGS_SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\nand {more} more"),
-        }
-    }
-}
-
-/// Findings that a text report lists: as many as a person reads through.
-pub const FINDINGS_SHOWN: usize = 50;
 
 /// The answer no: what is wrong, and what could still be said of the contours.
 #[derive(Debug, Clone)]
 pub struct Refused {
     /// Each fault, in the order of the records.
     pub errors: Vec<Reject>,
-    /// As much as could be found out.
+    /// As much as could be found out, the faults included.
     pub topology: TopologyReport,
 }
 
-/// Overlaps and gaps below this are not listed. Published coordinates are rounded to 1 cm or 10 cm, which moves a border of
-/// some kilometres by less than a square metre in all; and no establishment fits in one.
-pub const OVERLAY_TOLERANCE_M2: f64 = 1.0;
-/// An overlap or gap whose mean width stays below one metre is a border drawn twice: geocoding is no finer than that.
-pub const SLIVER_WIDTH_M: f64 = 1.0;
-/// A ring encloses nothing below one square centimetre: rounding in reprojection leaves far less on a flat ring.
-pub const RING_AREA_MIN_M2: f64 = 1e-4;
+/// Pairs of edges that are looked at in one layer. The communes of France have some three hundred million; only a file
+/// made to keep a machine busy has more than this.
+const EDGE_PAIRS_MAX: usize = 800_000_000;
+
+/// What is left of the work one layer may ask for.
+pub(super) struct Budget(usize);
+
+impl Budget {
+    fn new() -> Self {
+        Self(EDGE_PAIRS_MAX)
+    }
+    /// Takes some of it; false once there is none left.
+    fn spend(&mut self, work: usize) -> bool {
+        let enough = self.0 >= work;
+        self.0 = self.0.saturating_sub(work);
+        enough
+    }
+}
 
 /// Judges zones and makes a zoning of them.
 ///
@@ -179,7 +81,7 @@ pub fn validate(
     zones: Vec<ZoneInMetres>,
     expected: Option<usize>,
 ) -> Result<(Zoning, TopologyReport), Box<Refused>> {
-    judge(layer, zones, expected, true)
+    validate_against(layer, zones, &Checks { expected, ..Checks::default() })
 }
 
 /// The same without looking for overlaps and gaps, which refuse nothing and take longer than the rest.
@@ -188,42 +90,59 @@ pub fn validate_alone(
     zones: Vec<ZoneInMetres>,
     expected: Option<usize>,
 ) -> Result<(Zoning, TopologyReport), Box<Refused>> {
-    judge(layer, zones, expected, false)
+    validate_against(layer, zones, &Checks { expected, alone: true, ..Checks::default() })
 }
 
-fn judge(
+/// Judges zones against all that the operator knows of them.
+///
+/// # Errors
+/// Every fault, with the record it is in, beside the topology of what has ground.
+pub fn validate_against(
     layer: &str,
     zones: Vec<ZoneInMetres>,
-    expected: Option<usize>,
-    overlay: bool,
+    checks: &Checks<'_>,
 ) -> Result<(Zoning, TopologyReport), Box<Refused>> {
     let mut errors = Vec::new();
-    let mut findings = Vec::new();
-    let mut torn = false;
+    let mut topology = TopologyReport::default();
+    let mut budget = Budget::new();
     let mut made: Vec<Zone> = Vec::new();
+    let mut grounds: Vec<Ground> = Vec::new();
     let mut first: HashMap<String, usize> = HashMap::new();
     let total = zones.len();
     for zone in zones {
         let reject =
             |code, found: String, expected: &str| Unreadable::record(code, layer, zone.record, found, expected).0;
         let contour = zone.contour.metres().orient(Direction::Default);
-        let faults = judge_contour(&zone.code, &contour, &mut findings);
-        torn |= !faults.is_empty();
-        errors.extend(
-            faults
-                .into_iter()
-                .map(|(code, found, expected)| reject(code, format!("zone `{}`: {found}", zone.code), expected)),
-        );
+        let judged = contour::judge(&zone.code, &contour, &mut budget);
+        let torn = !judged.faults.is_empty();
+        for fault in judged.faults {
+            errors.push(reject(fault.kind.code(), format!("zone `{}`: {}", zone.code, fault.found), fault.expected));
+            fault.findings.into_iter().for_each(|finding| topology.add(finding));
+        }
+        judged.findings.into_iter().for_each(|finding| topology.add(finding));
+        if !checks.alone {
+            let shape = if torn { ground_within(&contour, &mut budget) } else { Some(contour.clone()) };
+            grounds.extend(shape.map(|shape| Ground { record: zone.record, code: zone.code.clone(), shape }));
+        }
+        let at = |kind| Finding {
+            kind,
+            zones: vec![zone.code.clone()],
+            area_m2: 0.0,
+            place: contour.0.first().and_then(|p| p.exterior().0.first()).map(|c| c.x_y()),
+            shape: MultiPolygon(vec![]),
+        };
         let code: ZoneCode = match zone.code.parse() {
             Ok(code) => code,
             Err(e) => {
-                errors.push(reject("bad_code", e.to_string(), "a code of 1 to 64 printable characters"));
+                topology.add(at(Kind::BadCode));
+                errors.push(reject(Kind::BadCode.code(), e.to_string(), "a code of 1 to 64 printable characters"));
                 continue;
             }
         };
         if let Some(other) = first.get(code.as_str()) {
+            topology.add(at(Kind::DuplicateCode));
             errors.push(reject(
-                "duplicate_code",
+                Kind::DuplicateCode.code(),
                 format!("the code `{code}`, which record {other} has too"),
                 "a code for each zone",
             ));
@@ -233,274 +152,75 @@ fn judge(
         let label = zone.label.unwrap_or_else(|| code.as_str().to_owned());
         made.push(Zone { code, label, contour: Lambert93::vouch(contour) });
     }
-    let whole = |code, found: String, expected: String| Unreadable::file(code, layer, found, expected).0;
-    match expected {
+    let mut whole = |kind: Kind, found: String, expected: String| {
+        let (zones, area_m2, shape) = (vec![], 0.0, MultiPolygon(vec![]));
+        topology.add(Finding { kind, zones, area_m2, place: None, shape });
+        errors.push(Unreadable::file(kind.code(), layer, found, expected).0);
+    };
+    match checks.expected {
         Some(expected) if expected != total => {
             let difference = if total < expected {
                 format!("{} missing", expected - total)
             } else {
                 format!("{} too many", total - expected)
             };
-            errors.push(whole("zone_count", format!("{total} zones ({difference})"), format!("{expected} zones")));
+            whole(Kind::ZoneCount, format!("{total} zones ({difference})"), format!("{expected} zones"));
         }
-        _ if total == 0 => errors.push(whole("no_zone", "no zone".into(), "at least one zone".into())),
+        _ if total == 0 => whole(Kind::NoZone, "no zone".into(), "at least one zone".into()),
         _ => {}
     }
-    let mut topology = TopologyReport {
-        zones: made.len(),
-        vertices: made.iter().map(|z| z.contour.metres().coords_count()).sum(),
-        area_m2: made.iter().map(|z| z.contour.area_m2()).sum(),
-        findings,
-        below_tolerance: 0,
-        overlaid: overlay && !torn,
-    };
-    if topology.overlaid {
-        overlaps(&made, &mut topology);
-        gaps(&made, &mut topology);
+    topology.zones = made.len();
+    topology.vertices = made.iter().map(|z| z.contour.metres().coords_count()).sum();
+    topology.area_m2 = made.iter().map(|z| z.contour.area_m2()).sum();
+    if !checks.alone {
+        let outside = overlay::lay(&grounds, checks.territory.map(Lambert93::metres), &mut budget, &mut topology);
+        errors.extend(outside.into_iter().map(|ground| {
+            let found = format!("zone `{}` without ground in the territory", ground.code);
+            let expected = "zones of this territory; is it the right file?";
+            Unreadable::record(Kind::OutsideTerritory.code(), layer, ground.record, found, expected).0
+        }));
+        errors.sort_by_key(|error| error.row.unwrap_or(usize::MAX));
     }
-    topology
-        .findings
-        .sort_by(|a, b| a.kind.cmp(&b.kind).then(b.area_m2.total_cmp(&a.area_m2)).then(a.zones.cmp(&b.zones)));
+    topology.sort();
     if errors.is_empty() { Ok((Zoning::vouch(made), topology)) } else { Err(Box::new(Refused { errors, topology })) }
 }
 
-type Fault = (&'static str, String, &'static str);
+/// Whether a contour has no fault of its own.
+pub(super) fn is_sound(contour: &MultiPolygon) -> bool {
+    contour::judge("", contour, &mut Budget::new()).faults.is_empty()
+}
 
-/// The faults of one contour; what is merely worth knowing goes to `findings`.
-fn judge_contour(code: &str, contour: &MultiPolygon, findings: &mut Vec<Finding>) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let (mut rings, mut flat) = (Vec::new(), Vec::new());
-    let mut n_holes = 0;
-    for polygon in contour {
-        for (i, ring) in std::iter::once(polygon.exterior()).chain(polygon.interiors()).enumerate() {
-            let name = if i == 0 { "exterior ring" } else { "hole" };
-            n_holes += usize::from(i > 0);
-            let place = ring.0.first().map_or_else(String::new, |c| format!(" near ({:.1}, {:.1})", c.x, c.y));
-            let mut vertices = ring.0.clone();
-            vertices.dedup();
-            vertices.pop();
-            if vertices.len() < 3 {
-                let found = format!("{name} of {} points{place}", ring.0.len());
-                faults.push(("ring_too_short", found, "at least 4 points, the last one on the first"));
-            } else if Polygon::new(ring.clone(), vec![]).unsigned_area() < RING_AREA_MIN_M2 {
-                flat.push(("ring_flat", format!("{name} that encloses no area{place}"), "a ring that encloses ground"));
-            }
-            rings.push(vertices);
-        }
-    }
-    if contour.0.is_empty() {
-        faults.push(("ring_too_short", "no ring".into(), "at least one ring"));
-    }
-    if !faults.is_empty() {
-        return faults;
-    }
-    let meeting = meet(&rings);
-    if let Some((place, one_ring)) = meeting.crossing {
-        let what = if one_ring { "a ring crosses itself" } else { "two rings of the zone cross" };
-        faults.push((
-            "ring_crosses",
-            format!("{what} near ({:.1}, {:.1})", place.x, place.y),
-            "rings that do not cross",
-        ));
-        return faults;
-    }
-    // After the crossings: the two halves of a bow-tie may cancel out.
-    if !flat.is_empty() {
-        return flat;
-    }
-    let area_m2 = contour.unsigned_area();
-    if rings.len() > 1 && (unary_union([contour]).unsigned_area() - area_m2).abs() > OVERLAY_TOLERANCE_M2 {
-        let place = rings[0][0];
-        let found =
-            format!("parts that cover each other, or a hole outside its part, near ({:.1}, {:.1})", place.x, place.y);
-        faults.push(("rings_disagree", found, "parts beside each other and holes inside them"));
-    }
-    let mut note = |kind, area_m2, place: Coord| {
-        findings.push(Finding { kind, zones: vec![code.to_owned()], area_m2, place: (place.x, place.y) });
+/// The union of contours that may overlap, rounded to a tenth of a millimetre; none for a tangle that would take all memory.
+pub(super) fn united<'a>(contours: impl Iterator<Item = &'a MultiPolygon> + Clone) -> Option<MultiPolygon> {
+    overlay::cross_rarely(contours.clone(), &mut Budget::new()).then(|| unary_union(contours))
+}
+
+/// The ground of a contour whose rings cross or disagree: what they enclose an odd number of times. None when no ring
+/// encloses any, and for a tangle.
+pub(super) fn ground_of(contour: &MultiPolygon) -> Option<MultiPolygon> {
+    ground_within(contour, &mut Budget::new())
+}
+
+fn ground_within(contour: &MultiPolygon, budget: &mut Budget) -> Option<MultiPolygon> {
+    let encloses = |ring: &&LineString| {
+        let vertices = open(ring);
+        vertices.len() >= 3 && contour::leaves_its_line(&vertices)
     };
-    if let Some(place) = meeting.touch {
-        note(Kind::SelfTouch, 0.0, place);
-    }
-    if n_holes > 0 {
-        let holes = || contour.iter().flat_map(Polygon::interiors);
-        let area = holes().map(|hole| Polygon::new(hole.clone(), vec![]).unsigned_area()).sum();
-        let place = holes().find_map(|hole| hole.0.first().copied());
-        note(Kind::Hole, area, place.unwrap_or(rings[0][0]));
-    }
-    if contour.0.len() > 1 {
-        let smaller = contour.iter().min_by(|a, b| a.unsigned_area().total_cmp(&b.unsigned_area()));
-        let place = smaller.and_then(|p| p.exterior().0.first().copied());
-        note(Kind::MultiPart, smaller.map_or(0.0, Area::unsigned_area), place.unwrap_or(rings[0][0]));
-    }
-    faults
-}
-
-/// Where the rings of a zone meet each other.
-#[derive(Debug, Default)]
-struct Meeting {
-    /// The first place where one passes to the other side of another, and whether both are the same ring.
-    crossing: Option<(Coord, bool)>,
-    /// The first place where a ring touches itself and turns back.
-    touch: Option<Coord>,
-}
-
-struct Segment {
-    ring: usize,
-    start: usize,
-    envelope: AABB<[f64; 2]>,
-}
-
-impl RTreeObject for Segment {
-    type Envelope = AABB<[f64; 2]>;
-    fn envelope(&self) -> Self::Envelope {
-        self.envelope
-    }
-}
-
-/// Looks for crossings among all segments of all rings; rings come open, without repeated points.
-///
-/// Every vertex is the start of one segment, so looking at starts alone finds each touching place once.
-fn meet(rings: &[Vec<Coord>]) -> Meeting {
-    let mut segments = Vec::new();
-    for (ring, vertices) in rings.iter().enumerate() {
-        for start in 0..vertices.len() {
-            let (a, b) = (vertices[start], vertices[(start + 1) % vertices.len()]);
-            segments.push(Segment { ring, start, envelope: AABB::from_corners([a.x, a.y], [b.x, b.y]) });
-        }
-    }
-    let tree = RTree::bulk_load(segments);
-    let mut meeting = Meeting::default();
-    for s in &tree {
-        let ring = &rings[s.ring];
-        let (a, b) = (ring[s.start], ring[(s.start + 1) % ring.len()]);
-        let before_a = ring[(s.start + ring.len() - 1) % ring.len()];
-        for t in tree.locate_in_envelope_intersecting(&s.envelope) {
-            if (s.ring, s.start) == (t.ring, t.start) {
-                continue;
-            }
-            let other = &rings[t.ring];
-            let (c, d) = (other[t.start], other[(t.start + 1) % other.len()]);
-            let (a_side, b_side) = (side(c, d, a), side(c, d, b));
-            let met = if a == c {
-                let before_c = other[(t.start + other.len() - 1) % other.len()];
-                Some((a, corner_crosses(a, before_a, b, before_c, d)))
-            } else if a_side == 0.0 && a != d && between(c, d, a) {
-                Some((a, side(c, d, before_a) * b_side < 0.0))
-            } else if a_side * b_side < 0.0 && side(a, b, c) * side(a, b, d) < 0.0 {
-                Some((where_crossing(a, b, c, d), true))
-            } else {
-                None
-            };
-            match met {
-                Some((place, true)) => {
-                    meeting.crossing = Some((place, s.ring == t.ring));
-                    return meeting;
-                }
-                Some((place, false)) if s.ring == t.ring => {
-                    meeting.touch.get_or_insert(place);
-                }
-                Some((_, false)) | None => {}
-            }
-        }
-    }
-    meeting
-}
-
-/// Positive when `p` is left of the line from `a` to `b`, exactly.
-fn side(a: Coord, b: Coord, p: Coord) -> f64 {
-    let exact = |c: Coord| robust::Coord { x: c.x, y: c.y };
-    let side = robust::orient2d(exact(a), exact(b), exact(p));
-    // The sign alone is exact, and products of tiny values would vanish.
-    if side == 0.0 { 0.0 } else { side.signum() }
-}
-
-/// Whether a point of the line through `a` and `b` lies between them.
-fn between(a: Coord, b: Coord, p: Coord) -> bool {
-    p.x >= a.x.min(b.x) && p.x <= a.x.max(b.x) && p.y >= a.y.min(b.y) && p.y <= a.y.max(b.y)
-}
-
-/// Whether the path `a v b` passes from one side of the path `c v d` to the other; running along it is not crossing.
-fn corner_crosses(v: Coord, a: Coord, b: Coord, c: Coord, d: Coord) -> bool {
-    let same_way = |p: Coord, q: Coord| side(v, p, q) == 0.0 && (p - v).x * (q - v).x + (p - v).y * (q - v).y > 0.0;
-    if [c, d].iter().any(|&p| same_way(a, p) || same_way(b, p)) {
-        return false;
-    }
-    // The sector swept counter-clockwise from a to b.
-    let in_sector = |p: Coord| match (side(v, a, b), side(v, a, p) > 0.0, side(v, p, b) > 0.0) {
-        (turn, after_a, before_b) if turn > 0.0 => after_a && before_b,
-        (turn, after_a, before_b) if turn < 0.0 => after_a || before_b,
-        (_, after_a, _) => after_a,
+    let polygon = |p: &Polygon| {
+        let exterior = Some(p.exterior()).filter(encloses)?.clone();
+        Some(Polygon::new(exterior, p.interiors().iter().filter(encloses).cloned().collect()))
     };
-    in_sector(c) != in_sector(d)
-}
-
-/// The point where two segments cross, for a message: rounding does no harm there.
-fn where_crossing(a: Coord, b: Coord, c: Coord, d: Coord) -> Coord {
-    let cross = |p: Coord, q: Coord| p.x * q.y - p.y * q.x;
-    let along = cross(c - a, d - c) / cross(b - a, d - c);
-    if along.is_finite() { a + (b - a) * along.clamp(0.0, 1.0) } else { a }
-}
-
-/// Ground that two zones claim, for every pair whose boxes meet.
-fn overlaps(zones: &[Zone], report: &mut TopologyReport) {
-    let boxes = zones
-        .iter()
-        .enumerate()
-        .filter_map(|(i, zone)| Some(GeomWithData::new(rectangle(zone.contour.metres().bounding_rect()?), i)));
-    let tree = RTree::bulk_load(boxes.collect());
-    for near in &tree {
-        let i = near.data;
-        for j in tree.locate_in_envelope_intersecting(&near.geom().envelope()).map(|g| g.data).filter(|&j| j > i) {
-            let (a, b) = (&zones[i], &zones[j]);
-            let shared = a.contour.metres().intersection(b.contour.metres());
-            let mut codes = vec![a.code.as_str().to_owned(), b.code.as_str().to_owned()];
-            codes.sort();
-            note_area(Kind::Overlap, codes, &shared, report);
-        }
-    }
-}
-
-/// Ground that no zone claims, enclosed by zones: the holes of their union, less the zones that lie in them.
-fn gaps(zones: &[Zone], report: &mut TopologyReport) {
-    let union = unary_union(zones.iter().map(|zone| zone.contour.metres()));
-    for polygon in &union {
-        for ring in polygon.interiors() {
-            let hole = Polygon::new(ring.clone(), vec![]);
-            let Some(frame) = hole.bounding_rect() else { continue };
-            let islands: Vec<Polygon> =
-                union.iter().filter(|p| p.bounding_rect().is_some_and(|r| frame.contains(&r))).cloned().collect();
-            let gap = MultiPolygon(vec![hole.orient(Direction::Default)]);
-            let gap = if islands.is_empty() { gap } else { gap.difference(&MultiPolygon(islands)) };
-            note_area(Kind::Gap, vec![], &gap, report);
-        }
-    }
-}
-
-fn note_area(kind: Kind, zones: Vec<String>, shape: &MultiPolygon, report: &mut TopologyReport) {
-    let area_m2 = shape.unsigned_area();
-    if area_m2 < OVERLAY_TOLERANCE_M2 {
-        report.below_tolerance += usize::from(area_m2 > 0.0);
-        return;
-    }
-    let rings = |p: &Polygon| -> f64 {
-        std::iter::once(p.exterior()).chain(p.interiors()).map(|ring: &LineString| Euclidean.length(ring)).sum()
-    };
-    let border_m: f64 = shape.iter().map(rings).sum();
-    let kind = if 2.0 * area_m2 / border_m < SLIVER_WIDTH_M { Kind::Sliver } else { kind };
-    let largest = shape.iter().max_by(|a, b| a.unsigned_area().total_cmp(&b.unsigned_area()));
-    let place =
-        largest.and_then(|p| p.interior_point().map(|p| p.x_y()).or_else(|| p.exterior().0.first().map(|c| c.x_y())));
-    report.findings.push(Finding { kind, zones, area_m2, place: place.unwrap_or_default() });
-}
-
-fn rectangle(rect: Rect) -> Rectangle<[f64; 2]> {
-    Rectangle::from_corners([rect.min().x, rect.min().y], [rect.max().x, rect.max().y])
+    let rings = MultiPolygon(contour.iter().filter_map(polygon).collect());
+    let ground = contour::judge("", &rings, budget).has_ground.then(|| repair::made_valid(&rings))?;
+    (!ground.0.is_empty()).then_some(ground)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Crs;
     use crate::steps::read::{Files, ZoneOptions, zones};
+    use geo::Area;
 
     fn zone(record: usize, code: &str, rings: &[&[(f64, f64)]]) -> ZoneInMetres {
         let mut rings = rings.iter().map(|ring| LineString::from(ring.to_vec()));
@@ -639,12 +359,15 @@ mod tests {
         let frame = rectangle_at(0.0, 0.0, 100.0, 100.0);
         let lake = rectangle_at(20.0, 20.0, 50.0, 50.0);
         let ring = || zone(1, "A", &[&frame, &lake]);
-        assert_eq!(findings(vec![ring()]), [(Kind::Gap, vec![], 2_500), (Kind::Hole, vec!["A".into()], 2_500)]);
+        assert_eq!(
+            findings(vec![ring()]),
+            [(Kind::Gap, vec!["A".into()], 2_500), (Kind::Hole, vec!["A".into()], 2_500)]
+        );
         let island = zone(2, "B", &[&rectangle_at(30.0, 30.0, 10.0, 10.0)]);
-        assert_eq!(findings(vec![ring(), island])[0], (Kind::Gap, vec![], 2_400));
+        assert_eq!(findings(vec![ring(), island])[0], (Kind::Gap, vec!["A".into()], 2_400));
         assert_eq!(findings(vec![ring(), zone(2, "B", &[&lake])]), [(Kind::Hole, vec!["A".into()], 2_500)]);
         let (_, report) = validate("layer", two(50.0, 0.0), None).unwrap();
-        let (x, y) = report.findings[0].place;
+        let (x, y) = report.findings[0].place.unwrap();
         assert!((50.0..=100.0).contains(&x) && (0.0..=100.0).contains(&y), "{:?}", report.findings);
     }
 
@@ -668,12 +391,13 @@ mod tests {
             println!("skipped: no ../shared");
             return None;
         }
-        let names = ["shp", "shx", "dbf", "prj"].map(|e| path.with_extension(e));
-        let paths = if path.extension().is_some_and(|e| e == "shp") { names.to_vec() } else { vec![path] };
+        let names = ["shp", "shx", "dbf", "prj"].map(|e| path.with_extension(e)).into_iter().filter(|p| p.exists());
+        let paths = if path.extension().is_some_and(|e| e == "shp") { names.collect() } else { vec![path] };
         let part =
             |p: &std::path::PathBuf| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(p).unwrap());
         let files = Files { name: "layer".into(), parts: paths.iter().map(part).collect() };
-        let options = ZoneOptions { code_field: code_field.map(str::to_owned), ..ZoneOptions::default() };
+        let code_field = code_field.map(str::to_owned);
+        let options = ZoneOptions { code_field, crs: Some(Crs::LAMBERT93), ..ZoneOptions::default() };
         let records = zones(&files, &options).unwrap().records.accepted.into_iter();
         let metres = |r: crate::model::ZoneRecord| ZoneInMetres {
             record: r.record,
@@ -715,5 +439,307 @@ mod tests {
         let found = findings(moved);
         assert!(found.iter().any(|f| f.0 == Kind::Overlap && f.2 > 10_000), "{found:?}");
         assert!(found.iter().any(|f| f.0 == Kind::Gap && f.2 > 10_000), "{found:?}");
+    }
+
+    /// A coverage of nine squares of 100 m, coded by column and row, from A1 at the origin to C3.
+    fn nine() -> Vec<ZoneInMetres> {
+        let at = |i: usize| (i % 3, i / 3);
+        let code = |i: usize| format!("{}{}", ["A", "B", "C"][at(i).0], at(i).1 + 1);
+        (0..9).map(|i| square(i + 1, &code(i), at(i).0 as f64 * 100.0, at(i).1 as f64 * 100.0)).collect()
+    }
+
+    #[test]
+    fn each_planted_defect_is_found_with_its_area_its_place_and_its_severity() {
+        type Plant = fn(&mut Vec<ZoneInMetres>);
+        let plants: [(&str, Plant, Kind, &[&str], f64, (f64, f64), &str); 13] = [
+            ("nothing", |_| {}, Kind::NoZone, &[], 0.0, (0.0, 0.0), ""),
+            (
+                "the upper corners of B2 swapped",
+                |zones| {
+                    zones[4] = zone(
+                        5,
+                        "B2",
+                        &[&[(100.0, 100.0), (200.0, 100.0), (100.0, 200.0), (200.0, 200.0), (100.0, 100.0)]],
+                    )
+                },
+                Kind::RingCrosses,
+                &["B2"],
+                2_500.0,
+                (150.0, 150.0),
+                "blocking",
+            ),
+            (
+                "a loop of 10 m beyond the corner of C3",
+                |zones| {
+                    zones[8] = zone(
+                        9,
+                        "C3",
+                        &[&[
+                            (200.0, 200.0),
+                            (300.0, 200.0),
+                            (300.0, 310.0),
+                            (290.0, 310.0),
+                            (310.0, 300.0),
+                            (200.0, 300.0),
+                            (200.0, 200.0),
+                        ]],
+                    );
+                },
+                Kind::RingCrosses,
+                &["C3"],
+                25.0,
+                (300.0, 305.0),
+                "blocking",
+            ),
+            (
+                "B2 removed",
+                |zones| drop(zones.remove(4)),
+                Kind::Gap,
+                &["A2", "B1", "B3", "C2"],
+                10_000.0,
+                (150.0, 150.0),
+                "warning",
+            ),
+            (
+                "C1 drawn 20 m into B1",
+                |zones| zones[2] = zone(3, "C1", &[&rectangle_at(180.0, 0.0, 120.0, 100.0)]),
+                Kind::Overlap,
+                &["B1", "C1"],
+                2_000.0,
+                (190.0, 50.0),
+                "warning",
+            ),
+            (
+                "C1 drawn 0.5 m into B1",
+                |zones| zones[2] = zone(3, "C1", &[&rectangle_at(199.5, 0.0, 100.5, 100.0)]),
+                Kind::Sliver,
+                &["B1", "C1"],
+                50.0,
+                (199.75, 50.0),
+                "note",
+            ),
+            (
+                "a hole of 20 m in B2, filled by nobody",
+                |zones| {
+                    let (outer, hole) =
+                        (rectangle_at(100.0, 100.0, 100.0, 100.0), rectangle_at(140.0, 140.0, 20.0, 20.0));
+                    zones[4] = zone(5, "B2", &[&outer, &hole]);
+                },
+                Kind::Hole,
+                &["B2"],
+                400.0,
+                (140.0, 140.0),
+                "note",
+            ),
+            (
+                "a part of A1 of 50 m by 50 m, a kilometre away",
+                |zones| {
+                    let far = Polygon::new(rectangle_at(1_000.0, 0.0, 50.0, 50.0).into(), vec![]);
+                    let mut parts = zones[0].contour.metres().clone();
+                    parts.0.push(far);
+                    zones[0].contour = Lambert93::vouch(parts);
+                },
+                Kind::IsolatedPart,
+                &["A1"],
+                2_500.0,
+                (1_025.0, 25.0),
+                "note",
+            ),
+            (
+                "a crumb of A1 of 3 m by 3 m beside C3",
+                |zones| {
+                    let crumb = Polygon::new(rectangle_at(305.0, 205.0, 3.0, 3.0).into(), vec![]);
+                    let mut parts = zones[0].contour.metres().clone();
+                    parts.0.push(crumb);
+                    zones[0].contour = Lambert93::vouch(parts);
+                },
+                Kind::Fragment,
+                &["A1"],
+                9.0,
+                (306.5, 206.5),
+                "warning",
+            ),
+            (
+                "C3 moved a kilometre away",
+                |zones| zones[8] = square(9, "C3", 1_000.0, 1_000.0),
+                Kind::Detached,
+                &["C3"],
+                10_000.0,
+                (1_050.0, 1_050.0),
+                "note",
+            ),
+            (
+                "C3 called A1",
+                |zones| zones[8].code = "A1".into(),
+                Kind::DuplicateCode,
+                &["A1"],
+                0.0,
+                (200.0, 200.0),
+                "blocking",
+            ),
+            (
+                "B2 in two parts that cover each other on 30 m by 100 m",
+                |zones| {
+                    let part = |x: f64, width| Polygon::new(rectangle_at(x, 100.0, width, 100.0).into(), vec![]);
+                    zones[4] = parts(5, "B2", vec![part(100.0, 60.0), part(130.0, 70.0)]);
+                },
+                Kind::RingsDisagree,
+                &["B2"],
+                3_000.0,
+                (145.0, 150.0),
+                "blocking",
+            ),
+            (
+                "B2 in two parts that cross",
+                |zones| {
+                    let part = |x: f64, y, w, h| Polygon::new(rectangle_at(x, y, w, h).into(), vec![]);
+                    zones[4] = parts(5, "B2", vec![part(100.0, 140.0, 100.0, 20.0), part(140.0, 100.0, 20.0, 100.0)]);
+                },
+                Kind::RingCrosses,
+                &["B2"],
+                400.0,
+                (140.0, 140.0),
+                "blocking",
+            ),
+        ];
+        for (name, plant, kind, zones, area_m2, place, severity) in plants {
+            let mut coverage = nine();
+            plant(&mut coverage);
+            let report = match validate("layer", coverage, None) {
+                Ok((_, report)) => report,
+                Err(refused) => refused.topology,
+            };
+            assert!(report.overlaid, "{name}");
+            if kind == Kind::NoZone {
+                assert_eq!(report.findings, [], "{name}");
+                continue;
+            }
+            let found: Vec<&Finding> = report.findings.iter().filter(|f| f.kind == kind).collect();
+            let [found] = found[..] else { panic!("{name}: {:#?}", report.findings) };
+            assert_eq!(found.zones, zones, "{name}");
+            assert!((found.area_m2 - area_m2).abs() < 0.01, "{name}: {found}");
+            let (x, y) = found.place.unwrap();
+            assert!((x - place.0).abs() < 5.1 && (y - place.1).abs() < 5.1, "{name}: {found}");
+            assert_eq!(found.kind.severity().code(), severity, "{name}");
+        }
+    }
+
+    #[test]
+    fn zones_are_held_against_the_territory() {
+        let ground = |x: f64, y, w, h| {
+            Lambert93::vouch(MultiPolygon(vec![Polygon::new(rectangle_at(x, y, w, h).into(), vec![])]))
+        };
+        for (name, territory, verdict) in [
+            ("as it is", ground(0.0, 0.0, 300.0, 300.0), vec![]),
+            (
+                "20 m more in the east",
+                ground(0.0, 0.0, 320.0, 300.0),
+                vec![(Kind::Uncovered, vec!["C1", "C2", "C3"], 6_000)],
+            ),
+            (
+                "20 m less in the east",
+                ground(0.0, 0.0, 280.0, 300.0),
+                vec![
+                    (Kind::BeyondTerritory, vec!["C1"], 2_000),
+                    (Kind::BeyondTerritory, vec!["C2"], 2_000),
+                    (Kind::BeyondTerritory, vec!["C3"], 2_000),
+                ],
+            ),
+            (
+                "with a lake in it that is no gap, and one that is",
+                {
+                    let around = ground(0.0, 0.0, 300.0, 300.0);
+                    let lake = LineString::from(rectangle_at(110.0, 110.0, 10.0, 10.0));
+                    Lambert93::vouch(MultiPolygon(vec![Polygon::new(
+                        around.metres().0[0].exterior().clone(),
+                        vec![lake],
+                    )]))
+                },
+                vec![(Kind::Gap, vec!["B2"], 400), (Kind::Hole, vec!["B2"], 500)],
+            ),
+            (
+                "without the upper row",
+                ground(0.0, 0.0, 300.0, 200.0),
+                vec![
+                    (Kind::OutsideTerritory, vec!["A3"], 10_000),
+                    (Kind::OutsideTerritory, vec!["B3"], 10_000),
+                    (Kind::OutsideTerritory, vec!["C3"], 10_000),
+                ],
+            ),
+        ] {
+            let checks = Checks { territory: Some(&territory), ..Checks::default() };
+            let mut zones = nine();
+            if name.contains("lake") {
+                let (outer, lake) = (rectangle_at(100.0, 100.0, 100.0, 100.0), rectangle_at(110.0, 110.0, 10.0, 10.0));
+                zones[4] = zone(5, "B2", &[&outer, &lake, &rectangle_at(140.0, 140.0, 20.0, 20.0)]);
+            }
+            let (errors, report) = match validate_against("layer", zones, &checks) {
+                Ok((_, report)) => (0, report),
+                Err(refused) => (refused.errors.len(), refused.topology),
+            };
+            let found: Vec<_> = report
+                .findings
+                .iter()
+                .map(|f| (f.kind, f.zones.iter().map(String::as_str).collect(), f.area_m2 as i64))
+                .collect();
+            assert_eq!(found, verdict, "{name}");
+            assert_eq!(errors, verdict.iter().filter(|v| v.0 == Kind::OutsideTerritory).count(), "{name}");
+        }
+    }
+
+    /// Places and areas that GEOS gave for these layers (MANIFEST.csv and SOURCES.md beside them).
+    #[test]
+    fn findings_lie_where_geos_finds_them() {
+        for (path, field, kind, places) in [
+            ("slib-polygon/polygon.shp", "EAS_ID", Kind::SelfTouch, &[(480_221.0, 4_759_052.5)][..]),
+            ("slib-anno/anno.shp", "NAME_", Kind::RingCrosses, &[(483_726.468_75, 4_758_845.178_998_02)]),
+        ] {
+            let Some(mut zones) = territory(&format!("shapefiles-corpus/{path}"), Some(field)) else { return };
+            zones.iter_mut().for_each(|zone| zone.code = zone.record.to_string());
+            let report = match validate_against("layer", zones, &Checks { alone: true, ..Checks::default() }) {
+                Ok((_, report)) => report,
+                Err(refused) => refused.topology,
+            };
+            let found: Vec<(f64, f64)> =
+                report.findings.iter().filter(|f| f.kind == kind).filter_map(|f| f.place).collect();
+            for place in places {
+                let near = found.iter().any(|p| (p.0 - place.0).hypot(p.1 - place.1) < 1e-6);
+                assert!(near, "{path}: {found:?}");
+            }
+        }
+        let Some(polls) = territory("shapefiles-corpus/mtp-VilleMTP_MTP_BureauxVote.zip", None) else { return };
+        let (_, report) = validate("layer", polls, None).unwrap();
+        let twice = report.findings.iter().filter(|f| matches!(f.kind, Kind::Overlap | Kind::Sliver));
+        let twice_m2: f64 = twice.map(|f| f.area_m2).sum();
+        assert!((twice_m2 - 1_345.0).abs() < 10.0, "{twice_m2}");
+    }
+
+    #[test]
+    fn a_tangle_is_refused_before_it_takes_the_machine() {
+        // A comb drawn over itself: every tooth crosses every other.
+        let teeth = 30_000;
+        let tooth = |i: usize| {
+            let x = i as f64;
+            if i.is_multiple_of(2) { (x * 0.01, 0.0) } else { ((teeth - i) as f64 * 0.01, 1_000.0) }
+        };
+        let ring: Vec<(f64, f64)> = (0..teeth).map(tooth).chain([tooth(0)]).collect();
+        let refused = validate("layer", vec![zone(1, "A", &[&ring])], None).unwrap_err();
+        assert!(matches!(refused.errors[0].code, "tangled" | "ring_crosses"), "{:?}", refused.errors);
+        // Two sound combs laid across each other, five hundred teeth each way.
+        let comb = |turned: bool| {
+            let mut ring = vec![(0.0, 0.0)];
+            for i in 0..1_200 {
+                let x = f64::from(i);
+                ring.extend([(x + 0.25, 0.0), (x + 0.25, 1_300.0), (x + 0.75, 1_300.0), (x + 0.75, 0.0)]);
+            }
+            ring.extend([(1_300.0, 0.0), (1_300.0, -1.0), (0.0, -1.0), (0.0, 0.0)]);
+            ring.into_iter().map(|(x, y)| if turned { (y, x) } else { (x, y) }).collect::<Vec<_>>()
+        };
+        let combs = vec![zone(1, "A", &[&comb(false)]), zone(2, "B", &[&comb(true)])];
+        let (_, report) = validate("layer", combs, None).unwrap();
+        assert!(!report.overlaid && report.to_string().contains("not looked for to the end"), "{report}");
+        let heap: Vec<ZoneInMetres> = (1..=200).map(|i| square(i, &i.to_string(), 0.0, 0.0)).collect();
+        let (_, report) = validate("layer", heap, None).unwrap();
+        assert_eq!((report.findings.len(), report.overlaid), (FINDINGS_MAX, false), "squares on each other");
     }
 }

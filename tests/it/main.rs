@@ -2,10 +2,12 @@
 
 mod advise;
 mod command;
+mod contours;
 mod demo;
 mod doors;
 mod exchange;
 mod history;
+mod mutants;
 mod placing;
 mod policy;
 mod registers;

@@ -1,7 +1,7 @@
 //! The attribute table of a shapefile (dBASE III), read in place with every offset checked against the bytes there are.
 
 use super::encoding::TextEncoding;
-use super::zones::{Field, FieldType};
+use super::zones::{Field, FieldType, cells_fit};
 use crate::model::Unreadable;
 
 /// A table whose header holds: every row named by it lies within the bytes.
@@ -57,6 +57,7 @@ pub(super) fn open<'a>(file: &str, bytes: &'a [u8]) -> Result<Table<'a>, Unreada
         columns.push(Column { name, kind: descriptor[11], decimals, start, end });
         start = end;
     }
+    cells_fit(file, rows, columns.len().max(1))?;
     Ok(Table { rows, language_byte: header[29], columns, row_length, body })
 }
 

@@ -22,6 +22,68 @@ const CP437: TextEncoding = TextEncoding::Dos(
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}",
 );
 
+/// Pages of DOS by their number.
+const DOS_PAGES: [(u16, TextEncoding); 10] = [
+    (437, CP437),
+    (850, CP850),
+    (
+        737,
+        TextEncoding::Dos(
+            "CP737",
+            "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρσςτυφχψ░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀ωάέήϊίόύϋώΆΈΉΊΌΎΏ±≥≤ΪΫ÷≈°∙·√ⁿ²■\u{a0}",
+        ),
+    ),
+    (
+        852,
+        TextEncoding::Dos(
+            "CP852",
+            "ÇüéâäůćçłëŐőîŹÄĆÉĹĺôöĽľŚśÖÜŤťŁ×čáíóúĄąŽžĘę¬źČş«»░▒▓│┤ÁÂĚŞ╣║╗╝Żż┐└┴┬├─┼Ăă╚╔╩╦╠═╬¤đĐĎËďŇÍÎě┘┌█▄ŢŮ▀ÓßÔŃńňŠšŔÚŕŰýÝţ´\u{ad}˝˛ˇ˘§÷¸°¨˙űŘř■\u{a0}",
+        ),
+    ),
+    (
+        857,
+        TextEncoding::Dos(
+            "CP857",
+            "ÇüéâäàåçêëèïîıÄÅÉæÆôöòûùİÖÜø£ØŞşáíóúñÑĞğ¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ºªÊËÈ\u{fffd}ÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµ\u{fffd}×ÚÛÙìÿ¯´\u{ad}±\u{fffd}¾¶§÷¸°¨·¹³²■\u{a0}",
+        ),
+    ),
+    (
+        858,
+        TextEncoding::Dos(
+            "CP858",
+            "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈ€ÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{ad}±‗¾¶§÷¸°¨·¹³²■\u{a0}",
+        ),
+    ),
+    (
+        860,
+        TextEncoding::Dos(
+            "CP860",
+            "ÇüéâãàÁçêÊèÍÔìÃÂÉÀÈôõòÚùÌÕÜ¢£Ù₧ÓáíóúñÑªº¿Ò¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}",
+        ),
+    ),
+    (
+        861,
+        TextEncoding::Dos(
+            "CP861",
+            "ÇüéâäàåçêëèÐðÞÄÅÉæÆôöþûÝýÖÜø£Ø₧ƒáíóúÁÍÓÚ¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}",
+        ),
+    ),
+    (
+        863,
+        TextEncoding::Dos(
+            "CP863",
+            "ÇüéâÂà¶çêëèïî‗À§ÉÈÊôËÏûù¤ÔÜ¢£ÙÛƒ¦´óú¨¸³¯Î⌐¬½¼¾«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}",
+        ),
+    ),
+    (
+        865,
+        TextEncoding::Dos(
+            "CP865",
+            "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø₧ƒáíóúñÑªº¿⌐¬½¼¡«¤░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}",
+        ),
+    ),
+];
+
 impl TextEncoding {
     /// The name a reader knows it by.
     pub(super) fn name(self) -> &'static str {
@@ -49,8 +111,14 @@ impl TextEncoding {
         }
     }
 
+    /// By a label of the web; UTF-16 is none of a table whose texts are padded with single blanks.
     fn of(label: &str) -> Option<Self> {
-        Encoding::for_label(label.as_bytes()).map(Self::Web)
+        let encoding = Encoding::for_label_no_replacement(label.as_bytes())?;
+        (encoding.output_encoding() == encoding).then_some(Self::Web(encoding))
+    }
+
+    fn dos(number: u16) -> Option<Self> {
+        DOS_PAGES.iter().find(|(page, _)| *page == number).map(|(_, encoding)| *encoding)
     }
 
     /// The encoding a `.cpg` names. No standard lists these names: they are the spellings of ArcGIS, QGIS and GDAL.
@@ -58,25 +126,29 @@ impl TextEncoding {
         let text = String::from_utf8_lossy(text);
         let label = text.trim_start_matches('\u{feff}').trim();
         let key: String = label.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
-        let digits = ["WINDOWS", "ANSI", "ISO", "IBM", "CP", "MS", "DOS", "OEM"]
-            .iter()
-            .fold(key.as_str(), |rest, prefix| rest.strip_prefix(prefix).unwrap_or(rest));
-        match digits {
-            "UTF8" | "65001" => Some(Self::Web(UTF_8)),
-            "850" => Some(CP850),
-            "437" => Some(CP437),
-            "1250" | "1251" | "1252" | "1253" | "1254" | "1255" | "1256" | "1257" | "1258" => {
+        let prefixes = ["WINDOWS", "WIN", "ANSI", "ISO", "IBM", "CODEPAGE", "CP", "MSDOS", "MS", "DOS", "OEM", "X"];
+        let digits = prefixes.iter().fold(key.as_str(), |rest, prefix| rest.strip_prefix(prefix).unwrap_or(rest));
+        match (key.as_str(), digits) {
+            (_, "UTF8" | "65001" | "UTF8SIG" | "UTF8BOM") => Some(Self::Web(UTF_8)),
+            // "ANSI" and "OEM" alone are what Windows calls its two pages; in western Europe they are these.
+            ("ANSI" | "WINDOWS" | "SYSTEM", _) => Some(Self::Web(WINDOWS_1252)),
+            ("OEM" | "DOS", _) => Some(CP850),
+            (_, "1250" | "1251" | "1252" | "1253" | "1254" | "1255" | "1256" | "1257" | "1258") => {
                 Self::of(&format!("windows-{digits}"))
             }
-            "88591" | "28591" | "LATIN1" => Some(Self::Web(WINDOWS_1252)),
-            "885915" | "28605" | "LATIN9" => Self::of("iso-8859-15"),
-            "885912" | "88592" | "28592" => Self::of("iso-8859-2"),
-            "866" => Self::of("ibm866"),
-            "874" => Self::of("windows-874"),
-            "932" => Self::of("shift_jis"),
-            "936" => Self::of("gbk"),
-            "949" => Self::of("euc-kr"),
-            "950" => Self::of("big5"),
+            (_, "88591" | "28591" | "LATIN1" | "L1" | "819") => Some(Self::Web(WINDOWS_1252)),
+            (_, "885915" | "28605" | "LATIN9" | "L9" | "LATIN0") => Self::of("iso-8859-15"),
+            (_, "88592" | "28592" | "LATIN2" | "L2") => Self::of("iso-8859-2"),
+            (_, "MACROMAN" | "MACINTOSH" | "MAC" | "10000") => Self::of("macintosh"),
+            (_, "866") => Self::of("ibm866"),
+            (_, "874") => Self::of("windows-874"),
+            (_, "932") => Self::of("shift_jis"),
+            (_, "936") => Self::of("gbk"),
+            (_, "949") => Self::of("euc-kr"),
+            (_, "950") => Self::of("big5"),
+            (_, number) if number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit()) => {
+                Self::dos(number.parse().ok()?)
+            }
             _ => Self::of(label),
         }
     }
@@ -87,15 +159,28 @@ impl TextEncoding {
             0x01 | 0x09 | 0x0b | 0x0d | 0x0f | 0x11 | 0x15 | 0x18 | 0x19 | 0x1b => Some(CP437),
             0x02 | 0x0a | 0x0e | 0x10 | 0x12 | 0x14 | 0x16 | 0x1a | 0x1d | 0x25 | 0x37 => Some(CP850),
             0x03 | 0x57 | 0x58 | 0x59 => Some(Self::Web(WINDOWS_1252)),
+            0x04 => Self::of("macintosh"),
+            0x08 | 0x17 | 0x66 => Self::dos(865),
             0x13 | 0x7b => Self::of("shift_jis"),
+            0x1c | 0x6c => Self::dos(863),
+            0x1f | 0x22 | 0x23 | 0x40 | 0x64 | 0x87 => Self::dos(852),
+            0x24 => Self::dos(860),
             0x26 | 0x65 => Self::of("ibm866"),
             0x4d | 0x7a => Self::of("gbk"),
             0x4e | 0x79 => Self::of("euc-kr"),
             0x4f | 0x78 => Self::of("big5"),
+            0x50 | 0x7c => Self::of("windows-874"),
+            0x67 => Self::dos(861),
+            0x6a | 0x86 => Self::dos(737),
+            0x6b | 0x88 => Self::dos(857),
+            0x7d => Self::of("windows-1255"),
+            0x7e => Self::of("windows-1256"),
+            0x96 => Self::of("x-mac-cyrillic"),
             0xc8 => Self::of("windows-1250"),
             0xc9 => Self::of("windows-1251"),
             0xca => Self::of("windows-1254"),
             0xcb => Self::of("windows-1253"),
+            0xcc => Self::of("windows-1257"),
             _ => None,
         }
     }
@@ -112,56 +197,103 @@ pub(super) struct Decision {
     pub doubt: Option<(&'static str, String, String)>,
 }
 
-/// Weighs the `.cpg`, the language byte and the bytes themselves, in that order, and believes none against the bytes.
-///
-/// French text in Windows-1252 is practically never valid UTF-8, so valid UTF-8 with accents is UTF-8.
-pub(super) fn decide<'a>(cpg: Option<&[u8]>, language_byte: u8, texts: impl Iterator<Item = &'a [u8]>) -> Decision {
-    let (mut accents, mut utf8) = (false, true);
-    for text in texts.filter(|text| !text.is_ascii()) {
-        accents = true;
-        utf8 &= !matches!(std::str::from_utf8(text), Err(e) if e.error_len().is_some());
-    }
-    let western = |e: TextEncoding| matches!(e.name(), "windows-1252" | "ISO-8859-15" | "CP850" | "CP437");
-    let language = TextEncoding::from_language_byte(language_byte);
-    let quote = |cpg: &[u8]| format!("`{}`", String::from_utf8_lossy(cpg).trim().chars().take(40).collect::<String>());
-    let sound = |encoding, why| Decision { encoding, why, doubt: None };
-    let doubtful = |encoding, why, doubt| Decision { encoding, why, doubt: Some(doubt) };
-    let utf8_encoding = TextEncoding::Web(UTF_8);
-    let fallback = language.unwrap_or(TextEncoding::Web(WINDOWS_1252));
+/// Letters of French as code page 850 writes them, but for those that Windows-1252 reads as dashes and points.
+const DOS_LETTERS: &[u8] = &[0x82, 0x83, 0x87, 0x88, 0x89, 0x8a, 0x8b, 0x8c, 0x93];
+/// The same letters as Windows-1252 writes them.
+const WINDOWS_LETTERS: &[u8] = &[0xe0, 0xe2, 0xe7, 0xe8, 0xe9, 0xea, 0xeb, 0xee, 0xef, 0xf4, 0xf9, 0xfb];
 
+/// What the bytes of all texts have in common.
+struct Seen {
+    accents: bool,
+    utf8: bool,
+    /// Whether a lower-case letter is followed by one of these, as within words.
+    dos: bool,
+    windows: bool,
+}
+
+impl Seen {
+    fn in_texts<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut seen = Self { accents: false, utf8: true, dos: false, windows: false };
+        let mut whole = false;
+        for text in texts.filter(|text| !text.is_ascii()) {
+            seen.accents = true;
+            match std::str::from_utf8(text) {
+                Ok(_) => whole = true,
+                // A character cut by the width of its field; alone it may as well be one of another encoding.
+                Err(e) if e.error_len().is_none() => whole |= !text[..e.valid_up_to()].is_ascii(),
+                Err(_) => seen.utf8 = false,
+            }
+            let within = |letters: &[u8]| text.windows(2).any(|w| w[0].is_ascii_lowercase() && letters.contains(&w[1]));
+            seen.dos |= within(DOS_LETTERS);
+            seen.windows |= within(WINDOWS_LETTERS);
+        }
+        seen.utf8 &= whole;
+        seen
+    }
+
+    /// The encoding that the bytes speak for against the one declared, when they do.
+    ///
+    /// French text in Windows-1252 is practically never valid UTF-8, so valid UTF-8 with accents is UTF-8. Among the
+    /// western pages, accents within words tell those of DOS from those of Windows.
+    fn against(&self, declared: TextEncoding, otherwise: TextEncoding) -> Option<TextEncoding> {
+        let windows = matches!(declared.name(), "windows-1252" | "ISO-8859-15");
+        let dos = matches!(declared.name(), "CP850" | "CP437" | "CP858");
+        let utf8 = declared == TextEncoding::Web(UTF_8);
+        if !self.accents {
+            None
+        } else if self.utf8 {
+            (windows || dos).then_some(TextEncoding::Web(UTF_8))
+        } else if utf8 {
+            Some(self.against(otherwise, otherwise).unwrap_or(otherwise))
+        } else if windows && self.dos && !self.windows {
+            Some(CP850)
+        } else if dos && self.windows && !self.dos {
+            Some(TextEncoding::Web(WINDOWS_1252))
+        } else {
+            None
+        }
+    }
+}
+
+/// Weighs the `.cpg`, the language byte and the bytes themselves, in that order, and believes none against the bytes.
+pub(super) fn decide<'a>(cpg: Option<&[u8]>, language_byte: u8, texts: impl Iterator<Item = &'a [u8]>) -> Decision {
+    let seen = Seen::in_texts(texts);
+    let language = TextEncoding::from_language_byte(language_byte);
+    let fallback = language.unwrap_or(TextEncoding::Web(WINDOWS_1252));
+    let quote = |cpg: &[u8]| format!("`{}`", String::from_utf8_lossy(cpg).trim().chars().take(40).collect::<String>());
+    let wrong = |code, said: String, encoding: TextEncoding, why| {
+        let what = if encoding == TextEncoding::Web(UTF_8) {
+            "valid UTF-8".to_owned()
+        } else {
+            format!("{}", encoding.name())
+        };
+        let found = format!("{said} beside text which is {what}");
+        Decision { encoding, why, doubt: Some((code, found, format!("{}, used instead", encoding.name()))) }
+    };
     if let Some(declared) = cpg.and_then(TextEncoding::from_cpg) {
-        if declared == utf8_encoding && !utf8 {
-            let found = "a .cpg that says UTF-8 beside text which is not UTF-8".to_owned();
-            return doubtful(
-                fallback,
-                "the .cpg is wrong",
-                ("cpg_wrong", found, format!("{}, used instead", fallback.name())),
-            );
-        }
-        if western(declared) && accents && utf8 {
-            let found = format!("a .cpg that says {} beside text which is valid UTF-8", quote(cpg.unwrap_or_default()));
-            return doubtful(
-                utf8_encoding,
-                "the .cpg is wrong",
-                ("cpg_wrong", found, "UTF-8, used instead".to_owned()),
-            );
-        }
-        return sound(declared, ".cpg");
+        let said = format!("a .cpg that says {}", quote(cpg.unwrap_or_default()));
+        return match seen.against(declared, fallback) {
+            Some(encoding) => wrong("cpg_wrong", said, encoding, "the .cpg is wrong"),
+            None => Decision { encoding: declared, why: ".cpg", doubt: None },
+        };
     }
     let unknown_cpg = cpg
         .map(|cpg| ("cpg_unknown", format!("a .cpg that says {}", quote(cpg)), "the name of an encoding".to_owned()));
+    let western = TextEncoding::Web(WINDOWS_1252);
     match language {
-        Some(declared) if western(declared) && accents && utf8 => {
-            let found = format!("a language byte that says {} beside text which is valid UTF-8", declared.name());
-            doubtful(utf8_encoding, "recognised", ("language_byte_wrong", found, "UTF-8, used instead".to_owned()))
-        }
-        Some(encoding) => Decision { encoding, why: "language byte", doubt: unknown_cpg },
-        None if !accents => Decision { encoding: utf8_encoding, why: "ASCII only", doubt: unknown_cpg },
+        Some(declared) => match seen.against(declared, western) {
+            Some(encoding) => {
+                let said = format!("a language byte that says {}", declared.name());
+                wrong("language_byte_wrong", said, encoding, "recognised")
+            }
+            None => Decision { encoding: declared, why: "language byte", doubt: unknown_cpg },
+        },
+        None if !seen.accents => Decision { encoding: TextEncoding::Web(UTF_8), why: "ASCII only", doubt: unknown_cpg },
         None => {
-            let encoding = if utf8 { utf8_encoding } else { TextEncoding::Web(WINDOWS_1252) };
+            let encoding = seen.against(western, western).unwrap_or(western);
             let found = "accents and no declared encoding".to_owned();
             let guessed = ("encoding_guessed", found, format!("a .cpg; {} was recognised and used", encoding.name()));
-            doubtful(encoding, "recognised", unknown_cpg.unwrap_or(guessed))
+            Decision { encoding, why: "recognised", doubt: Some(unknown_cpg.unwrap_or(guessed)) }
         }
     }
 }
@@ -189,10 +321,24 @@ mod tests {
             ("850", "CP850"),
             ("OEM 850", "CP850"),
             ("437", "CP437"),
+            ("ANSI", "windows-1252"),
+            ("OEM", "CP850"),
+            ("cp-852", "CP852"),
+            ("IBM863", "CP863"),
+            ("UTF-8-SIG", "UTF-8"),
+            ("MacRoman", "macintosh"),
+            ("Shift_JIS", "Shift_JIS"),
+            ("CP932", "Shift_JIS"),
+            ("iso_8859-7", "ISO-8859-7"),
         ] {
             assert_eq!(TextEncoding::from_cpg(cpg.as_bytes()).map(TextEncoding::name), Some(name), "{cpg:?}");
         }
-        assert_eq!(TextEncoding::from_cpg(b"<html>"), None);
+        for nonsense in ["<html>", "999", "UTF-16", "UTF-16LE", "replacement"] {
+            assert_eq!(TextEncoding::from_cpg(nonsense.as_bytes()), None, "{nonsense}");
+        }
+        for byte in [0x01, 0x02, 0x03, 0x04, 0x08, 0x1c, 0x57, 0x64, 0x6b, 0x78, 0x7d, 0x96, 0xc8, 0xcc] {
+            assert!(TextEncoding::from_language_byte(byte).is_some(), "{byte:#x}");
+        }
         assert_eq!(TextEncoding::from_cpg(b""), None);
     }
 
@@ -210,6 +356,15 @@ mod tests {
             (None, 0x57, latin, "windows-1252", None),
             (None, 0x57, utf8, "UTF-8", Some("language_byte_wrong")),
             (None, 0x57, &b"Hopital"[..], "windows-1252", None),
+            (None, 0x57, &b"Pr\x82-aux-F\x82es"[..], "CP850", Some("language_byte_wrong")),
+            (Some("1252"), 0, &b"Pr\x82"[..], "CP850", Some("cpg_wrong")),
+            (Some("UTF-8"), 0, &b"Pr\x82"[..], "CP850", Some("cpg_wrong")),
+            (Some("850"), 0, &b"Pr\xe9"[..], "windows-1252", Some("cpg_wrong")),
+            (None, 0x02, &b"Pr\xe9"[..], "windows-1252", Some("language_byte_wrong")),
+            (None, 0x02, &b"Pr\x82"[..], "CP850", None),
+            (None, 0x02, &b"H\xe2TEL"[..], "CP850", None),
+            (None, 0x57, &b"etc\x85 \x96 c\x9cur"[..], "windows-1252", None),
+            (None, 0, &b"Pr\x82"[..], "CP850", Some("encoding_guessed")),
             (None, 0, utf8, "UTF-8", Some("encoding_guessed")),
             (None, 0, latin, "windows-1252", Some("encoding_guessed")),
             (None, 0, &b"Hopital"[..], "UTF-8", None),
@@ -225,9 +380,9 @@ mod tests {
 
     #[test]
     fn dos_pages_cover_their_upper_half() {
-        for page in [CP850, CP437] {
+        for (number, page) in DOS_PAGES {
             let TextEncoding::Dos(name, high) = page else { unreachable!("a DOS page") };
-            assert_eq!(high.chars().count(), 128, "{name}");
+            assert_eq!((high.chars().count(), name), (128, &*format!("CP{number}")));
         }
         assert_eq!(CP850.decode(b"Arriv\x82e"), "Arrivée");
     }

@@ -37,6 +37,8 @@ pub(super) struct Bundle<'a> {
     pub prj: Option<Cow<'a, [u8]>>,
     /// Encoding of the attributes.
     pub cpg: Option<Cow<'a, [u8]>>,
+    /// The same, as GeoServer writes it.
+    pub cst: Option<Cow<'a, [u8]>>,
 }
 
 /// What an upload turned out to be.
@@ -51,6 +53,8 @@ pub(super) enum Format<'a> {
 
 /// Entries accepted in one archive: a shapefile has seven at most, and 1 000 holds all the layers of a region.
 pub const ZIP_ENTRIES_MAX: usize = 1_000;
+/// Heads of entries met in the bytes of one archive before it is opened: archives packed in it have some too.
+const DIRECTORY_MAX: usize = 10 * ZIP_ENTRIES_MAX;
 /// Bytes accepted once unpacked: the whole CONTOURS-IRIS of France takes about 130 MB.
 pub const ZIP_UNPACKED_MAX: u64 = 512 * 1024 * 1024;
 /// Times an archive may grow. Real layers reach 20, tables full of blanks 100; only a bomb passes 400.
@@ -82,10 +86,10 @@ pub(super) fn open(files: &Files) -> Result<Format<'_>, Unreadable> {
         return Err(Unreadable::file("empty_file", name, "0 bytes", "a zone file"));
     }
     let (code, expected) = match extension(name).as_str() {
-        "zip" => ("not_a_zip", "a zip archive"),
+        "zip" => ("not_a_zip", "a zip archive; pack or send it again"),
         "json" | "geojson" => ("not_geojson", "GeoJSON text, which starts with `{`"),
         "gpkg" => ("not_a_geopackage", "a GeoPackage, which is an SQLite database"),
-        "dbf" | "shx" | "prj" | "cpg" => ("no_shapefile", "its .shp beside it"),
+        "dbf" | "shx" | "prj" | "cpg" | "cst" => ("no_shapefile", "its .shp beside it"),
         _ => ("unknown_format", "a shapefile (.shp or .zip), GeoJSON or GeoPackage"),
     };
     let start: Vec<String> = bytes.iter().take(4).map(|b| format!("{b:02x}")).collect();
@@ -110,6 +114,7 @@ fn bundles<'a>(parts: impl Iterator<Item = (String, Cow<'a, [u8]>)>) -> Vec<Bund
             "dbf" => &mut bundle.dbf,
             "prj" => &mut bundle.prj,
             "cpg" => &mut bundle.cpg,
+            "cst" => &mut bundle.cst,
             _ => continue,
         };
         slot.get_or_insert(bytes);
@@ -119,9 +124,14 @@ fn bundles<'a>(parts: impl Iterator<Item = (String, Cow<'a, [u8]>)>) -> Vec<Bund
 
 fn unzip(file: &str, bytes: &[u8]) -> Result<Vec<Bundle<'static>>, Unreadable> {
     let broken = |e: &dyn std::fmt::Display| {
-        Unreadable::file("not_a_zip", file, format!("a broken archive ({e})"), "a zip archive")
+        Unreadable::file("not_a_zip", file, format!("a broken archive ({e})"), "a zip archive; pack or send it again")
     };
     let too_big = |found: String, expected: String| Unreadable::file("zip_too_big", file, found, expected);
+    // Opening an archive reads its whole directory, so that its length is counted first.
+    let announced = bytes.windows(4).filter(|w| w == b"PK\x01\x02").count();
+    if announced > DIRECTORY_MAX {
+        return Err(too_big(format!("{announced} entries"), format!("{ZIP_ENTRIES_MAX} at most")));
+    }
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| broken(&e))?;
     if archive.len() > ZIP_ENTRIES_MAX {
         return Err(too_big(format!("{} entries", archive.len()), format!("{ZIP_ENTRIES_MAX} at most")));
@@ -143,7 +153,7 @@ fn unzip(file: &str, bytes: &[u8]) -> Result<Vec<Bundle<'static>>, Unreadable> {
                 "unsafe_path",
                 file,
                 format!("an entry named `{shown}`"),
-                "paths inside the archive",
+                "paths inside the archive: pack the files again, without the folders above them",
             ));
         }
         let hidden = path.split('/').any(|step| step.starts_with('.') || step == "__MACOSX");
@@ -151,7 +161,7 @@ fn unzip(file: &str, bytes: &[u8]) -> Result<Vec<Bundle<'static>>, Unreadable> {
         if entry.is_dir() || hidden {
             continue;
         }
-        if !matches!(extension.as_str(), "shp" | "shx" | "dbf" | "prj" | "cpg") {
+        if !matches!(extension.as_str(), "shp" | "shx" | "dbf" | "prj" | "cpg" | "cst") {
             names.push(path);
             continue;
         }
@@ -180,7 +190,12 @@ fn unzip(file: &str, bytes: &[u8]) -> Result<Vec<Bundle<'static>>, Unreadable> {
     let found = bundles(parts.into_iter());
     if found.is_empty() {
         let inside = if inside.is_empty() { "nothing".to_owned() } else { inside.join(", ") };
-        return Err(Unreadable::file("no_shapefile", file, format!("an archive of {inside}"), "a .shp in the archive"));
+        return Err(Unreadable::file(
+            "no_shapefile",
+            file,
+            format!("an archive of {inside}"),
+            "a .shp in the archive, with its .shx, .dbf and .prj",
+        ));
     }
     Ok(found)
 }

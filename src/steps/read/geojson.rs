@@ -17,10 +17,17 @@ pub(super) struct Document {
     crs: Option<Value>,
 }
 
+/// Bytes of one text: the IRIS of the whole country have half of it, and what is read takes several times the memory.
+const BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Finds the features of a FeatureCollection, or the one Feature a text is.
 pub(super) fn open(file: &str, text: &[u8]) -> Result<Document, Unreadable> {
     let refuse =
         |found: String| Unreadable::file("not_geojson", file, found, "GeoJSON: a FeatureCollection or a Feature");
+    if text.len() > BYTES_MAX {
+        let expected = format!("{BYTES_MAX} at most; a GeoPackage holds more");
+        return Err(Unreadable::file("file_too_big", file, format!("{} bytes of GeoJSON", text.len()), expected));
+    }
     let mut document: Value =
         serde_json::from_slice(text).map_err(|e| refuse(format!("text that is no JSON ({e})")))?;
     let crs = document.get_mut("crs").map(Value::take);

@@ -7,7 +7,7 @@ mod dbf;
 mod encoding;
 mod geojson;
 mod geopackage;
-mod rings;
+pub(super) mod rings;
 mod shapefile;
 mod wkt;
 
@@ -22,10 +22,11 @@ pub mod columns;
 
 pub mod headcounts;
 
+pub mod groups;
 pub mod microdata;
 pub mod points;
 pub mod register;
 pub mod sirene;
 
 pub use files::Files;
-pub use zones::{Field, FieldType, LayerReport, ZoneLayer, ZoneOptions, inspect, zones};
+pub use zones::{Contours, Field, FieldType, LayerReport, ZoneLayer, ZoneOptions, contours, inspect, zones};

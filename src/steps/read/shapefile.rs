@@ -5,9 +5,9 @@
 use super::dbf::{self, Table};
 use super::encoding::{Decision, decide};
 use super::files::Bundle;
-use super::rings::assemble;
+use super::rings::{NESTING_MAX, assemble};
 use super::wkt;
-use super::zones::{FEATURES_MAX, LayerReport, Raw, Row, cells_fit};
+use super::zones::{FEATURES_MAX, LayerReport, Raw, Row};
 use crate::model::{Crs, Reject, Unreadable};
 use geo::{Coord, LineString};
 
@@ -51,8 +51,12 @@ pub(super) fn survey(bundle: &Bundle<'_>) -> Result<LayerReport, Unreadable> {
         }
         None => None,
     };
-    let features = match walk(&file, shp) {
-        Ok(walked) => walked.records.len(),
+    let features = match walk(&file, kind, shp).map_err(|fault| blamed(bundle, fault)) {
+        Ok(walked) => {
+            problems.extend(bundle.shx.as_deref().and_then(|shx| wrong_index(bundle, shx, &walked.records)));
+            problems.extend(walked.warnings);
+            walked.records.len()
+        }
         Err(Unreadable(problem)) => {
             problems.push(problem);
             0
@@ -90,9 +94,8 @@ pub(super) fn read(bundle: &Bundle<'_>, crs: Option<&Crs>) -> Result<Raw, Unread
         (None, Some(prj)) => wkt::crs(prj).map_err(|found| prj_error(bundle, found))?,
         (None, None) => return Err(Unreadable(missing(bundle, true).expect("the .prj is missing"))),
     };
-    let walked = walk(&file, shp)?;
-    let mut warnings = walked.warnings;
-    warnings.extend(bundle.shx.as_deref().and_then(|shx| wrong_index(bundle, shx, &walked.records)));
+    let walked = walk(&file, kind, shp).map_err(|fault| blamed(bundle, fault))?;
+    let mut warnings = Vec::new();
     let table_file = format!("{}.dbf", bundle.name);
     let table = dbf::open(&table_file, dbf)?;
     if table.rows != walked.records.len() {
@@ -101,14 +104,23 @@ pub(super) fn read(bundle: &Bundle<'_>, crs: Option<&Crs>) -> Result<Raw, Unread
     }
     let Decision { encoding, .. } = encoding_of(bundle, &table);
     let fields = table.fields(encoding);
-    cells_fit(&table_file, table.rows, fields.len())?;
 
+    let mut nesting = NESTING_MAX;
     let (mut rows, mut deleted, mut reversed) = (Vec::new(), Vec::new(), Vec::new());
     for (i, content) in walked.records.iter().enumerate() {
         let record = i + 1;
         let contour = match polygon(&file, record, kind, content)? {
             Ok(rings) => {
-                let made = assemble(rings);
+                let Some(made) = assemble(rings, &mut nesting) else {
+                    let found = "rings within rings by the thousand";
+                    return Err(Unreadable::record(
+                        "too_many_rings",
+                        file,
+                        record,
+                        found,
+                        "contours as a person would draw them",
+                    ));
+                };
                 if !made.as_esri_says {
                     reversed.push(record);
                 }
@@ -161,7 +173,7 @@ fn missing(bundle: &Bundle<'_>, needs_prj: bool) -> Option<Reject> {
             "missing_part",
             format!("{} beside the .shp, or the system given by its code (EPSG:N)", parts.join(" and ")),
         ),
-        _ => ("missing_part", format!("{} beside the .shp", parts.join(" and "))),
+        _ => ("missing_part", format!("{} beside the .shp: send all the files of the layer", parts.join(" and "))),
     };
     Some(whole(code, &format!("{}.shp", bundle.name), format!("no {}", parts.join(", no ")), expected))
 }
@@ -172,7 +184,7 @@ fn prj_error(bundle: &Bundle<'_>, found: String) -> Unreadable {
 }
 
 fn encoding_of(bundle: &Bundle<'_>, table: &Table<'_>) -> Decision {
-    decide(bundle.cpg.as_deref(), table.language_byte, table.texts())
+    decide(bundle.cpg.as_deref().or(bundle.cst.as_deref()), table.language_byte, table.texts())
 }
 
 fn big(bytes: &[u8], at: usize) -> Option<i32> {
@@ -222,6 +234,25 @@ fn type_name(kind: i32) -> String {
     name.to_owned()
 }
 
+/// What to do about a coordinate that is none.
+const NOT_FINITE: &str = "finite coordinates; mend this shape where it was drawn, and export it again";
+/// What to do about a copy that ends too early.
+const CUT_SHORT: &str = "a whole .shp; the copy was cut short, and must be sent again";
+/// What to do about lengths that contradict each other.
+const DAMAGED: &str = "a length that holds the shape and fits the file; it is damaged, and must be exported again";
+/// Bytes of the smallest record, head and type.
+const RECORD_MIN: usize = 12;
+
+/// The bytes that a polygon announces for itself; none for other shapes, and for counts that are none.
+fn needed(kind: i32, content: &[u8]) -> Option<usize> {
+    if !is_polygon(kind) || little(content, 0) != Some(kind) {
+        return None;
+    }
+    let parts = usize::try_from(little(content, 36)?).ok()?.checked_mul(4)?;
+    let points = usize::try_from(little(content, 40)?).ok()?.checked_mul(16)?;
+    parts.checked_add(points)?.checked_add(POLYGON_HEAD)
+}
+
 struct Walked<'a> {
     /// The content of each record, its type first.
     records: Vec<&'a [u8]>,
@@ -229,7 +260,7 @@ struct Walked<'a> {
 }
 
 /// Finds the records by their announced lengths, none of which may pass the end of the file.
-fn walk<'a>(file: &str, shp: &'a [u8]) -> Result<Walked<'a>, Unreadable> {
+fn walk<'a>(file: &str, kind: i32, shp: &'a [u8]) -> Result<Walked<'a>, Unreadable> {
     // The header counts 16-bit words. Some writers leave it wrong by a few; it is only used to word a refusal.
     let announced = usize::try_from(big(shp, 24).unwrap_or_default()).unwrap_or_default().saturating_mul(2);
     let mut walked = Walked { records: Vec::new(), warnings: Vec::new() };
@@ -242,7 +273,7 @@ fn walk<'a>(file: &str, shp: &'a [u8]) -> Result<Walked<'a>, Unreadable> {
         let content =
             length.and_then(|length| shp[at + 8..].get(..usize::try_from(length).ok()?)).filter(|c| c.len() >= 4);
         let Some(content) = content else {
-            if at + 1 >= announced {
+            if announced <= shp.len() + 1 && (at + 1 >= announced || left < RECORD_MIN) {
                 let found = format!("{left} stray bytes after record {}", record - 1);
                 walked.warnings.push(whole(
                     "stray_bytes",
@@ -254,16 +285,10 @@ fn walk<'a>(file: &str, shp: &'a [u8]) -> Result<Walked<'a>, Unreadable> {
             }
             let place = |code, found: String, expected: &str| Unreadable::record(code, file, record, found, expected);
             return Err(match length {
-                Some(length) if announced <= shp.len() || length > announced as u64 => place(
-                    "record_length",
-                    format!("a length of {length} bytes where {} are left", left - 8),
-                    "a length that fits the file",
-                ),
-                _ => place(
-                    "truncated",
-                    format!("the end of the file {left} bytes into the record"),
-                    "a whole .shp; the copy was cut short",
-                ),
+                Some(length) if announced <= shp.len() || length > announced as u64 => {
+                    place("record_length", format!("a length of {length} bytes where {} are left", left - 8), DAMAGED)
+                }
+                _ => place("truncated", format!("the end of the file {left} bytes into the record"), CUT_SHORT),
             });
         };
         if record > FEATURES_MAX {
@@ -274,15 +299,34 @@ fn walk<'a>(file: &str, shp: &'a [u8]) -> Result<Walked<'a>, Unreadable> {
                 "fewer records",
             ));
         }
+        if let Some(needed) = needed(kind, content).filter(|&needed| needed > content.len()) {
+            let found = format!("a length of {} bytes for a shape of {needed}", content.len());
+            return Err(Unreadable::record("record_length", file, record, found, DAMAGED));
+        }
         walked.records.push(content);
         at += 8 + content.len();
     }
     if announced > shp.len() + 1 {
         let record = walked.records.len() + 1;
         let found = format!("the end of the file at byte {} of {announced}", shp.len());
-        return Err(Unreadable::record("truncated", file, record, found, "a whole .shp; the copy was cut short"));
+        return Err(Unreadable::record("truncated", file, record, found, CUT_SHORT));
     }
     Ok(walked)
+}
+
+/// A wrong length shows at the record after it; the index, when it says otherwise, tells which record it is.
+fn blamed(bundle: &Bundle<'_>, fault: Unreadable) -> Unreadable {
+    let (shp, shx) = (bundle.shp.as_deref().unwrap_or_default(), bundle.shx.as_deref().unwrap_or_default());
+    let bytes = |file: &[u8], at: usize| big(file, at).and_then(|words| usize::try_from(words).ok()?.checked_mul(2));
+    for i in 0..fault.0.row.filter(|_| fault.0.code == "record_length").unwrap_or(0) {
+        let (Some(at), Some(indexed)) = (bytes(shx, HEADER + 8 * i), bytes(shx, HEADER + 8 * i + 4)) else { break };
+        let Some(own) = at.checked_add(4).and_then(|at| bytes(shp, at)) else { break };
+        if own != indexed {
+            let found = format!("a length of {own} bytes where the .shx says {indexed}");
+            return Unreadable::record("record_length", fault.0.file, i + 1, found, DAMAGED);
+        }
+    }
+    fault
 }
 
 /// Compares the index with the records found; a difference is only worth a warning.
@@ -323,8 +367,7 @@ fn polygon(
             own => reject("wrong_type", format!("a shape of type {}", type_name(own))),
         }));
     }
-    let torn =
-        |found: String| Unreadable::record("record_length", file, record, found, "a length that holds the shape");
+    let torn = |found: String| Unreadable::record("record_length", file, record, found, DAMAGED);
     let (Some(parts), Some(points)) = (little(content, 36), little(content, 40)) else {
         return Err(torn(format!("a length of {} bytes", content.len())));
     };
@@ -363,7 +406,7 @@ fn polygon(
         let (Some(x), Some(y)) = (double(pair, 0), double(pair, 8)) else { break };
         if !x.is_finite() || !y.is_finite() {
             let found = format!("({x}, {y}) at point {}", i + 1);
-            return Err(Unreadable::record("not_finite", file, record, found, "finite coordinates"));
+            return Err(Unreadable::record("not_finite", file, record, found, NOT_FINITE));
         }
         vertices.push(Coord { x, y });
     }

@@ -18,10 +18,16 @@ const KEYWORDS: [&str; 12] = [
     "FITTED_CS",
 ];
 
+/// Bytes of the longest description: the longest of the register have some twenty thousand.
+const BYTES_MAX: usize = 65_536;
+
 /// The system a `.prj` describes; French systems met under ESRI's names become codes, all else stays text.
 ///
 /// Fails with what was found when the text is no description of a system.
 pub(super) fn crs(prj: &[u8]) -> Result<Crs, String> {
+    if prj.len() > BYTES_MAX {
+        return Err(format!("{} bytes", prj.len()));
+    }
     let text = String::from_utf8_lossy(prj.strip_prefix(b"\xef\xbb\xbf").unwrap_or(prj));
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}');
     let keyword = text.split(['[', '(']).next().unwrap_or_default().trim().to_ascii_uppercase();
@@ -95,7 +101,14 @@ mod tests {
 
     #[test]
     fn a_web_page_is_no_system() {
-        for (prj, found) in [("<html>", "`<html>`"), ("", "empty"), ("EPSG:2154", "`EPSG:2154`"), ("\u{1}", "starts")] {
+        let endless = "PROJCS[".repeat(10_000);
+        for (prj, found) in [
+            (endless.as_str(), "70000 bytes"),
+            ("<html>", "`<html>`"),
+            ("", "empty"),
+            ("EPSG:2154", "`EPSG:2154`"),
+            ("\u{1}", "starts"),
+        ] {
             assert!(crs(prj.as_bytes()).unwrap_err().contains(found), "{prj}");
         }
     }

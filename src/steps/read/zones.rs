@@ -25,6 +25,8 @@ pub struct ZoneOptions {
 pub struct ZoneLayer {
     /// Its name.
     pub layer: String,
+    /// Where its records are, as messages name it: the `.shp` of a layer, the file of a GeoJSON text or GeoPackage.
+    pub source: String,
     /// `shapefile`, `GeoJSON` or `GeoPackage`.
     pub format: &'static str,
     /// The encoding of its texts and where that is known from.
@@ -175,31 +177,19 @@ pub fn inspect(files: &Files) -> Result<Vec<LayerReport>, Unreadable> {
 /// Fails when the file, its system, its layer or its code field cannot be told; records without a polygon or a code are
 /// rejected one by one. Coordinates are checked against the globe when the system is in degrees.
 pub fn zones(files: &Files, options: &ZoneOptions) -> Result<ZoneLayer, Unreadable> {
-    let source = source(files)?;
-    let reports = source.survey()?;
-    let (at, taken) = choose_layer(&files.name, &reports, options.layer.as_deref())?;
-    let report = &reports[at];
-    let raw = match &source {
-        Source::Shapefiles(bundles) => shapefile::read(&bundles[at], options.crs.as_ref())?,
-        Source::GeoJson(document) => geojson::read(document, options.crs.as_ref())?,
-        Source::GeoPackage(package) => geopackage::read(package, &report.name, options.crs.as_ref())?,
-    };
-    if raw.rows.is_empty() {
-        return Err(Unreadable::file("empty_layer", &report.name, "0 features", "at least one zone"));
-    }
-    within_globe(&report.name, &raw)?;
-    let mut warnings: Vec<Reject> =
-        taken.into_iter().chain(report.problems.iter().cloned()).chain(raw.warnings).collect();
+    let (report, taken, raw) = layer_of(files, options)?;
+    let place = place_of(files, &report);
+    let mut warnings: Vec<Reject> = taken.into_iter().chain(report.problems).chain(raw.warnings).collect();
     let code = match options.code_field.as_deref() {
-        Some(name) => named_field(&report.name, &raw.fields, name)?,
+        Some(name) => named_field(&place, &raw.fields, name)?,
         None => {
-            let (code, notes) = choose_code(&report.name, &raw.fields, &raw.rows)?;
+            let (code, notes) = choose_code(&place, &raw.fields, &raw.rows)?;
             warnings.extend(notes);
             code
         }
     };
     let label = match options.label_field.as_deref() {
-        Some(name) => Some(named_field(&report.name, &raw.fields, name)?),
+        Some(name) => Some(named_field(&place, &raw.fields, name)?),
         None => choose_label(&raw.fields, code),
     };
     let mut records = Read { accepted: Vec::new(), rejected: Vec::new() };
@@ -211,16 +201,17 @@ pub fn zones(files: &Files, options: &ZoneOptions) -> Result<ZoneLayer, Unreadab
                 records.accepted.push(ZoneRecord { record: row.record, code, label, contour });
             }
             (Ok(_), None) => {
-                let blank = Unreadable::record("no_code", &report.name, row.record, "a blank", "a code").0;
+                let blank = Unreadable::record("no_code", &place, row.record, "a blank", "a code").0;
                 records.rejected.push(Reject { field: Some(raw.fields[code].name.clone()), ..blank });
             }
             (Err(reject), _) => records.rejected.push(reject),
         }
     }
     Ok(ZoneLayer {
-        layer: report.name.clone(),
+        layer: report.name,
+        source: place,
         format: report.format,
-        encoding: report.encoding.clone(),
+        encoding: report.encoding,
         crs: raw.crs,
         code_field: raw.fields[code].name.clone(),
         label_field: label.map(|at| raw.fields[at].name.clone()),
@@ -229,6 +220,63 @@ pub fn zones(files: &Files, options: &ZoneOptions) -> Result<ZoneLayer, Unreadab
         warnings,
     })
 }
+
+/// The contours of a layer, whatever its fields.
+#[derive(Debug, Clone)]
+pub struct Contours {
+    /// Where its records are, as messages name it.
+    pub source: String,
+    /// One record a contour, its code the number of the record.
+    pub records: Vec<ZoneRecord>,
+}
+
+/// Reads the contours of a file without asking for codes: of a territory, say.
+///
+/// # Errors
+/// What [`zones`] fails for, the code field apart; and the first record without a polygon.
+pub fn contours(files: &Files, options: &ZoneOptions) -> Result<Contours, Unreadable> {
+    let (report, _, raw) = layer_of(files, options)?;
+    let record = |row: Row| {
+        let geometry = row.contour.map_err(Unreadable)?;
+        let contour = Declared { crs: raw.crs.clone(), geometry };
+        Ok(ZoneRecord { record: row.record, code: row.record.to_string(), label: None, contour })
+    };
+    Ok(Contours {
+        source: place_of(files, &report),
+        records: raw.rows.into_iter().map(record).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Chooses the layer and reads it whole.
+fn layer_of(files: &Files, options: &ZoneOptions) -> Result<(LayerReport, Option<Reject>, Raw), Unreadable> {
+    let source = source(files)?;
+    let mut reports = source.survey()?;
+    let (at, taken) = choose_layer(&files.name, &reports, options.layer.as_deref())?;
+    let raw = match &source {
+        Source::Shapefiles(bundles) => shapefile::read(&bundles[at], options.crs.as_ref())?,
+        Source::GeoJson(document) => geojson::read(document, options.crs.as_ref())?,
+        Source::GeoPackage(package) => geopackage::read(package, &reports[at].name, options.crs.as_ref())?,
+    };
+    let report = reports.swap_remove(at);
+    let place = place_of(files, &report);
+    if raw.rows.is_empty() {
+        return Err(Unreadable::file("empty_layer", place, "0 features", "at least one zone"));
+    }
+    within_globe(&place, &raw)?;
+    Ok((report, taken, raw))
+}
+
+/// Where the records of a layer are, as a person would look for them.
+fn place_of(files: &Files, report: &LayerReport) -> String {
+    match report.format {
+        "shapefile" => format!("{}.shp", report.name),
+        "GeoPackage" => format!("{}, layer `{}`", files.name, report.name),
+        _ => files.name.clone(),
+    }
+}
+
+/// What to send instead of points and lines.
+const POLYGONS: &str = "polygons: the layer of the contours themselves";
 
 /// The layer asked for, or the only one of polygons; a choice among several is said.
 fn choose_layer(
@@ -240,7 +288,7 @@ fn choose_layer(
         all.take(20).map(|r| format!("`{}` ({})", r.name, r.geometry)).collect::<Vec<_>>().join(", ")
     };
     let not_polygonal = |report: &LayerReport| {
-        Unreadable::file("not_polygonal", &report.name, format!("geometries of type {}", report.geometry), "polygons")
+        Unreadable::file("not_polygonal", &report.name, format!("geometries of type {}", report.geometry), POLYGONS)
     };
     if let Some(wanted) = wanted {
         let Some(at) = reports.iter().position(|r| r.name.to_lowercase() == wanted.to_lowercase()) else {
@@ -262,12 +310,9 @@ fn choose_layer(
             Ok((*at, Some(Unreadable::file("layer_taken", file, found, expected).0)))
         }
         ([], [only]) => Err(not_polygonal(only)),
-        ([], _) => Err(Unreadable::file(
-            "not_polygonal",
-            file,
-            format!("layers {}", list(&mut reports.iter())),
-            "a layer of polygons",
-        )),
+        ([], _) => {
+            Err(Unreadable::file("not_polygonal", file, format!("layers {}", list(&mut reports.iter())), POLYGONS))
+        }
         (several, _) => {
             let found = format!("{} layers of polygons", several.len());
             Err(Unreadable::file(
@@ -290,7 +335,11 @@ fn within_globe(file: &str, raw: &Raw) -> Result<(), Unreadable> {
     for row in &raw.rows {
         let Ok(contour) = &row.contour else { continue };
         if let Some(c) = contour.coords_iter().find(|c| c.x.abs() > 180.0 + SLACK || c.y.abs() > 90.0 + SLACK) {
-            let expected = format!("longitude and latitude in degrees, as {} declares", raw.crs);
+            let expected = format!(
+                "longitude and latitude in degrees, as {} declares; give the system these coordinates are in (EPSG:2154 is \
+                 Lambert-93)",
+                raw.crs
+            );
             return Err(Unreadable::record(
                 "outside_crs",
                 file,
@@ -772,6 +821,25 @@ mod tests {
             let read = zones(&collection(properties), &ZoneOptions::default());
             let found = read.as_ref().map(|layer| layer.code_field.as_str()).map_err(|e| e.0.code);
             assert_eq!(found, verdict, "{properties:?}");
+        }
+    }
+
+    #[test]
+    fn iris_are_known_by_their_old_and_new_names_in_any_case() {
+        for [commune, name, iris, code, label, kind] in [
+            ["DEPCOM", "NOM_COM", "IRIS", "DCOMIRIS", "NOM_IRIS", "TYP_IRIS"],
+            ["INSEE_COM", "NOM_COM", "IRIS", "CODE_IRIS", "NOM_IRIS", "TYP_IRIS"],
+            ["code_insee", "nom_commune", "iris", "code_iris", "nom_iris", "type_iris"],
+            ["Insee_Com", "Nom_Com", "Iris", "Code_Iris", "Nom_Iris", "Typ_Iris"],
+        ] {
+            let row = |id: usize, last: &str| {
+                format!(
+                    r#"{{"cleabs":"IRIS{id}","{commune}":"21231","{name}":"Dijon","{iris}":"{last}","{code}":"21231{last}","{label}":"Nord {id}","{kind}":"H"}}"#
+                )
+            };
+            let layer = zones(&collection(&[&row(1, "0101"), &row(2, "0102")]), &ZoneOptions::default()).unwrap();
+            assert_eq!((layer.code_field.as_str(), layer.label_field.as_deref()), (code, Some(label)));
+            assert_eq!(layer.records.accepted[1].code, "212310102");
         }
     }
 

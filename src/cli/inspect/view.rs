@@ -1,0 +1,266 @@
+//! What `arpent inspect` writes for other programs: the report as JSON, findings and zones as GeoJSON.
+
+use super::Report;
+use crate::model::{Reject, Unreadable, Zoning};
+use crate::steps::intake::Intake;
+use crate::steps::read::LayerReport;
+use crate::steps::repair::Change;
+use crate::steps::reproject::{ToDegrees, to_wgs84};
+use crate::steps::validate::{Finding, TopologyReport};
+use geo::orient::{Direction, Orient};
+use geo::{Coord, MapCoords, MultiPolygon};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The whole report, indented.
+///
+/// # Errors
+/// PROJ without its tables.
+pub fn report(report: &Report) -> Result<String, Unreadable> {
+    let degrees = ToDegrees::new()?;
+    let view = ReportView {
+        file: &report.file,
+        layers: report.layers.iter().map(LayerView::of).collect(),
+        zones: report.outcome.as_ref().ok().map(|intake| ZonesView::of(intake, &degrees)),
+        error: report.outcome.as_ref().err().map(|e| RejectView::of(&e.0)),
+    };
+    Ok(serde_json::to_string_pretty(&view).expect("a report has text keys and finite numbers"))
+}
+
+/// Findings as GeoJSON in CRS84 (RFC 7946): the ground each covers, or its point; those without a place have no geometry.
+///
+/// # Errors
+/// PROJ without its tables.
+pub fn findings(topology: &TopologyReport) -> Result<String, Unreadable> {
+    let degrees = ToDegrees::new()?;
+    let feature = |finding: &Finding| {
+        let geometry = if finding.shape.0.is_empty() {
+            finding
+                .place
+                .and_then(|place| position(place, &degrees))
+                .map(|p| json!({"type": "Point", "coordinates": p}))
+        } else {
+            shape(&finding.shape, &degrees)
+        };
+        let properties = serde_json::to_value(FindingView::of(finding, &degrees)).expect("plain fields");
+        json!({"type": "Feature", "properties": properties, "geometry": geometry})
+    };
+    Ok(collection(topology.findings.iter().map(feature)))
+}
+
+/// Zones as GeoJSON in CRS84 (RFC 7946), to the last digit, so that shared borders stay shared when they are read again.
+///
+/// # Errors
+/// PROJ's own failure, which a contour inside France does not meet.
+pub fn zones(zoning: &Zoning) -> Result<String, Unreadable> {
+    let contours: Vec<_> = zoning.zones().iter().map(|zone| &zone.contour).collect();
+    let turned = to_wgs84(&contours)?;
+    let feature = |(zone, contour): (&crate::model::Zone, crate::model::Wgs84<MultiPolygon>)| {
+        json!({"type": "Feature",
+            "properties": {"code": zone.code.as_str(), "libelle": zone.label, "area_m2": metres(zone.contour.area_m2())},
+            "geometry": {"type": "MultiPolygon", "coordinates": nested(contour.degrees(), |c| [c.x, c.y])}})
+    };
+    Ok(collection(zoning.zones().iter().zip(turned).map(feature)))
+}
+
+/// One feature a line, so that two files can be compared by lines.
+fn collection(features: impl Iterator<Item = Value>) -> String {
+    let lines: Vec<String> = features.map(|feature| feature.to_string()).collect();
+    format!("{{\"type\":\"FeatureCollection\",\"features\":[\n{}\n]}}\n", lines.join(",\n"))
+}
+
+/// Longitude and latitude to a millimetre.
+fn position((x, y): (f64, f64), degrees: &ToDegrees) -> Option<[f64; 2]> {
+    let (longitude, latitude) = degrees.point(x, y)?;
+    Some([longitude, latitude].map(|v| (v * 1e8).round() / 1e8))
+}
+
+/// Metres or square metres to a millimetre, as a report tells them.
+fn metres(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+fn shape(shape: &MultiPolygon, degrees: &ToDegrees) -> Option<Value> {
+    let turn = |c: Coord| position(c.x_y(), degrees).map(|[x, y]| Coord { x, y }).ok_or(());
+    let turned = shape.orient(Direction::Default).try_map_coords(turn).ok()?;
+    Some(json!({"type": "MultiPolygon", "coordinates": nested(&turned, |c| [c.x, c.y])}))
+}
+
+fn nested(shape: &MultiPolygon, position: impl Fn(&Coord) -> [f64; 2]) -> Vec<Vec<Vec<[f64; 2]>>> {
+    let ring = |ring: &geo::LineString| ring.0.iter().map(&position).collect();
+    shape.iter().map(|p| std::iter::once(p.exterior()).chain(p.interiors()).map(ring).collect()).collect()
+}
+
+#[derive(Serialize)]
+struct ReportView<'a> {
+    file: &'a str,
+    layers: Vec<LayerView<'a>>,
+    zones: Option<ZonesView<'a>>,
+    error: Option<RejectView<'a>>,
+}
+
+#[derive(Serialize)]
+struct LayerView<'a> {
+    name: &'a str,
+    format: &'a str,
+    geometry: &'a str,
+    polygonal: bool,
+    features: usize,
+    fields: Vec<FieldView<'a>>,
+    crs: Option<String>,
+    encoding: &'a str,
+    extent: Option<[f64; 4]>,
+    problems: Vec<RejectView<'a>>,
+}
+
+#[derive(Serialize)]
+struct FieldView<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+#[derive(Serialize)]
+struct ZonesView<'a> {
+    layer: &'a str,
+    crs: String,
+    code_field: &'a str,
+    label_field: Option<&'a str>,
+    accepted: usize,
+    rejected: Vec<RejectView<'a>>,
+    warnings: Vec<RejectView<'a>>,
+    changes: Vec<ChangeView<'a>>,
+    groups: Vec<GroupView<'a>>,
+    errors: Vec<RejectView<'a>>,
+    topology: TopologyView<'a>,
+    verdict: &'a str,
+}
+
+#[derive(Serialize)]
+struct TopologyView<'a> {
+    zones: usize,
+    vertices: usize,
+    area_m2: f64,
+    overlaid: bool,
+    below_tolerance: usize,
+    unlisted: usize,
+    findings: Vec<FindingView<'a>>,
+}
+
+/// `place` is longitude and latitude (CRS84), `place_l93` the same in EPSG:2154.
+#[derive(Serialize)]
+struct FindingView<'a> {
+    severity: &'a str,
+    kind: &'a str,
+    zones: &'a [String],
+    area_m2: f64,
+    place: Option<[f64; 2]>,
+    place_l93: Option<[f64; 2]>,
+}
+
+#[derive(Serialize)]
+struct ChangeView<'a> {
+    what: &'a str,
+    zone: &'a str,
+    row: usize,
+    count: usize,
+    moved_m: f64,
+    area_before_m2: f64,
+    area_after_m2: f64,
+    place: Option<[f64; 2]>,
+    place_l93: Option<[f64; 2]>,
+}
+
+#[derive(Serialize)]
+struct GroupView<'a> {
+    group: &'a str,
+    members: &'a [String],
+}
+
+#[derive(Serialize)]
+struct RejectView<'a> {
+    code: &'a str,
+    file: &'a str,
+    row: Option<usize>,
+    field: Option<&'a str>,
+    found: &'a str,
+    expected: &'a str,
+}
+
+impl<'a> LayerView<'a> {
+    fn of(layer: &'a LayerReport) -> Self {
+        Self {
+            name: &layer.name,
+            format: layer.format,
+            geometry: &layer.geometry,
+            polygonal: layer.polygonal,
+            features: layer.features,
+            fields: layer.fields.iter().map(|f| FieldView { name: &f.name, kind: f.kind.name() }).collect(),
+            crs: layer.crs.as_ref().map(ToString::to_string),
+            encoding: &layer.encoding,
+            extent: layer.extent,
+            problems: RejectView::all(&layer.problems),
+        }
+    }
+}
+
+impl<'a> ZonesView<'a> {
+    fn of(intake: &'a Intake, degrees: &ToDegrees) -> Self {
+        let TopologyReport { zones, vertices, area_m2, ref findings, unlisted, below_tolerance, overlaid } =
+            intake.topology;
+        let findings = findings.iter().map(|finding| FindingView::of(finding, degrees)).collect();
+        Self {
+            layer: &intake.layer.layer,
+            crs: intake.layer.crs.to_string(),
+            code_field: &intake.layer.code_field,
+            label_field: intake.layer.label_field.as_deref(),
+            accepted: intake.accepted,
+            rejected: RejectView::all(&intake.rejected),
+            warnings: RejectView::all(&intake.layer.warnings),
+            changes: intake.changes.iter().map(|change| ChangeView::of(change, degrees)).collect(),
+            groups: intake.members.iter().map(|(group, members)| GroupView { group, members }).collect(),
+            errors: RejectView::all(&intake.errors),
+            topology: TopologyView { zones, vertices, area_m2, overlaid, below_tolerance, unlisted, findings },
+            verdict: super::verdict(intake),
+        }
+    }
+}
+
+impl<'a> FindingView<'a> {
+    fn of(finding: &'a Finding, degrees: &ToDegrees) -> Self {
+        Self {
+            severity: finding.kind.severity().code(),
+            kind: finding.kind.code(),
+            zones: &finding.zones,
+            area_m2: metres(finding.area_m2),
+            place: finding.place.and_then(|place| position(place, degrees)),
+            place_l93: finding.place.map(|(x, y)| [metres(x), metres(y)]),
+        }
+    }
+}
+
+impl<'a> ChangeView<'a> {
+    fn of(change: &'a Change, degrees: &ToDegrees) -> Self {
+        Self {
+            what: change.what.code(),
+            zone: &change.zone,
+            row: change.record,
+            count: change.count,
+            moved_m: change.moved_m,
+            area_before_m2: metres(change.area_m2.0),
+            area_after_m2: metres(change.area_m2.1),
+            place: change.place.and_then(|place| position(place, degrees)),
+            place_l93: change.place.map(|(x, y)| [metres(x), metres(y)]),
+        }
+    }
+}
+
+impl<'a> RejectView<'a> {
+    fn of(reject: &'a Reject) -> Self {
+        let Reject { code, file, row, field, found, expected } = reject;
+        Self { code, file, row: *row, field: field.as_deref(), found, expected }
+    }
+    fn all(rejects: &'a [Reject]) -> Vec<Self> {
+        rejects.iter().map(Self::of).collect()
+    }
+}
