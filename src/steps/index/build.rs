@@ -59,15 +59,28 @@ impl<'a> Rings<'a> {
     }
 }
 
+impl Ring<'_> {
+    /// The least and the greatest coordinates.
+    fn bounds(&self) -> [Vertex; 2] {
+        self.coords.iter().fold([[f64::INFINITY; 2], [f64::NEG_INFINITY; 2]], |[least, greatest], c| {
+            [[least[0].min(c.x), least[1].min(c.y)], [greatest[0].max(c.x), greatest[1].max(c.y)]]
+        })
+    }
+}
+
 /// The cells over some rings; `None` when they are more than the words of cells can number.
 pub(super) fn build(rings: &Rings<'_>) -> Option<Cells> {
     if rings.vertices > COUNT_MAX || rings.rings.iter().any(|ring| ring.zone as usize >= COUNT_MAX) {
         return None;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let grid = grid(rings);
+    let blocks = rings.rings.chunks(RINGS_A_BLOCK);
+    let (bounds, _) =
+        shared_out(threads, blocks, || (), |(), block| block.iter().map(Ring::bounds).collect::<Vec<_>>());
+    let bounds = bounds.concat();
+    let grid = grid(rings.vertices, &bounds);
     let rows = (BAND_CELLS / grid.columns as usize).max(1);
-    let bands = bands(rings, &grid, rows);
+    let bands = bands(rings, &bounds, &grid, rows);
     let mut words = vec![NONE; grid.cells() + 1];
     let of_bands = words[..grid.cells()].chunks_mut(rows * grid.columns as usize).zip(&bands).enumerate();
     let maker = || Maker::new(rings, grid);
@@ -118,7 +131,7 @@ pub(super) fn build(rings: &Rings<'_>) -> Option<Cells> {
     Some(Cells { grid, words, finer, finer_words, leaves, vertices })
 }
 
-/// Rings whose vertices one thread copies at a time.
+/// Rings that one thread takes at a time, where it takes them as they come.
 const RINGS_A_BLOCK: usize = 1024;
 
 /// Takes the first places of what is left.
@@ -165,16 +178,13 @@ fn shared_out<T: Send, S: Send, R: Send>(
 }
 
 /// For each band of so many rows, the rings that may touch it.
-fn bands(rings: &Rings<'_>, grid: &Grid, rows: usize) -> Vec<Vec<u32>> {
+fn bands(rings: &Rings<'_>, bounds: &[[Vertex; 2]], grid: &Grid, rows: usize) -> Vec<Vec<u32>> {
     let mut bands = vec![Vec::new(); (grid.rows as usize).div_ceil(rows)];
-    for (number, ring) in (0..).zip(&rings.rings) {
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for coord in ring.coords {
-            (low, high) = (low.min(coord.y), high.max(coord.y));
-        }
+    for (number, (ring, [least, greatest])) in (0..).zip(rings.rings.iter().zip(bounds)) {
         if ring.coords.len() > 1 {
             let row = |y: f64| (y.max(0.0) as usize).min(grid.rows as usize - 1);
-            let (low, high) = (row(grid.in_cells(0.0, low).1 - MARGIN), row(grid.in_cells(0.0, high).1 + MARGIN));
+            let (low, high) =
+                (row(grid.in_cells(0.0, least[1]).1 - MARGIN), row(grid.in_cells(0.0, greatest[1]).1 + MARGIN));
             bands[low / rows..=high / rows].iter_mut().for_each(|band| band.push(number));
         }
     }
@@ -270,19 +280,19 @@ impl Kept {
     }
 }
 
-fn grid(rings: &Rings<'_>) -> Grid {
+fn grid(vertices: usize, bounds: &[[Vertex; 2]]) -> Grid {
     let (mut least, mut greatest) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-    for v in rings.rings.iter().flat_map(|ring| ring.coords) {
-        least = [least[0].min(v.x), least[1].min(v.y)];
-        greatest = [greatest[0].max(v.x), greatest[1].max(v.y)];
+    for [low, high] in bounds {
+        least = [least[0].min(low[0]), least[1].min(low[1])];
+        greatest = [greatest[0].max(high[0]), greatest[1].max(high[1])];
     }
-    if rings.vertices == 0 {
+    if vertices == 0 {
         // No point is within: the least lies above the greatest.
         let (least, greatest) = ([1.0; 2], [0.0; 2]);
         return Grid { least, greatest, corner: [0.0; 2], side_m: 1.0, cells_a_metre: 1.0, columns: 1, rows: 1 };
     }
     let (width, height) = (greatest[0] - least[0], greatest[1] - least[1]);
-    let wanted = (rings.vertices * CELLS_A_VERTEX).clamp(CELLS_MIN, CELLS_MAX) as f64;
+    let wanted = (vertices * CELLS_A_VERTEX).clamp(CELLS_MIN, CELLS_MAX) as f64;
     let farthest = [least, greatest].iter().flatten().fold(0.0_f64, |m, c| m.max(c.abs()));
     // A flat zoning still gets cells along its length.
     let side_m = (width * height / wanted).sqrt().max(width.max(height) / wanted).max(farthest * SIDE_MIN);
