@@ -5,6 +5,7 @@
 pub mod advise;
 pub mod assign;
 pub mod audit;
+pub mod compose;
 pub mod demo;
 pub mod exchange;
 pub mod files;
@@ -12,8 +13,12 @@ pub mod inspect;
 pub mod output;
 pub mod policy;
 pub mod protect;
+pub mod register;
 pub mod release;
+pub mod review;
+pub mod series;
 pub mod serve;
+pub mod whatif;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,7 +37,12 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Inspect(inspect::Args),
+    WhatIf(whatif::Args),
+    Series(series::Args),
     Assign(Box<assign::AssignArgs>),
+    Register(register::Args),
+    Compose(compose::Args),
+    Review(Box<review::Args>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
     Advise(advise::Args),
@@ -46,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::WhatIf(args) => whatif::run(&args),
+        Command::Series(args) => series::run(&args),
         Command::Assign(args) => match assign::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(rejects) => {
@@ -55,6 +67,9 @@ pub fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        Command::Register(args) => register::run(&args),
+        Command::Compose(args) => compose::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Protect(args) => match protect::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(refusal) => {

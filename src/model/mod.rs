@@ -12,6 +12,6 @@ pub use crs::{Crs, Declared, Lambert93, Wgs84};
 pub use establishment::{Establishment, Register, Source};
 pub use headcount::{Bracket, Headcount};
 pub use id::{ReleaseId, Siren, Siret, ZoneCode};
-pub use naf::Naf;
-pub use reject::{Read, Reject, Unreadable};
+pub use naf::{Naf, Naf2025};
+pub use reject::{Read, Reject, Rejects, Unreadable};
 pub use zone::{Zone, ZoneRecord, Zoning};

@@ -1,5 +1,6 @@
 //! Between the pipeline and the store: keeps what a publication made, and reads back everything ever published.
 
+use super::inputs::{listed, one_file, register_options, zoning_options};
 use super::{Made, Order, Published, sha256_hex};
 use crate::config::Policy;
 use crate::steps::bytes::{Damaged, Opened, Sealer};
@@ -12,7 +13,10 @@ use crate::store::{
 use std::collections::BTreeMap;
 
 /// Names the form of a dossier and its version; a change of the form changes it.
-const FORM: &str = "arpent dossier 1\n";
+const FORM: &str = "arpent dossier 2\n";
+
+/// The form before, which listed no inputs.
+const FORM_WITHOUT_INPUTS: &str = "arpent dossier 1\n";
 
 /// The act of a ledger line that says partners were given a release; its subject is the release's id.
 pub const ACT_PARTNERS: &str = "release.partners";
@@ -50,7 +54,8 @@ pub struct Dossier {
 }
 
 impl Dossier {
-    fn bytes(&self) -> Vec<u8> {
+    /// Its bytes, with the list of the inputs it was made from.
+    fn bytes(&self, inputs: &str) -> Vec<u8> {
         let mut out = Sealer::new(FORM);
         out.byte(u8::from(self.partners_only));
         out.count(self.vintages.len());
@@ -59,11 +64,16 @@ impl Dossier {
             out.text(revises.as_deref().unwrap_or_default());
             out.blob(records);
         }
+        out.text(inputs);
         out.close()
     }
 
-    fn open(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut opened = Opened::new(bytes, FORM, "dossier")?;
+    /// Reads it back, with the list of inputs if it has one.
+    pub(super) fn open(bytes: &[u8]) -> Result<(Self, Option<String>), Damaged> {
+        let (mut opened, lists_inputs) = match Opened::new(bytes, FORM, "dossier") {
+            Ok(opened) => (opened, true),
+            Err(_) => (Opened::new(bytes, FORM_WITHOUT_INPUTS, "dossier")?, false),
+        };
         let partners_only = match opened.byte()? {
             0 => false,
             1 => true,
@@ -75,8 +85,9 @@ impl Dossier {
             let revises = Some(opened.text()?.to_owned()).filter(|id| !id.is_empty());
             vintages.insert(year, (opened.blob()?.to_vec(), revises));
         }
+        let inputs = if lists_inputs { Some(opened.text()?.to_owned()) } else { None };
         opened.end()?;
-        Ok(Self { partners_only, vintages })
+        Ok((Self { partners_only, vintages }, inputs))
     }
 }
 
@@ -105,7 +116,7 @@ pub async fn past(store: &dyn Store) -> Result<Vec<Published>, NoPast> {
         let sealed = store.release(&id).await?.ok_or_else(missing)?;
         let kept = store.dossier(&id).await?.ok_or_else(missing)?;
         let release = seal::unseal(&sealed.bytes).map_err(damaged)?;
-        let dossier = Dossier::open(&kept.bytes).map_err(damaged)?;
+        let (dossier, _) = Dossier::open(&kept.bytes).map_err(damaged)?;
         let mut vintages = BTreeMap::new();
         for (year, (records, revises)) in dossier.vintages {
             let tables = release.vintages.get(&year).ok_or_else(missing)?;
@@ -123,20 +134,19 @@ pub async fn past(store: &dyn Store) -> Result<Vec<Published>, NoPast> {
 /// See [`StoreError`].
 pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, reason: &str) -> Result<(), StoreError> {
     for zoning in &order.zonings {
-        for (file_name, bytes) in &zoning.files.parts {
-            let entry = ZoningVersion {
-                zoning: zoning.id.clone(),
-                version: zoning.version.clone(),
-                title: zoning.title.clone(),
-                digest: sha256_hex(bytes),
-                created: order.now.clone(),
-                author: author.to_owned(),
-                reason: reason.to_owned(),
-                options: "{}".to_owned(),
-                file_name: file_name.clone(),
-            };
-            store.put_zoning(&entry, bytes.clone().into()).await?;
-        }
+        let (file_name, bytes) = one_file(zoning);
+        let entry = ZoningVersion {
+            zoning: zoning.id.clone(),
+            version: zoning.version.clone(),
+            title: zoning.title.clone(),
+            digest: sha256_hex(&bytes),
+            created: order.now.clone(),
+            author: author.to_owned(),
+            reason: reason.to_owned(),
+            options: zoning_options(zoning).to_string(),
+            file_name,
+        };
+        store.put_zoning(&entry, bytes.into()).await?;
     }
     for register in &order.registers {
         let entry = RegisterEntry {
@@ -144,7 +154,7 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
             created: order.now.clone(),
             author: author.to_owned(),
             file_name: register.name.clone(),
-            options: "{}".to_owned(),
+            options: register_options(&register.options).to_string(),
         };
         store.put_register(&entry, register.bytes.clone().into()).await?;
     }
@@ -169,7 +179,7 @@ async fn put(store: &dyn Store, order: &Order, release: &Release, dossier: &Doss
     let (sealed, id) = (seal::seal(release), release.id.to_string());
     let entry = ReleaseEntry { id: id.clone(), created: order.now.clone(), digest: sha256_hex(&sealed) };
     store.put_release(&entry, sealed.into()).await?;
-    let bytes = dossier.bytes();
+    let bytes = dossier.bytes(&listed(order));
     store.put_dossier(&DossierEntry { release: id, digest: sha256_hex(&bytes) }, bytes.into()).await?;
     Ok(())
 }
@@ -226,4 +236,21 @@ pub async fn put_in_force(store: &dyn Store, text: &str, key: Option<&str>, by: 
     };
     store.set_policy(&entry, text.to_owned().into()).await?;
     Ok(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dossier_lists_its_inputs_and_one_of_the_form_before_has_no_list() {
+        let dossier = Dossier { partners_only: true, vintages: BTreeMap::from([(2024, (vec![1, 2], None))]) };
+        let (opened, inputs) = Dossier::open(&dossier.bytes("{}")).unwrap();
+        assert_eq!((opened.partners_only, opened.vintages, inputs.as_deref()), (true, dossier.vintages, Some("{}")));
+        let mut before = Sealer::new(FORM_WITHOUT_INPUTS);
+        before.byte(0);
+        before.count(0);
+        assert_eq!(Dossier::open(&before.close()).unwrap().1, None);
+        assert!(Dossier::open(b"arpent dossier 3\n").is_err());
+    }
 }

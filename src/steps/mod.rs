@@ -8,10 +8,16 @@ pub mod index;
 
 pub mod assign;
 
+pub mod compose;
+pub mod reconcile;
+pub mod review;
+
 pub mod neighbours;
+pub mod whatif;
 
 pub mod secrecy;
 
+pub mod evolution;
 pub mod publish;
 
 pub(crate) mod bytes;
