@@ -143,8 +143,8 @@ def race(data, arpent, rounds, only):
     out, index = os.path.join(data, "out.parquet"), os.path.join(data, "zones.index")
     zones, points = os.path.join(data, "zones.shp"), os.path.join(data, "points.parquet")
     place = [arpent, "assign", "--points", points, "--out", out]
-    if not os.path.exists(index):
-        subprocess.run(place + ["--zones", zones, "--index", index], check=True, stderr=subprocess.DEVNULL)
+    # Built again when it is of another version.
+    subprocess.run(place + ["--zones", zones, "--index", index], check=True, stderr=subprocess.DEVNULL)
     commands = {
         "arpent, index kept": place + ["--index", index],
         "arpent, index built": place + ["--zones", zones],
