@@ -4,8 +4,12 @@
 //!
 //! The demo's 48 sectors are always measured. `make race` leaves larger work in `target/race`, which is measured when it is
 //! there: `a` has 48 zones and a million points, `b` has 49,000 zones and five million.
+//!
+//! With `--join FOLDER` it places the points of that work alone, and prints the CPU seconds of its thread and a checksum of
+//! the answers: `benches/place/race.py` sets them beside those of peers.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use arpent::model::{ZoneCode, Zoning};
 use arpent::steps::assign::{Placed, place};
@@ -15,7 +19,7 @@ use arpent::steps::read::table::Input;
 use arpent::steps::read::{Files, ZoneOptions, zones};
 use arpent::steps::reproject;
 use arpent::steps::validate::validate_alone;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, measurement::WallTime};
 use geo::indexed::IntervalTreeMultiPolygon;
 use geo::{BoundingRect, Contains, Point};
 use rand::{RngExt, SeedableRng};
@@ -89,7 +93,7 @@ fn measure(criterion: &mut Criterion, name: &str, (zoning, x, y): &(Zoning, Vec<
     assert_eq!(count(&index, part), peer(part), "the two must place the same points");
 
     let mut group = criterion.benchmark_group(name);
-    group.sample_size(10);
+    brief(&mut group);
     group.bench_function("build the index", |b| b.iter(|| ZoneIndex::new(zoning)));
     let codes: Vec<&ZoneCode> = zoning.zones().iter().map(|zone| &zone.code).collect();
     let mut bytes = Vec::new();
@@ -122,10 +126,84 @@ fn reader(criterion: &mut Criterion, name: &str, path: &Path) {
         n
     };
     let mut group = criterion.benchmark_group(format!("{name}, points"));
-    group.sample_size(10);
+    brief(&mut group);
     points_of(&mut group, read(), "read Parquet", read);
     group.finish();
 }
 
+/// Ten samples and seconds, not minutes: a bench of the five million points is run whole.
+fn brief(group: &mut BenchmarkGroup<'_, WallTime>) {
+    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+}
+
+/// Rounds of the join alone.
+const ROUNDS: usize = 7;
+
+/// The join alone, as one line of JSON.
+fn join(folder: &Path) {
+    let (zoning, x, y) = made(folder).expect("the folder holds the work that `make race` makes");
+    // From here on the peak is that of the build.
+    std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
+    let before_mib = memory_mib("VmHWM");
+    let build = median(|| {
+        let begun = Instant::now();
+        std::hint::black_box(ZoneIndex::new(&zoning));
+        begun.elapsed().as_secs_f64()
+    });
+    let index = ZoneIndex::new(&zoning);
+    let build_mib = memory_mib("VmHWM") - before_mib;
+    let mut answers = vec![0; x.len()];
+    let seconds = median(|| {
+        let begun = thread_seconds();
+        index.place(&x, &y, &mut answers);
+        thread_seconds() - begun
+    });
+    // The checksum of race.py: of zones by their number, of identifiers by theirs.
+    let mut by_zone = vec![(0_u64, 0_u64); zoning.zones().len()];
+    for (id, &answer) in (0..).zip(&answers).filter(|(_, answer)| **answer != ZoneIndex::NONE) {
+        let code = zoning.zones()[(answer & !ZoneIndex::BORDER) as usize].code.as_str();
+        let zone = &mut by_zone[code.parse::<usize>().expect("zones are numbered")];
+        *zone = (zone.0 + 1, zone.1 + id);
+    }
+    const PRIME: u128 = (1 << 61) - 1;
+    let sum = |sum: u128, (zone, (n, ids)): (u128, &(u64, u64))| {
+        (sum + (zone + 1) * (u128::from(*n) * 1_000_003 + u128::from(*ids))) % PRIME
+    };
+    let checksum = (0..).zip(&by_zone).fold(0, sum);
+    let placed: u64 = by_zone.iter().map(|(n, _)| n).sum();
+    let index_mib = index.bytes().map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20));
+    println!(
+        "{{\"join\": {seconds}, \"build\": {build}, \"index_mib\": {index_mib}, \"build_mib\": {build_mib}, \
+         \"placed\": {placed}, \"checksum\": {checksum}}}"
+    );
+}
+
+fn median(mut work: impl FnMut() -> f64) -> f64 {
+    let mut all: Vec<f64> = (0..ROUNDS).map(|_| work()).collect();
+    all.sort_by(f64::total_cmp);
+    all[ROUNDS / 2]
+}
+
+/// CPU seconds of this thread, as Linux counts them.
+fn thread_seconds() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    told.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).expect("nanoseconds") / 1e9
+}
+
+/// A line of what Linux says of the memory of this process.
+fn memory_mib(line: &str) -> f64 {
+    let told = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let kib = told.lines().find_map(|l| l.strip_prefix(line)?.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kib.expect("a line of /proc/self/status") / 1024.0
+}
+
 criterion_group!(benches, race);
-criterion_main!(benches);
+
+fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--join").skip(1);
+    if let Some(folder) = arguments.next() {
+        return join(Path::new(&folder));
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

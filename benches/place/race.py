@@ -2,10 +2,13 @@
 """arpent and its peers place the same points in the same zones, from files to files, in turn.
 
 Each peer is a process of its own; its time is the CPU time (user and system) of that process, imports included, and the
-answers are compared by one checksum of (zone, count, sum of ids). The median of the rounds is shown. A peer that is not
-installed is skipped with a word. Zones and points come from ../shared/peers/join/gen.py; see docs/PERFORMANCE.md.
+answers are compared by one checksum of (zone, count, sum of ids). The median of the rounds is shown; a peer that took
+more than twice the CPU time of the best one is not asked again. Beside it stands the join alone: files read, nothing
+written yet, the peer's own index included where it builds one in its join; ours is one thread of benches/assign.rs with
+an index at hand. A peer that is not installed is skipped with a word. Zones and points come from
+../shared/peers/join/gen.py; see docs/PERFORMANCE.md.
 """
-import argparse, json, os, platform, resource, statistics, subprocess, sys, time
+import argparse, json, os, platform, statistics, subprocess, sys, tempfile, time
 
 PEERS = {
     # The form of each that was fastest in ../shared/PERFORMANCE.md.
@@ -35,28 +38,40 @@ def write(out, ids, zones):
     pq.write_table(pa.table({"id": ids, "zone": zones}), out, compression="zstd")
 
 
+class Join:
+    """The CPU seconds of a join, and nothing around it."""
+    def __enter__(self):
+        self.begun = time.process_time()
+    def __exit__(self, *_):
+        print(json.dumps({"join": time.process_time() - self.begun}))
+
+
 def peer(name, data, out):
     zones, points = os.path.join(data, "zones.parquet"), os.path.join(data, "points.parquet")
     if name == "pycanopy":
         import polars as pl, pycanopy as pc
         frame = pc.SpatialFrame.from_wkb_polygons(pl.read_parquet(zones, columns=["zone", "geometry"]), "geometry")
-        joined = frame.lazy().within_join(pl.read_parquet(points), x_col="x", y_col="y")
-        joined = joined.collect() if hasattr(joined, "collect") else joined
+        table = pl.read_parquet(points)
+        with Join():
+            joined = frame.lazy().within_join(table, x_col="x", y_col="y")
+            joined = joined.collect() if hasattr(joined, "collect") else joined
         joined.select(["id", "zone"]).write_parquet(out, compression="zstd")
     elif name == "geopandas":
         import geopandas as gpd, pandas as pd
         layer, table = gpd.read_parquet(zones), pd.read_parquet(points)
         frame = gpd.GeoDataFrame(table[["id"]], geometry=gpd.points_from_xy(table.x, table.y), crs=layer.crs)
-        joined = gpd.sjoin(frame, layer, predicate="within")
+        with Join():
+            joined = gpd.sjoin(frame, layer, predicate="within")
         write(out, joined["id"].to_numpy(), joined["zone"].to_numpy())
     elif name == "shapely":
         import pyarrow.parquet as pq, shapely
         table, layer = pq.read_table(points), pq.read_table(zones)
         places = shapely.points(table["x"].to_numpy(), table["y"].to_numpy())
         shapes = shapely.from_wkb(layer["geometry"].to_numpy())
-        shapely.prepare(shapes)
-        i, k = shapely.STRtree(shapes).query(places)
-        held = shapely.contains(shapes[k], places[i])
+        with Join():
+            shapely.prepare(shapes)
+            i, k = shapely.STRtree(shapes).query(places)
+            held = shapely.contains(shapes[k], places[i])
         write(out, table["id"].to_numpy()[i[held]], k[held])
     elif name == "sedonadb":
         import sedona.db, pyarrow.parquet as pq
@@ -107,27 +122,20 @@ def answer(out):
 
 
 def timed(command):
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    said = process.stderr.read().decode(errors="replace")
-    _, status, use = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - begun
-    return process.returncode, use.ru_utime + use.ru_stime, wall, use.ru_maxrss / 1024, said.strip().splitlines()[-1:]
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=told, stderr=said)
+        _, status, use = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        last = lambda file: file.seek(0) or file.read().decode(errors="replace").strip().splitlines()[-1:]
+        told, said = last(told), last(said)
+    join = json.loads(told[0]).get("join") if told and told[0].startswith("{") else None
+    return process.returncode, use.ru_utime + use.ru_stime, use.ru_maxrss / 1024, join, said
 
 
-def part(data, limit):
-    """The first points of some work, as work of its own."""
-    import pyarrow.parquet as pq
-    folder = f"{data}-{limit}"
-    os.makedirs(folder, exist_ok=True)
-    for name in os.listdir(data):
-        if name.startswith("zones.") and not os.path.exists(os.path.join(folder, name)):
-            os.symlink(os.path.abspath(os.path.join(data, name)), os.path.join(folder, name))
-    target = os.path.join(folder, "points.parquet")
-    if not os.path.exists(target):
-        pq.write_table(pq.read_table(os.path.join(data, "points.parquet")).slice(0, limit), target, row_group_size=131072)
-    return folder
+def alone(data):
+    """Our join and our build alone, by the bench: CPU seconds of one thread, medians."""
+    command = ["cargo", "bench", "--quiet", "--locked", "--profile", "dev", "--bench", "assign", "--", "--join", os.path.abspath(data)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
 
 
 def race(data, arpent, rounds, only):
@@ -135,8 +143,8 @@ def race(data, arpent, rounds, only):
     out, index = os.path.join(data, "out.parquet"), os.path.join(data, "zones.index")
     zones, points = os.path.join(data, "zones.shp"), os.path.join(data, "points.parquet")
     place = [arpent, "assign", "--points", points, "--out", out]
-    if not os.path.exists(index):
-        subprocess.run(place + ["--zones", zones, "--index", index], check=True, stderr=subprocess.DEVNULL)
+    # Built again when it is of another version.
+    subprocess.run(place + ["--zones", zones, "--index", index], check=True, stderr=subprocess.DEVNULL)
     commands = {
         "arpent, index kept": place + ["--index", index],
         "arpent, index built": place + ["--zones", zones],
@@ -145,27 +153,44 @@ def race(data, arpent, rounds, only):
         if module:
             commands[name] = [sys.executable, __file__, "--peer", module, "--data", data, "--out", out]
     times = {name: [] for name in commands if not only or name in only}
+    ours = lambda name: name.startswith("arpent")
     sums, skipped = {}, {}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name in list(times):
+            if number and not ours(name) and times[name][0][0] > 2 * min(t[0][0] for n, t in times.items() if not ours(n)):
+                continue
             if os.path.exists(out):
                 os.remove(out)
-            code, cpu, wall, mib, said = timed(commands[name])
+            code, cpu, mib, join, said = timed(commands[name])
             if code != 0 or not os.path.exists(out):
                 skipped[name] = said[0] if said else f"exit {code}"
                 del times[name]
                 continue
-            times[name].append((cpu, wall, mib))
+            times[name].append((cpu, mib, join))
             sums[name] = tuple(asked("answer", out))
-    medians = {n: [statistics.median(v) for v in zip(*t)] for n, t in times.items()}
-    best = min((m[0] for n, m in medians.items() if not n.startswith("arpent")), default=None)
+    median = lambda values: statistics.median(values) if None not in values else None
+    medians = {n: [median(v) for v in zip(*t)] for n, t in times.items()}
+    bench = alone(data)
+    best = min((m[0] for n, m in medians.items() if not ours(n)), default=None)
+    best_join = min((m[2] for n, m in medians.items() if m[2] is not None), default=None)
     print(f"\n{rows:,} points of {data}, medians of {rounds} rounds, from files to a file")
-    print("| | CPU s | million points a CPU second | best peer's CPU, times ours | peak MiB | placed | checksum |")
-    print("|---|---|---|---|---|---|---|")
-    for name, (cpu, _, mib) in sorted(medians.items(), key=lambda m: m[1][0]):
-        ratio = f"{best / cpu:.1f}" if best and name.startswith("arpent") else ""
+    print("| | CPU s | million points a CPU second | best peer's CPU, times ours | peak MiB | rounds | placed | checksum |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, (cpu, mib, _) in sorted(medians.items(), key=lambda m: m[1][0]):
+        ratio = f"{best / cpu:.1f}" if best and ours(name) else ""
         placed, total = sums[name]
-        print(f"| {name} | {cpu:.2f} | {rows / cpu / 1e6:.2f} | {ratio} | {mib:.0f} | {placed:,} | {total} |")
+        n = len(times[name])
+        print(f"| {name} | {cpu:.2f} | {rows / cpu / 1e6:.2f} | {ratio} | {mib:.0f} | {n} | {placed:,} | {total} |")
+    print("\nThe join alone")
+    print("| | CPU s | million points a CPU second | best peer's CPU, times ours |")
+    print("|---|---|---|---|")
+    joins = {name: m[2] for name, m in medians.items() if m[2] is not None} | {"arpent, one thread": bench["join"]}
+    for name, cpu in sorted(joins.items(), key=lambda j: j[1]):
+        ratio = f"{best_join / cpu:.1f}" if best_join and ours(name) else ""
+        print(f"| {name} | {cpu:.3f} | {rows / cpu / 1e6:.2f} | {ratio} |")
+    print(f"\nIndex: {bench['build']:.3f} s of wall to build on all cores, {bench['index_mib']:.1f} MiB, "
+          f"{bench['build_mib']:.0f} MiB at the height of the build beside the zoning")
+    sums["the join alone"] = bench["placed"], bench["checksum"]
     for name, why in skipped.items():
         print(f"skipped: {name} ({why[:120]})")
     if len(set(sums.values())) != 1:
@@ -178,7 +203,6 @@ def main():
     a.add_argument("--data", required=True)
     a.add_argument("--arpent", default="target/debug/arpent")
     a.add_argument("--rounds", type=int, default=3)
-    a.add_argument("--limit", type=int, default=0, help="the first N points only")
     a.add_argument("--only", nargs="*", default=[])
     a.add_argument("--peer")
     a.add_argument("--ask", choices=["rows", "answer"])
@@ -191,7 +215,7 @@ def main():
     with open("/proc/cpuinfo") as f:
         model = next((l.split(":")[1].strip() for l in f if l.startswith("model name")), "unknown")
     print(f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.platform()}")
-    race(part(o.data, o.limit) if o.limit else o.data, o.arpent, o.rounds, o.only)
+    race(o.data, o.arpent, o.rounds, o.only)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use indicatif::HumanCount;
@@ -29,6 +29,8 @@ use crate::steps::validate::validate_alone;
 const REJECTS_LISTED: usize = 100;
 /// Batches that wait between two stages: one in the making and one at hand keep both sides busy.
 const BATCHES_AHEAD: usize = 2;
+/// Batches that later parts of a file may have read before an earlier one is taken: some 25 MiB.
+const BATCHES_HELD: usize = 8;
 /// Zones that the text report counts one by one, a screenful; the JSON report counts them all.
 const ZONES_SHOWN: usize = 60;
 /// Systems that are kept open; France and its overseas territories use about twenty.
@@ -71,7 +73,7 @@ pub struct AssignArgs {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Adds the column `distance_m`: metres to the nearest edge of a zone; placing takes longer then
-    #[arg(long, conflicts_with = "index")]
+    #[arg(long)]
     pub distance: bool,
     /// Where to write the points that no zone got, as GeoJSON
     #[arg(long, value_name = "FILE")]
@@ -138,8 +140,7 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
     let column = |name: &str, kind| OutColumn { name: name.to_owned(), kind };
     let id_kind = if points.whole_ids() { OutKind::Whole } else { OutKind::Text };
     let zone_words = WordList::new(ready.codes.iter().map(ZoneCode::as_str));
-    let mut columns =
-        vec![column(id_name, id_kind), column("zone", zone_words.kind()), column("placement", OutKind::Word)];
+    let mut columns = vec![column(id_name, id_kind), column("zone", OutKind::Word), column("placement", OutKind::Word)];
     columns.extend(args.distance.then(|| column("distance_m", OutKind::Metres)));
     let mut writer = TableWriter::create(&args.out, &columns).map_err(one)?;
     let report_file = args.report.as_deref().map(WholeFile::create).transpose().map_err(one)?;
@@ -276,8 +277,7 @@ impl Ready {
         // An index to be kept will serve other points too.
         let index = match &args.index {
             Some(_) => ZoneIndex::new(&zoning),
-            // The tree alone knows the distance to an edge.
-            None => ZoneIndex::for_points(&zoning, if args.distance { 0 } else { points }),
+            None => ZoneIndex::for_points(&zoning, points),
         };
         let codes: Vec<ZoneCode> = zoning.zones().iter().map(|zone| zone.code.clone()).collect();
         drop(zoning);
@@ -401,48 +401,100 @@ struct Done {
     clock: Clock,
 }
 
-/// Reads, places and gives back batches in the order read: one thread reads, as many as there are cores place, and this one
-/// takes what is done. No more than a few batches are in memory.
+/// Reads, places and gives back batches in the order read: as many threads as there are cores read parts of the file side
+/// by side, as many place, and this one takes what is done. No more than a few batches are in memory.
 fn through(
     points: Points,
     work: &Work<'_>,
     mut take: impl FnMut(Done, f64) -> Result<(), Unreadable>,
 ) -> Result<(), Unreadable> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let turn = Turn::default();
+    let parts = Mutex::new(points.parts().enumerate());
     std::thread::scope(|scope| {
-        let (send, read) = mpsc::sync_channel(BATCHES_AHEAD);
+        let _leaving = Leaving(&turn);
+        let (send_read, read) = mpsc::sync_channel(BATCHES_AHEAD);
+        let (send_placed, placed) = mpsc::sync_channel(BATCHES_AHEAD);
         let read = Arc::new(Mutex::new(read));
-        scope.spawn(move || reading(points, &send));
-        let (send, placed) = mpsc::sync_channel(BATCHES_AHEAD);
         for _ in 0..threads {
-            let (read, send) = (Arc::clone(&read), send.clone());
-            scope.spawn(move || placing(work, &read, &send));
+            let (read, send_read, send_placed) = (Arc::clone(&read), send_read.clone(), send_placed.clone());
+            let (parts, turn) = (&parts, &turn);
+            scope.spawn(move || reading(parts, turn, &send_read));
+            scope.spawn(move || placing(work, &read, &send_placed));
         }
-        drop((read, send));
-        let mut waiting: BTreeMap<usize, (Result<Done, Unreadable>, f64)> = BTreeMap::new();
-        let mut next = 0;
-        for (number, done, share) in placed {
-            waiting.insert(number, (done, share));
+        drop((read, send_read, send_placed));
+        let mut waiting = BTreeMap::new();
+        let mut next = (0, 0);
+        for (place, done, share) in placed {
+            waiting.insert(place, (done, share));
             while let Some((done, share)) = waiting.remove(&next) {
-                take(done?, share)?;
-                next += 1;
+                let ends = done.is_none();
+                if let Some(done) = done {
+                    take(done?, share)?;
+                }
+                next = if ends { (next.0 + 1, 0) } else { (next.0, next.1 + 1) };
+                turn.taken(ends);
             }
         }
         Ok(())
     })
 }
 
-type ReadBatch = (usize, Result<PointBatch, Unreadable>, f64, Duration);
-type PlacedBatch = (usize, Result<Done, Unreadable>, f64);
+/// The number of a part of the file, and of a batch in it.
+type BatchPlace = (usize, usize);
+/// A batch, or the end of its part; the share of the file read so far; and how long that took.
+type ReadBatch = (BatchPlace, Option<Result<PointBatch, Unreadable>>, f64, Duration);
+type PlacedBatch = (BatchPlace, Option<Result<Done, Unreadable>>, f64);
 
-fn reading(mut points: Points, send: &mpsc::SyncSender<ReadBatch>) {
-    for number in 0.. {
-        let begun = Instant::now();
-        let Some(batch) = points.next_batch().transpose() else { break };
-        let torn = batch.is_err();
-        // A receiver that is gone has met an error and says so itself.
-        if send.send((number, batch, points.table().progress(), begun.elapsed())).is_err() || torn {
-            break;
+/// Keeps those who read later parts from running ahead of what is taken: rows stay in order, and memory small.
+#[derive(Default)]
+struct Turn {
+    /// The part that is being taken, and batches read but not taken yet.
+    now: Mutex<(usize, usize)>,
+    changed: Condvar,
+}
+
+impl Turn {
+    /// Waits until a batch of the part may be read. The part that is being taken never waits here.
+    fn wait(&self, part: usize) {
+        let may_not = |now: &mut (usize, usize)| part > now.0 && now.1 >= BATCHES_HELD;
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.changed.wait_while(now, may_not).unwrap_or_else(PoisonError::into_inner);
+        now.1 += 1;
+    }
+    fn taken(&self, ends: bool) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.0 += usize::from(ends);
+        now.1 = now.1.saturating_sub(1);
+        self.changed.notify_all();
+    }
+}
+
+/// Once nobody takes any more, whoever waits goes on, and finds that out.
+struct Leaving<'a>(&'a Turn);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner).0 = usize::MAX;
+        self.0.changed.notify_all();
+    }
+}
+
+fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, send: &mpsc::SyncSender<ReadBatch>) {
+    let next = || parts.lock().ok().and_then(|mut parts| parts.next());
+    while let Some((part, mut points)) = next() {
+        for number in 0.. {
+            turn.wait(part);
+            let begun = Instant::now();
+            let batch = points.next_batch().transpose();
+            let (ends, torn) = (batch.is_none(), matches!(batch, Some(Err(_))));
+            // A receiver that is gone has met an error and says so itself.
+            if send.send(((part, number), batch, points.table().progress(), begun.elapsed())).is_err() || torn {
+                return;
+            }
+            if ends {
+                break;
+            }
         }
     }
 }
@@ -451,13 +503,14 @@ fn placing(work: &Work<'_>, read: &Mutex<mpsc::Receiver<ReadBatch>>, send: &mpsc
     let mut systems = Systems::new(work.crs);
     loop {
         let received = read.lock().map(|read| read.recv());
-        let Ok(Ok((number, batch, share, reading))) = received else { break };
-        let done = systems.as_mut().map_err(|unreadable| unreadable.clone()).and_then(|systems| {
+        let Ok(Ok((place, batch, share, reading))) = received else { break };
+        let done = batch.map(|batch| {
+            let systems = systems.as_mut().map_err(|unreadable| unreadable.clone())?;
             let mut done = work.done(systems, batch?);
             done.clock.stages.push(("read", reading));
             Ok(done)
         });
-        if send.send((number, done, share)).is_err() {
+        if send.send((place, done, share)).is_err() {
             break;
         }
     }
@@ -502,14 +555,8 @@ impl Systems {
     fn reproject(&mut self, mut batch: PointBatch) -> (PointBatch, BTreeMap<u32, usize>, Vec<Mistaken>) {
         let (mut unknown, mut mistaken) = (BTreeMap::new(), Vec::new());
         if !batch.epsg.iter().any(Option::is_some) {
-            let was = (batch.x.clone(), batch.y.clone());
-            let inside = self.usual.points(&mut batch.x, &mut batch.y);
-            for (row, _) in
-                inside.iter().enumerate().filter(|(row, inside)| !**inside && batch.unplaced[*row].is_none())
-            {
-                mistaken.extend(self.usual.mistaken(was.0[row], was.1[row]));
-            }
-            mark_outside(&mut batch.unplaced, inside.into_iter().enumerate());
+            let unplaced = &mut batch.unplaced;
+            self.usual.points(&mut batch.x, &mut batch.y, |row, look| refuse(&mut unplaced[row], look, &mut mistaken));
             return (batch, unknown, mistaken);
         }
         let mut rows_of: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
@@ -529,24 +576,20 @@ impl Systems {
             };
             let mut x: Vec<f64> = rows.iter().map(|&row| batch.x[row]).collect();
             let mut y: Vec<f64> = rows.iter().map(|&row| batch.y[row]).collect();
-            let inside = match reprojector {
+            let unplaced = &mut batch.unplaced;
+            match reprojector {
                 Some(reprojector) => {
-                    let inside = reprojector.points(&mut x, &mut y);
-                    for (&row, _) in rows.iter().zip(&inside).filter(|(_, inside)| !**inside) {
-                        mistaken.extend(reprojector.mistaken(batch.x[row], batch.y[row]));
-                    }
-                    inside
+                    reprojector.points(&mut x, &mut y, |at, look| refuse(&mut unplaced[rows[at]], look, &mut mistaken))
                 }
                 None => {
                     x.fill(f64::NAN);
                     y.fill(f64::NAN);
-                    vec![false; rows.len()]
+                    rows.iter().for_each(|&row| refuse(&mut unplaced[row], None, &mut mistaken));
                 }
-            };
+            }
             for (at, &row) in rows.iter().enumerate() {
                 (batch.x[row], batch.y[row]) = (x[at], y[at]);
             }
-            mark_outside(&mut batch.unplaced, rows.iter().copied().zip(inside));
         }
         (batch, unknown, mistaken)
     }
@@ -562,11 +605,11 @@ impl Systems {
     }
 }
 
-fn mark_outside(unplaced: &mut [Option<Unplaced>], inside: impl Iterator<Item = (usize, bool)>) {
-    for (row, inside) in inside {
-        if !inside && unplaced[row].is_none() {
-            unplaced[row] = Some(Unplaced::OutsideCrs);
-        }
+/// Takes a point as outside its system, unless it is unplaced for another reason.
+fn refuse(unplaced: &mut Option<Unplaced>, look: Option<Mistaken>, mistaken: &mut Vec<Mistaken>) {
+    if unplaced.is_none() {
+        *unplaced = Some(Unplaced::OutsideCrs);
+        mistaken.extend(look);
     }
 }
 

@@ -1,20 +1,16 @@
 //! Files written by commands: whole or not at all, as CSV, gzipped CSV or Parquet by their extension.
 
+mod parquet;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{Array, Int64Array, StringArray};
 use flate2::{Compression, write::GzEncoder};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression as ParquetCompression, Encoding, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 
+use self::parquet::ParquetTable;
 use crate::model::Unreadable;
 use crate::steps::read::table::Texts;
 
@@ -139,8 +135,6 @@ pub enum OutKind {
     Text,
     /// Words of a list, or nothing: Parquet's null.
     Word,
-    /// The same with so many words that Parquet takes less time without a dictionary.
-    ManyWords,
     /// Whole numbers, or nothing.
     Whole,
     /// Metres, or nothing where NaN; to the millimetre in a text.
@@ -151,7 +145,8 @@ pub enum OutKind {
 pub enum OutCells<'a> {
     /// For [`OutKind::Text`].
     Texts(&'a Texts),
-    /// For [`OutKind::Word`] and [`OutKind::ManyWords`]: for each row the place of its word in the list; beyond the list, nothing.
+    /// For [`OutKind::Word`]: for each row the place of its word in the list, the same for all rows; beyond the list,
+    /// nothing.
     Words(&'a [u32], &'a WordList),
     /// For [`OutKind::Whole`].
     Whole(&'a Int64Array),
@@ -166,14 +161,7 @@ pub struct WordList {
     spelt: Vec<Vec<u8>>,
 }
 
-/// Words that fit in a processor's first cache with their hashes.
-const FEW_WORDS: usize = 256;
-
 impl WordList {
-    /// The kind of a column of its words.
-    pub fn kind(&self) -> OutKind {
-        if self.spelt.len() <= FEW_WORDS { OutKind::Word } else { OutKind::ManyWords }
-    }
     /// The list, in its order.
     pub fn new<'a>(words: impl Iterator<Item = &'a str> + Clone) -> Self {
         let spell = |word: &str| {
@@ -194,7 +182,7 @@ pub struct TableWriter {
 enum Sink {
     Csv(BufWriter<WholeFile>),
     CsvGz(Box<GzEncoder<BufWriter<WholeFile>>>),
-    Parquet(SchemaRef, Vec<OutKind>, Box<ArrowWriter<WholeFile>>),
+    Parquet(Box<ParquetTable>),
 }
 
 impl TableWriter {
@@ -207,10 +195,8 @@ impl TableWriter {
             TableFormat::Csv => Sink::Csv(buffered(file)),
             TableFormat::CsvGz => Sink::CsvGz(Box::new(GzEncoder::new(buffered(file), Compression::new(GZIP_LEVEL)))),
             TableFormat::Parquet => {
-                let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-                let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options(columns))
-                    .map_err(|error| cannot_write(target, &error.to_string()))?;
-                Sink::Parquet(schema, columns.iter().map(|column| column.kind).collect(), Box::new(writer))
+                let table = ParquetTable::create(file, columns);
+                Sink::Parquet(Box::new(table.map_err(|error| cannot_write(target, &error.to_string()))?))
             }
         };
         let mut table = Self { target: target.to_owned(), sink };
@@ -234,12 +220,7 @@ impl TableWriter {
         let written = match &mut self.sink {
             Sink::Csv(writer) => writer.write_all(&rows(columns)).map_err(|error| error.to_string()),
             Sink::CsvGz(writer) => writer.write_all(&rows(columns)).map_err(|error| error.to_string()),
-            Sink::Parquet(schema, kinds, writer) => {
-                let arrays = columns.iter().zip(kinds).map(|(cells, kind)| array(cells, *kind)).collect();
-                RecordBatch::try_new(Arc::clone(schema), arrays)
-                    .map_err(|error| error.to_string())
-                    .and_then(|batch| writer.write(&batch).map_err(|error| error.to_string()))
-            }
+            Sink::Parquet(table) => table.write(columns).map_err(|error| error.to_string()),
         };
         written.map_err(|error| cannot_write(&self.target, &error))
     }
@@ -249,7 +230,7 @@ impl TableWriter {
         let ended = match self.sink {
             Sink::Csv(writer) => writer.into_inner().map_err(io::Error::from),
             Sink::CsvGz(writer) => writer.finish().and_then(|inner| inner.into_inner().map_err(io::Error::from)),
-            Sink::Parquet(_, _, writer) => writer.into_inner().map_err(io::Error::other),
+            Sink::Parquet(table) => table.finish().map_err(io::Error::other),
         };
         ended.map_err(|error| cannot_write(&self.target, &error.to_string()))
     }
@@ -299,67 +280,6 @@ fn push_field(text: &mut Vec<u8>, field: &str) {
         text.push(b'"');
     } else {
         text.extend_from_slice(field.as_bytes());
-    }
-}
-
-fn field(column: &OutColumn) -> Field {
-    let words = || DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
-    let (kind, nullable) = match column.kind {
-        OutKind::Text => (DataType::Utf8, false),
-        OutKind::ManyWords => (DataType::Utf8, true),
-        OutKind::Word => (words(), true),
-        OutKind::Whole => (DataType::Int64, true),
-        OutKind::Metres => (DataType::Float64, true),
-    };
-    Field::new(&column.name, kind, nullable)
-}
-
-/// Words repeat and take a dictionary; for other columns looking for repetitions costs more than it saves.
-fn options(columns: &[OutColumn]) -> ArrowWriterOptions {
-    let mut properties = WriterProperties::builder()
-        .set_compression(ParquetCompression::ZSTD(ZstdLevel::default()))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_created_by(concat!("arpent ", env!("CARGO_PKG_VERSION")).to_owned());
-    for column in columns {
-        let path = ColumnPath::from(vec![column.name.clone()]);
-        properties = properties.set_column_dictionary_enabled(path.clone(), column.kind == OutKind::Word);
-        if column.kind == OutKind::Whole {
-            properties = properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-        }
-    }
-    // Readers see plain texts and numbers; our own types in memory are nobody's business.
-    ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true)
-}
-
-fn array(cells: &OutCells<'_>, kind: OutKind) -> ArrayRef {
-    match cells {
-        OutCells::Words(words, list) if kind == OutKind::ManyWords => {
-            let mut builder = StringBuilder::with_capacity(words.len(), words.len() * 9);
-            for &word in *words {
-                if (word as usize) < list.words.len() {
-                    builder.append_value(list.words.value(word as usize));
-                } else {
-                    builder.append_null();
-                }
-            }
-            Arc::new(builder.finish())
-        }
-        OutCells::Texts(texts) => Arc::new(StringArray::from_iter_values(texts.iter())),
-        OutCells::Words(words, list) => {
-            let listed = |&&word: &&u32| (word as usize) < list.words.len();
-            let keys: UInt32Array = if words.iter().all(|word| listed(&word)) {
-                words.to_vec().into()
-            } else {
-                words.iter().map(|word| listed(&word).then_some(*word)).collect()
-            };
-            let words: ArrayRef = Arc::clone(&list.words) as ArrayRef;
-            let words = DictionaryArray::try_new(keys, words);
-            Arc::new(words.expect("every key is in the list"))
-        }
-        OutCells::Whole(numbers) => Arc::new((*numbers).clone()),
-        OutCells::Metres(metres) => {
-            Arc::new(metres.iter().map(|m| (!m.is_nan()).then_some(*m)).collect::<Float64Array>())
-        }
     }
 }
 
@@ -420,13 +340,10 @@ mod tests {
         let numbers = Int64Array::from(vec![Some(1), None, Some(-3), Some(i64::MAX), Some(0)]);
         let metres = [0.5, f64::NAN, 1234.5678, 0.0, 2.0];
         let column = |name: &str, kind| OutColumn { name: name.to_owned(), kind };
-        for (kind, name) in [OutKind::Word, OutKind::ManyWords]
-            .into_iter()
-            .flat_map(|kind| ["t.csv", "t.csv.gz", "t.parquet"].map(|name| (kind, name)))
-        {
+        for name in ["t.csv", "t.csv.gz", "t.parquet"] {
             let columns = [
                 column("id", OutKind::Text),
-                column("zone", kind),
+                column("zone", OutKind::Word),
                 column("number", OutKind::Whole),
                 column("distance", OutKind::Metres),
             ];

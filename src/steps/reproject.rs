@@ -98,14 +98,16 @@ impl Reprojector {
         self.lambert93.hold(x, y).then_some((x, y))
     }
 
-    /// Columns of coordinates, in place; false marks a place outside the area of use, whose coordinates become NaN.
-    pub fn points(&mut self, x: &mut [f64], y: &mut [f64]) -> Vec<bool> {
-        let one = |(x, y): (&mut f64, &mut f64)| {
+    /// Columns of coordinates, in place. A place outside the area of use becomes NaN; `refused` is told its number and what
+    /// it looks like.
+    pub fn points(&mut self, x: &mut [f64], y: &mut [f64], mut refused: impl FnMut(usize, Option<Mistaken>)) {
+        for (number, (x, y)) in x.iter_mut().zip(y).enumerate() {
             let place = self.point(*x, *y);
+            if place.is_none() {
+                refused(number, self.mistaken(*x, *y));
+            }
             (*x, *y) = place.unwrap_or((f64::NAN, f64::NAN));
-            place.is_some()
-        };
-        x.iter_mut().zip(y).map(one).collect()
+        }
     }
 }
 

@@ -1,8 +1,13 @@
 //! Scan conversion: edges become cells.
 //!
-//! Edges are sorted into cells by counting, without an allocation for each. Then rows are swept from west to east: a
-//! reference point stands a hair east of each cell at the foot of its row, and the zones that hold it follow from those
-//! that held the one before and the edges of the cell between them. All sides are decided exactly.
+//! Threads take bands of rows. The edges of a band are sorted into cells by counting, without an allocation for each.
+//! Then its rows are swept from west to east: a reference point stands a hair east of each cell at the foot of its row,
+//! and the zones that hold it follow from those that held the one before and the edges of the cell between them. All
+//! sides are decided exactly. What bands made is laid end to end in their order, so that no number of threads changes it.
+
+use std::sync::Mutex;
+
+use geo::Coord;
 
 use super::cells::{
     BORDER, COUNT_MAX, COVERED, Cells, FINER, FIRST_EAST, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES,
@@ -14,10 +19,8 @@ use super::exact::{self, Vertex};
 const CELLS_A_VERTEX: usize = 5;
 /// Cells of a grid: a word each makes 16 MiB, which a processor's last cache still holds.
 const CELLS_MAX: usize = 1 << 22;
-/// Rows of cells that are worth a thread of their own.
-const BAND_ROWS_MIN: usize = 12;
-/// Threads that build together: the sorting before them is done by one.
-const BANDS_MAX: usize = 4;
+/// Cells of a band, which one thread sorts and sweeps: what belongs to it stays in the second cache.
+const BAND_CELLS: usize = 1 << 16;
 /// Cells of a grid at least.
 const CELLS_MIN: usize = 1 << 10;
 /// Edges above which a cell is cut into finer ones, by measure.
@@ -33,138 +36,263 @@ const MARGIN: f64 = 2.0 * REACH;
 /// The least side of a cell, as a share of the greatest coordinate: below, rounding would be felt.
 const SIDE_MIN: f64 = 1.0 / (1_u64 << 28) as f64;
 
-/// The rings of all zones laid end to end.
+/// The rings of all zones laid end to end: an edge is named by the place of its first vertex among all.
 #[derive(Debug, Default)]
-pub(super) struct Rings {
-    pub(super) vertices: Vec<Vertex>,
-    /// Where each ring ends among the vertices, and its zone.
-    pub(super) ends: Vec<(u32, u32)>,
+pub(super) struct Rings<'a> {
+    pub(super) rings: Vec<Ring<'a>>,
+    /// Vertices of all of them.
+    pub(super) vertices: usize,
 }
 
-impl Rings {
-    pub(super) fn push(&mut self, zone: u32, ring: impl Iterator<Item = Vertex>) {
-        self.vertices.extend(ring);
-        self.ends.push((self.vertices.len() as u32, zone));
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ring<'a> {
+    pub(super) zone: u32,
+    /// The place of its first vertex.
+    pub(super) start: usize,
+    pub(super) coords: &'a [Coord],
+}
+
+impl<'a> Rings<'a> {
+    pub(super) fn push(&mut self, zone: u32, coords: &'a [Coord]) {
+        self.rings.push(Ring { zone, start: self.vertices, coords });
+        self.vertices += coords.len();
+    }
+}
+
+impl Ring<'_> {
+    /// The least and the greatest coordinates.
+    fn bounds(&self) -> [Vertex; 2] {
+        self.coords.iter().fold([[f64::INFINITY; 2], [f64::NEG_INFINITY; 2]], |[least, greatest], c| {
+            [[least[0].min(c.x), least[1].min(c.y)], [greatest[0].max(c.x), greatest[1].max(c.y)]]
+        })
     }
 }
 
 /// The cells over some rings; `None` when they are more than the words of cells can number.
-pub(super) fn build(rings: &Rings) -> Option<Cells> {
-    if rings.vertices.len() > COUNT_MAX || rings.ends.iter().any(|&(_, zone)| zone as usize >= COUNT_MAX) {
+pub(super) fn build(rings: &Rings<'_>) -> Option<Cells> {
+    if rings.vertices > COUNT_MAX || rings.rings.iter().any(|ring| ring.zone as usize >= COUNT_MAX) {
         return None;
     }
-    let grid = grid(rings);
-    let (starts, edges) = sorted_by_cell(rings, &grid);
-    let zone_near = zone_near(rings);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let blocks = rings.rings.chunks(RINGS_A_BLOCK);
+    let (bounds, _) =
+        shared_out(threads, blocks, || (), |(), block| block.iter().map(Ring::bounds).collect::<Vec<_>>());
+    let bounds = bounds.concat();
+    let grid = grid(rings.vertices, &bounds);
+    let rows = (BAND_CELLS / grid.columns as usize).max(1);
+    let bands = bands(rings, &bounds, &grid, rows);
     let mut words = vec![NONE; grid.cells() + 1];
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let bands = (grid.rows as usize / BAND_ROWS_MIN).clamp(1, cores.min(BANDS_MAX));
-    let band_cells = (grid.rows as usize).div_ceil(bands) * grid.columns as usize;
-    let made: Vec<Made> = std::thread::scope(|scope| {
-        let (grid, starts, edges, zone_near) = (&grid, &starts[..], &edges[..], &zone_near[..]);
-        let cells = grid.cells();
-        let bands: Vec<_> = words[..cells]
-            .chunks_mut(band_cells)
-            .enumerate()
-            .map(|(number, words)| {
-                let first = number * band_cells;
-                scope.spawn(move || sweep(rings, grid, starts, edges, zone_near, first, words))
-            })
-            .collect();
-        bands.into_iter().map(|band| band.join().expect("a sweep does not panic")).collect()
-    });
-    drop((starts, edges));
+    let of_bands = words[..grid.cells()].chunks_mut(rows * grid.columns as usize).zip(&bands).enumerate();
+    let maker = || Maker::new(rings, grid);
+    let (made, makers) =
+        shared_out(threads, of_bands, maker, |maker, (band, (words, rings))| maker.sweep(band * rows, rings, words));
 
+    // An edge keeps both of its ends.
+    let mut kept = vec![0; rings.vertices.div_ceil(64)];
+    for maker in makers {
+        kept.iter_mut().zip(maker.kept).for_each(|(kept, more)| *kept |= more);
+    }
+    let kept = Kept::ends_of(&kept);
+    let counts = |made: &Made| [made.finer.len(), made.finer_words.len(), made.leaves.len()];
     // Cells which are not cut share the first square, so that looking one up is always possible.
-    let (mut finer, mut finer_words) = (vec![Finer { start: 0, side: 1 }], vec![NONE]);
-    let mut leaves = Vec::with_capacity(made.iter().map(|made| made.leaves.len()).sum());
-    let mut kept = vec![0; rings.vertices.len().div_ceil(64)];
-    for (made, words) in made.into_iter().zip(words[..grid.cells()].chunks_mut(band_cells)) {
-        let places = [
-            finer.len() + made.finer.len(),
-            finer_words.len() + made.finer_words.len(),
-            leaves.len() + made.leaves.len(),
-        ];
-        if places.iter().any(|&n| n > COUNT_MAX) {
-            return None;
+    let mut total = [1, 1, 0];
+    made.iter().for_each(|made| total.iter_mut().zip(counts(made)).for_each(|(total, n)| *total += n));
+    if total.iter().any(|&n| n > COUNT_MAX) {
+        return None;
+    }
+    let mut finer = vec![Finer { start: 0, side: 1 }; total[0]];
+    let mut finer_words = vec![NONE; total[1]];
+    let mut leaves = vec![0; total[2]];
+    let mut before = [1_u32, 1, 0];
+    let (mut finer_left, mut finer_words_left, mut leaves_left) =
+        (&mut finer[1..], &mut finer_words[1..], &mut leaves[..]);
+    let of_bands = words[..grid.cells()].chunks_mut(rows * grid.columns as usize).zip(made).map(|(words, made)| {
+        let n = counts(&made);
+        let part = Part {
+            words,
+            finer: first(&mut finer_left, n[0]),
+            finer_words: first(&mut finer_words_left, n[1]),
+            leaves: first(&mut leaves_left, n[2]),
+            before,
+        };
+        before.iter_mut().zip(n).for_each(|(before, n)| *before += n as u32);
+        (part, made)
+    });
+    shared_out(threads, of_bands, || (), |(), (part, made)| part.take(made, &kept));
+
+    let mut vertices = vec![[0.0; 2]; kept.count()];
+    let mut vertices_left = &mut vertices[..];
+    let blocks = rings.rings.chunks(RINGS_A_BLOCK).map(|block| {
+        let last = block[block.len() - 1];
+        let range = block[0].start..last.start + last.coords.len();
+        (block, first(&mut vertices_left, (kept.rank(range.end) - kept.rank(range.start)) as usize))
+    });
+    shared_out(threads, blocks, || (), |(), (block, into)| kept.copy(block, into));
+    Some(Cells { grid, words, finer, finer_words, leaves, vertices })
+}
+
+/// Rings that one thread takes at a time, where it takes them as they come.
+const RINGS_A_BLOCK: usize = 1024;
+
+/// Takes the first places of what is left.
+fn first<'a, T>(left: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+    let (first, rest) = std::mem::take(left).split_at_mut(n);
+    *left = rest;
+    first
+}
+
+/// Hands items out to threads, each with a state of its own; gives what they make, in the order of the items, and the
+/// states.
+fn shared_out<T: Send, S: Send, R: Send>(
+    threads: usize,
+    items: impl ExactSizeIterator<Item = T> + Send,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, T) -> R + Sync,
+) -> (Vec<R>, Vec<S>) {
+    let threads = threads.min(items.len());
+    let mut made = Vec::with_capacity(items.len());
+    let mut states = Vec::with_capacity(threads);
+    let queue = Mutex::new(items.enumerate());
+    let next = || queue.lock().expect("handing out does not panic").next();
+    let one = || {
+        let mut state = state();
+        let mut made = Vec::new();
+        while let Some((number, item)) = next() {
+            made.push((number, work(&mut state, item)));
         }
-        let (finer_before, words_before, leaves_before) =
-            (finer.len() as u32, finer_words.len() as u32, leaves.len() as u32);
+        (made, state)
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one)).collect();
+        let (mine, state) = one();
+        made.extend(mine);
+        states.push(state);
+        for other in others {
+            let (theirs, state) = other.join().expect("a thread of the build does not panic");
+            made.extend(theirs);
+            states.push(state);
+        }
+    });
+    made.sort_unstable_by_key(|(number, _)| *number);
+    (made.into_iter().map(|(_, made)| made).collect(), states)
+}
+
+/// For each band of so many rows, the rings that may touch it.
+fn bands(rings: &Rings<'_>, bounds: &[[Vertex; 2]], grid: &Grid, rows: usize) -> Vec<Vec<u32>> {
+    let mut bands = vec![Vec::new(); (grid.rows as usize).div_ceil(rows)];
+    for (number, (ring, [least, greatest])) in (0..).zip(rings.rings.iter().zip(bounds)) {
+        if ring.coords.len() > 1 {
+            let row = |y: f64| (y.max(0.0) as usize).min(grid.rows as usize - 1);
+            let (low, high) =
+                (row(grid.in_cells(0.0, least[1]).1 - MARGIN), row(grid.in_cells(0.0, greatest[1]).1 + MARGIN));
+            bands[low / rows..=high / rows].iter_mut().for_each(|band| band.push(number));
+        }
+    }
+    bands
+}
+
+/// What a sweep over a band makes, its places counted from its own beginning.
+struct Made {
+    finer: Vec<Finer>,
+    finer_words: Vec<u32>,
+    leaves: Vec<u32>,
+}
+
+/// Where what a band made belongs among all.
+struct Part<'a> {
+    words: &'a mut [u32],
+    finer: &'a mut [Finer],
+    finer_words: &'a mut [u32],
+    leaves: &'a mut [u32],
+    /// Squares, their words and words of leaves before those of the band.
+    before: [u32; 3],
+}
+
+impl Part<'_> {
+    /// Takes over what a band made.
+    fn take(self, made: Made, kept: &Kept) {
+        let [finer_before, words_before, leaves_before] = self.before;
         let moved = |word: u32| match unanswered(word) {
             true if word & FINER != 0 => word + finer_before,
             true => word + leaves_before,
             false => word,
         };
-        words.iter_mut().for_each(|word| *word = moved(*word));
-        finer.extend(made.finer.iter().map(|f| Finer { start: f.start + words_before, side: f.side }));
-        finer_words.extend(made.finer_words.into_iter().map(moved));
-        leaves.extend(made.leaves);
-        kept.iter_mut().zip(made.kept).for_each(|(kept, more)| *kept |= more);
-    }
-    finer_words.shrink_to_fit();
-    let mut cells = Cells { grid, words, finer, finer_words, leaves, vertices: Vec::new() };
-    keep_vertices(&mut cells, rings, &kept);
-    Some(cells)
-}
-
-/// What a sweep over some rows makes, its places counted from its own beginning.
-struct Made {
-    finer: Vec<Finer>,
-    finer_words: Vec<u32>,
-    leaves: Vec<u32>,
-    kept: Vec<u64>,
-}
-
-/// Sweeps whole rows, from the cell `first`, and fills in their words.
-fn sweep(
-    rings: &Rings,
-    grid: &Grid,
-    starts: &[u32],
-    edges: &[u32],
-    zone_near: &[u32],
-    first: usize,
-    words: &mut [u32],
-) -> Made {
-    let mut maker = Maker {
-        rings,
-        zone_near,
-        finer: Vec::new(),
-        finer_words: Vec::new(),
-        leaves: Vec::new(),
-        edges: Vec::new(),
-        kept: vec![0; rings.vertices.len().div_ceil(64)],
-        candidates: Vec::new(),
-        page: Vec::new(),
-        part_starts: Vec::new(),
-        part_edges: Vec::new(),
-    };
-    let mut held = Held::default();
-    for (number, word) in words.iter_mut().enumerate() {
-        let cell = first + number;
-        let (row, column) = (cell as u32 / grid.columns, cell as u32 % grid.columns);
-        if column == 0 {
-            held.zones.clear();
+        self.words.iter_mut().for_each(|word| *word = moved(*word));
+        for (into, f) in self.finer.iter_mut().zip(&made.finer) {
+            *into = Finer { start: f.start + words_before, side: f.side };
         }
-        let here = &edges[starts[cell] as usize..starts[cell + 1] as usize];
-        *word = if here.is_empty() { held.least() } else { maker.cell(grid, column, row, here, &mut held) };
+        self.finer_words.iter_mut().zip(&made.finer_words).for_each(|(into, word)| *into = moved(*word));
+        let leaves = self.leaves;
+        leaves.copy_from_slice(&made.leaves);
+        let mut at = 0;
+        while at < leaves.len() {
+            let (head, second) = (leaves[at], leaves[at + 1]);
+            let n = head as usize & PAGE_EDGES_MAX;
+            at += 2 + (second >> 16) as usize + usize::from(head & COVERED != 0);
+            for edge in &mut leaves[at..at + n] {
+                *edge = *edge & !(COUNT_MAX as u32) | kept.rank(*edge as usize & COUNT_MAX);
+            }
+            at += n + if head & UNIFORM != 0 { 0 } else { n.div_ceil(4) };
+        }
     }
-    let Maker { finer, finer_words, leaves, kept, .. } = maker;
-    Made { finer, finer_words, leaves, kept }
 }
 
-fn grid(rings: &Rings) -> Grid {
-    let (mut least, mut greatest) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-    for v in &rings.vertices {
-        least = [least[0].min(v[0]), least[1].min(v[1])];
-        greatest = [greatest[0].max(v[0]), greatest[1].max(v[1])];
+/// The vertices that leaves need, a bit each, and how many come before each word of bits.
+struct Kept {
+    bits: Vec<u64>,
+    before: Vec<u32>,
+}
+
+impl Kept {
+    /// The ends of some edges, a bit each.
+    fn ends_of(edges: &[u64]) -> Self {
+        let mut kept = Self { bits: Vec::with_capacity(edges.len()), before: Vec::with_capacity(edges.len() + 1) };
+        let (mut carried, mut count) = (0, 0);
+        for edges in edges {
+            let ends = edges | edges << 1 | carried;
+            carried = edges >> 63;
+            kept.bits.push(ends);
+            kept.before.push(count);
+            count += ends.count_ones();
+        }
+        kept.before.push(count);
+        kept
     }
-    if rings.vertices.is_empty() {
+    fn count(&self) -> usize {
+        self.before[self.bits.len()] as usize
+    }
+    /// How many are kept before a vertex.
+    #[inline(always)]
+    fn rank(&self, vertex: usize) -> u32 {
+        let bits = self.bits.get(vertex / 64).map_or(0, |bits| bits & ((1 << (vertex % 64)) - 1));
+        self.before[vertex / 64] + bits.count_ones()
+    }
+    /// Copies the vertices of some rings that are kept.
+    fn copy(&self, rings: &[Ring<'_>], into: &mut [Vertex]) {
+        let mut into = into.iter_mut();
+        for ring in rings {
+            for (vertex, coord) in (ring.start..).zip(ring.coords) {
+                if self.bits[vertex / 64] >> (vertex % 64) & 1 != 0 {
+                    *into.next().expect("as many places as vertices") = [coord.x, coord.y];
+                }
+            }
+        }
+    }
+}
+
+fn grid(vertices: usize, bounds: &[[Vertex; 2]]) -> Grid {
+    let (mut least, mut greatest) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
+    for [low, high] in bounds {
+        least = [least[0].min(low[0]), least[1].min(low[1])];
+        greatest = [greatest[0].max(high[0]), greatest[1].max(high[1])];
+    }
+    if vertices == 0 {
         // No point is within: the least lies above the greatest.
         let (least, greatest) = ([1.0; 2], [0.0; 2]);
         return Grid { least, greatest, corner: [0.0; 2], side_m: 1.0, cells_a_metre: 1.0, columns: 1, rows: 1 };
     }
     let (width, height) = (greatest[0] - least[0], greatest[1] - least[1]);
-    let wanted = (rings.vertices.len() * CELLS_A_VERTEX).clamp(CELLS_MIN, CELLS_MAX) as f64;
+    let wanted = (vertices * CELLS_A_VERTEX).clamp(CELLS_MIN, CELLS_MAX) as f64;
     let farthest = [least, greatest].iter().flatten().fold(0.0_f64, |m, c| m.max(c.abs()));
     // A flat zoning still gets cells along its length.
     let side_m = (width * height / wanted).sqrt().max(width.max(height) / wanted).max(farthest * SIDE_MIN);
@@ -214,48 +342,65 @@ fn cells_along(a: (f64, f64), b: (f64, f64), columns: u32, rows: u32, mut call: 
     }
 }
 
-/// Edges by cell: those of cell `i` are `edges[starts[i]..starts[i + 1]]`.
-fn sorted_by_cell(rings: &Rings, grid: &Grid) -> (Vec<u32>, Vec<u32>) {
-    let mut starts = vec![0_u32; grid.cells() + 2];
-    each_cell(rings, grid, |cell, _| starts[cell + 2] += 1);
-    for cell in 2..starts.len() {
-        starts[cell] += starts[cell - 1];
-    }
-    let mut edges = vec![0_u32; starts[starts.len() - 1] as usize];
-    each_cell(rings, grid, |cell, edge| {
-        let at = &mut starts[cell + 1];
-        edges[*at as usize] = edge;
-        *at += 1;
-    });
-    (starts, edges)
+/// An edge in a cell: the number of its ring, and its place in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Named {
+    ring: u32,
+    at: u32,
 }
 
-/// Calls with every cell of every edge.
+/// Calls with every cell that the edges of some rings may touch, its place counted from the first row of a band.
 #[inline(always)]
-fn each_cell(rings: &Rings, grid: &Grid, mut call: impl FnMut(usize, u32)) {
-    let mut start = 0;
-    for &(end, _) in &rings.ends {
-        let ring = &rings.vertices[start as usize..end as usize];
-        let Some(&first) = ring.first() else { continue };
-        let mut before = first;
-        let mut at_before = grid.in_cells(first[0], first[1]);
+fn each_cell(
+    all: &Rings<'_>,
+    rings: &[u32],
+    grid: &Grid,
+    rows: std::ops::Range<u32>,
+    mut call: impl FnMut(u32, Named),
+) {
+    for &number in rings {
+        let coords = all.rings[number as usize].coords;
+        let mut before = coords[0];
+        let mut at_before = grid.in_cells(before.x, before.y);
         let mut home_before = home(at_before);
-        for (edge, &vertex) in (start..).zip(&ring[1..]) {
-            let at = grid.in_cells(vertex[0], vertex[1]);
+        for (edge, &vertex) in (0..).zip(&coords[1..]) {
+            let at = grid.in_cells(vertex.x, vertex.y);
             let home = home(at);
+            let named = Named { ring: number, at: edge };
+            let mut touches = |column, row: u32| {
+                if rows.contains(&row) {
+                    call((row - rows.start) * grid.columns + column, named);
+                }
+            };
             if home.is_some() && home == home_before {
                 if vertex != before {
                     let (column, row) = home.unwrap_or_default();
-                    call((row * grid.columns + column) as usize, edge);
+                    touches(column, row);
                 }
             } else {
-                cells_along(at_before, at, grid.columns, grid.rows, |column, row| {
-                    call((row * grid.columns + column) as usize, edge);
-                });
+                cells_along(at_before, at, grid.columns, grid.rows, touches);
             }
             (before, at_before, home_before) = (vertex, at, home);
         }
-        start = end;
+    }
+}
+
+/// Sorts what was found in cells by counting: that of cell `i` becomes `sorted[starts[i]..starts[i + 1]]`, in its order.
+fn by_cell<T: Copy + Default>(found: &[(u32, T)], cells: usize, starts: &mut Vec<u32>, sorted: &mut Vec<T>) {
+    starts.clear();
+    starts.resize(cells + 2, 0);
+    for &(cell, _) in found {
+        starts[cell as usize + 2] += 1;
+    }
+    for cell in 2..starts.len() {
+        starts[cell] += starts[cell - 1];
+    }
+    sorted.clear();
+    sorted.resize(found.len(), T::default());
+    for &(cell, item) in found {
+        let at = &mut starts[cell as usize + 1];
+        sorted[*at as usize] = item;
+        *at += 1;
     }
 }
 
@@ -270,22 +415,8 @@ fn home(at: (f64, f64)) -> Option<(u32, u32)> {
     (clear(at.0, column) & clear(at.1, row)).then_some((column, row))
 }
 
-/// Vertices for which one ring is noted.
-const NEAR: usize = 32;
-
-/// For every [`NEAR`] vertices, the ring of the first of them.
-fn zone_near(rings: &Rings) -> Vec<u32> {
-    let mut near = Vec::with_capacity(rings.vertices.len() / NEAR + 1);
-    for (ring, &(end, _)) in rings.ends.iter().enumerate() {
-        while near.len() * NEAR < end as usize {
-            near.push(ring as u32);
-        }
-    }
-    near
-}
-
 /// The zones that hold a reference point.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 struct Held {
     zones: Vec<u32>,
 }
@@ -355,26 +486,85 @@ impl Frame {
     }
 }
 
+/// Makes cells, band by band.
 struct Maker<'a> {
-    rings: &'a Rings,
-    zone_near: &'a [u32],
+    rings: &'a Rings<'a>,
+    grid: Grid,
     finer: Vec<Finer>,
     finer_words: Vec<u32>,
     leaves: Vec<u32>,
     /// Edges that leaves name, a bit each.
     kept: Vec<u64>,
     // Room that is used again.
+    starts: Vec<u32>,
+    found: Vec<(u32, Named)>,
+    named: Vec<Named>,
     edges: Vec<LocalEdge>,
     candidates: Vec<u32>,
     page: Vec<(u32, u8)>,
     part_starts: Vec<u32>,
+    part_found: Vec<(u32, u32)>,
     part_edges: Vec<u32>,
+    row_held: Held,
+    part_held: Held,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    fn new(rings: &'a Rings<'a>, grid: Grid) -> Self {
+        Self {
+            rings,
+            grid,
+            finer: Vec::new(),
+            finer_words: Vec::new(),
+            leaves: Vec::new(),
+            kept: vec![0; rings.vertices.div_ceil(64)],
+            starts: Vec::new(),
+            found: Vec::new(),
+            named: Vec::new(),
+            edges: Vec::new(),
+            candidates: Vec::new(),
+            page: Vec::new(),
+            part_starts: Vec::new(),
+            part_found: Vec::new(),
+            part_edges: Vec::new(),
+            row_held: Held::default(),
+            part_held: Held::default(),
+        }
+    }
+
+    /// Sweeps the rows of a band, which some rings may touch, and fills in their words.
+    fn sweep(&mut self, first_row: usize, rings: &[u32], words: &mut [u32]) -> Made {
+        let columns = self.grid.columns as usize;
+        self.sort(first_row as u32..(first_row + words.len() / columns) as u32, rings, words.len());
+        let mut held = Held::default();
+        for (row, words) in words.chunks_mut(columns).enumerate() {
+            held.zones.clear();
+            for (column, word) in words.iter_mut().enumerate() {
+                let cell = row * columns + column;
+                let here = self.starts[cell] as usize..self.starts[cell + 1] as usize;
+                *word = if here.is_empty() {
+                    held.least()
+                } else {
+                    self.cell(column as u32, (first_row + row) as u32, here, &mut held)
+                };
+            }
+        }
+        let Self { finer, finer_words, leaves, .. } = self;
+        Made { finer: std::mem::take(finer), finer_words: std::mem::take(finer_words), leaves: std::mem::take(leaves) }
+    }
+
+    /// Sorts edges by cell: those of cell `i` are `named[starts[i]..starts[i + 1]]`.
+    fn sort(&mut self, rows: std::ops::Range<u32>, rings: &[u32], cells: usize) {
+        let Self { starts, found, named, .. } = self;
+        found.clear();
+        each_cell(self.rings, rings, &self.grid, rows, |cell, edge| found.push((cell, edge)));
+        by_cell(found, cells, starts, named);
+    }
+
     /// The word of a cell with edges. `held` comes as the zones that hold the reference point to its west, and leaves as
     /// those that hold its own.
-    fn cell(&mut self, grid: &Grid, column: u32, row: u32, here: &[u32], held: &mut Held) -> u32 {
+    fn cell(&mut self, column: u32, row: u32, here: std::ops::Range<usize>, held: &mut Held) -> u32 {
+        let grid = self.grid;
         let mut edges = std::mem::take(&mut self.edges);
         self.gather(here, &mut edges);
         let (c, r) = (f64::from(column), f64::from(row));
@@ -390,7 +580,7 @@ impl Maker<'_> {
         let word = if edges.len() <= LEAF_EDGES {
             self.leaf(edges.iter(), &frame, held)
         } else {
-            self.finer(&edges, grid, column, row, &frame, held)
+            self.finer(&edges, column, row, &frame, held)
         };
         for edge in &edges {
             if edge.crosses(frame.east, frame.foot) {
@@ -402,20 +592,16 @@ impl Maker<'_> {
     }
 
     /// The edges of a cell, those shared by two zones once.
-    fn gather(&self, here: &[u32], edges: &mut Vec<LocalEdge>) {
+    fn gather(&self, here: std::ops::Range<usize>, edges: &mut Vec<LocalEdge>) {
         edges.clear();
-        for &edge in here {
-            let at = edge as usize;
-            let mut ring = self.zone_near[at / NEAR] as usize;
-            while self.rings.ends[ring].0 <= edge {
-                ring += 1;
-            }
-            let zone = self.rings.ends[ring].1;
+        for &Named { ring, at } in &self.named[here] {
+            let ring = self.rings.rings[ring as usize];
+            let (a, b) = (ring.coords[at as usize], ring.coords[at as usize + 1]);
             edges.push(LocalEdge {
-                a: self.rings.vertices[at],
-                b: self.rings.vertices[at + 1],
-                edge,
-                zones: [zone, NONE],
+                a: [a.x, a.y],
+                b: [b.x, b.y],
+                edge: (ring.start + at as usize) as u32,
+                zones: [ring.zone, NONE],
             });
         }
         if edges.len() > 24 {
@@ -439,47 +625,39 @@ impl Maker<'_> {
         }
     }
 
-    fn finer(&mut self, edges: &[LocalEdge], grid: &Grid, column: u32, row: u32, outer: &Frame, held: &Held) -> u32 {
+    fn finer(&mut self, edges: &[LocalEdge], column: u32, row: u32, outer: &Frame, held: &Held) -> u32 {
+        let grid = self.grid;
         let side = (((edges.len() * FINER_CELLS_AN_EDGE) as f64).sqrt().ceil() as usize).clamp(2, FINER_SIDE_MAX);
         let n = side as f64;
         let (c, r) = (f64::from(column), f64::from(row));
         let mut starts = std::mem::take(&mut self.part_starts);
+        let mut found = std::mem::take(&mut self.part_found);
         let mut parts = std::mem::take(&mut self.part_edges);
-        starts.clear();
-        starts.resize(side * side + 2, 0);
+        found.clear();
         let part = |v: Vertex| {
             let (u, v) = grid.in_cells(v[0], v[1]);
             ((u - c) * n, (v - r) * n)
         };
         let across = side as u32;
-        for edge in edges {
-            cells_along(part(edge.a), part(edge.b), across, across, |i, j| starts[(j * across + i) as usize + 2] += 1);
-        }
-        for cell in 2..starts.len() {
-            starts[cell] += starts[cell - 1];
-        }
-        parts.clear();
-        parts.resize(starts[starts.len() - 1] as usize, 0);
         for (number, edge) in (0..).zip(edges) {
-            cells_along(part(edge.a), part(edge.b), across, across, |i, j| {
-                let at = &mut starts[(j * across + i) as usize + 1];
-                parts[*at as usize] = number;
-                *at += 1;
-            });
+            cells_along(part(edge.a), part(edge.b), across, across, |i, j| found.push((j * across + i, number)));
         }
+        by_cell(&found, side * side, &mut starts, &mut parts);
 
         let x = |i: f64| grid.corner[0] + (c + i / n) * grid.side_m;
         let y = |j: f64| grid.corner[1] + (r + j / n) * grid.side_m;
         let start = self.finer_words.len() as u32;
         // Each row of finer cells begins on the west side of the cell.
         let west = x(0.0);
-        let mut row_held = held.clone();
+        let mut row_held = std::mem::take(&mut self.row_held);
+        let mut part_held = std::mem::take(&mut self.part_held);
+        row_held.zones.clone_from(&held.zones);
         for edge in edges.iter().filter(|edge| outer.changes(edge, west, y(-REACH))) {
             edge.toggle(&mut row_held);
         }
         for j in 0..side {
             let (foot, head) = (y(j as f64 - REACH), y(j as f64 + 1.0 + REACH));
-            let mut part_held = row_held.clone();
+            part_held.zones.clone_from(&row_held.zones);
             for i in 0..side {
                 let cell = j * side + i;
                 let here = &parts[starts[cell] as usize..starts[cell + 1] as usize];
@@ -508,7 +686,9 @@ impl Maker<'_> {
                 }
             }
         }
+        (self.row_held, self.part_held) = (row_held, part_held);
         self.part_starts = starts;
+        self.part_found = found;
         self.part_edges = parts;
         self.finer.push(Finer { start, side: side as u32 });
         FINER | (self.finer.len() - 1) as u32
@@ -589,44 +769,4 @@ fn join(kept: &mut LocalEdge, other: &LocalEdge) -> bool {
         kept.zones[1] = other.zones[0];
     }
     joined
-}
-
-/// Takes over the ends of the edges that leaves name, and renames the edges.
-fn keep_vertices(cells: &mut Cells, rings: &Rings, kept: &[u64]) {
-    // An edge keeps both of its ends.
-    let mut ends = kept.to_vec();
-    let mut carried = 0;
-    for (word, &edges) in ends.iter_mut().zip(kept) {
-        *word = edges | edges << 1 | carried;
-        carried = edges >> 63;
-    }
-    let mut before = Vec::with_capacity(ends.len());
-    let mut count = 0;
-    for word in &ends {
-        before.push(count);
-        count += word.count_ones();
-    }
-    cells.vertices.reserve_exact(count as usize);
-    for (i, word) in ends.iter().enumerate() {
-        let mut bits = *word;
-        while bits != 0 {
-            cells.vertices.push(rings.vertices[i * 64 + bits.trailing_zeros() as usize]);
-            bits &= bits - 1;
-        }
-    }
-    let renamed = |edge: u32| {
-        let at = edge as usize & COUNT_MAX;
-        let below = ends[at / 64] & ((1 << (at % 64)) - 1);
-        edge & !(COUNT_MAX as u32) | (before[at / 64] + below.count_ones())
-    };
-    let mut at = 0;
-    while at < cells.leaves.len() {
-        let (head, second) = (cells.leaves[at], cells.leaves[at + 1]);
-        let n = head as usize & PAGE_EDGES_MAX;
-        at += 2 + (second >> 16) as usize + usize::from(head & COVERED != 0);
-        for edge in &mut cells.leaves[at..at + n] {
-            *edge = renamed(*edge);
-        }
-        at += n + if head & UNIFORM != 0 { 0 } else { n.div_ceil(4) };
-    }
 }

@@ -80,17 +80,14 @@ impl Grid {
         let cell = row.wrapping_mul(self.columns).wrapping_add(column);
         if self.holds(x, y) { cell } else { self.columns.wrapping_mul(self.rows) }
     }
-    /// The column and row of its cell; none beyond all zones.
+    /// Whether it lies within the box of all zones.
     #[inline(always)]
-    pub(super) fn column_and_row(&self, x: f64, y: f64) -> Option<(u32, u32)> {
-        self.holds(x, y).then_some(self.rounded(x, y))
-    }
-    #[inline(always)]
-    fn holds(&self, x: f64, y: f64) -> bool {
+    pub(super) fn holds(&self, x: f64, y: f64) -> bool {
         (x >= self.least[0]) & (x <= self.greatest[0]) & (y >= self.least[1]) & (y <= self.greatest[1])
     }
+    /// The column and row of its cell, when it has one.
     #[inline(always)]
-    fn rounded(&self, x: f64, y: f64) -> (u32, u32) {
+    pub(super) fn rounded(&self, x: f64, y: f64) -> (u32, u32) {
         let (u, v) = self.in_cells(x, y);
         ((u + (ROUNDER - 0.5)).to_bits() as u32, (v + (ROUNDER - 0.5)).to_bits() as u32)
     }

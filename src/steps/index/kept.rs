@@ -1,12 +1,13 @@
 //! An index as bytes, to be kept beside its zoning and read back in one go.
 //!
-//! The form is little-endian: a line with its name and version, counts, then each array whole, then a SHA-256 of all that
-//! precedes. Nothing read is trusted: once the digest holds, every number that leads elsewhere is followed to its end, so
-//! that bytes made by another program cannot make a look-up leave its array.
+//! The form is little-endian: a line with its name and version, counts, then each array whole, then a CRC-32 of all that
+//! precedes, which tells of damage and costs a tenth of a cryptographic digest. Nothing read is trusted: once the sum
+//! holds, every number that leads elsewhere is followed to its end, so that bytes made by another program cannot make a
+//! look-up leave its array.
 
 use std::io::{self, Read, Write};
 
-use sha2::{Digest, Sha256};
+use flate2::Crc;
 
 use super::cells::{
     BORDER, COUNT_MAX, COVERED, Cells, FINER, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES, UNIFORM,
@@ -16,7 +17,7 @@ use super::{Form, ZoneIndex};
 use crate::model::ZoneCode;
 
 /// The name and the version of the form. Another version is refused, and the index built again.
-const FORM: &[u8; 16] = b"arpent index 01\n";
+const FORM: &[u8; 16] = b"arpent index 02\n";
 /// Bytes moved at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of the text about an index.
@@ -39,7 +40,7 @@ impl ZoneIndex {
     /// which is not kept.
     pub fn keep(&self, codes: &[&ZoneCode], about: &str, into: impl Write) -> io::Result<bool> {
         let Form::Cells(cells) = &self.form else { return Ok(false) };
-        let mut out = Out { into, digest: Sha256::new() };
+        let mut out = Out { into, sum: Crc::new() };
         out.bytes(FORM)?;
         let grid = &cells.grid;
         for v in [grid.least, grid.greatest, grid.corner, [grid.side_m, grid.cells_a_metre]].as_flattened() {
@@ -63,8 +64,7 @@ impl ZoneIndex {
             out.numbers(array, u32::to_le_bytes)?;
         }
         out.numbers(cells.vertices.as_flattened(), f64::to_le_bytes)?;
-        let digest = out.digest.finalize();
-        out.into.write_all(&digest)?;
+        out.into.write_all(&out.sum.sum().to_le_bytes())?;
         Ok(true)
     }
 }
@@ -75,7 +75,7 @@ impl KeptIndex {
     /// # Errors
     /// What cannot be read, or is not whole, or is of another form or version: the message says which.
     pub fn read(from: impl Read) -> Result<Self, String> {
-        let mut input = In { from, digest: Sha256::new(), block: vec![0; BLOCK_BYTES] };
+        let mut input = In { from, sum: Crc::new(), block: vec![0; BLOCK_BYTES] };
         let form: [u8; 16] = input.array()?;
         if form != *FORM {
             return Err("bytes of another form or version".to_owned());
@@ -109,10 +109,8 @@ impl KeptIndex {
         let finer_words = input.numbers(lengths[3], u32::from_le_bytes)?;
         let leaves = input.numbers(lengths[4], u32::from_le_bytes)?;
         let vertices = input.pairs(lengths[5])?;
-        let digest = input.digest.finalize();
-        let mut written = [0; 32];
-        input.from.read_exact(&mut written).map_err(|_| too_short())?;
-        if digest[..] != written {
+        let sum = input.sum.sum();
+        if u32::from_le_bytes(input.array()?) != sum {
             return Err("bytes that changed since they were written".to_owned());
         }
         let finer = finer.chunks_exact(2).map(|f| Finer { start: f[0], side: f[1] }).collect();
@@ -214,12 +212,12 @@ fn too_short() -> String {
 
 struct Out<W> {
     into: W,
-    digest: Sha256,
+    sum: Crc,
 }
 
 impl<W: Write> Out<W> {
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.digest.update(bytes);
+        self.sum.update(bytes);
         self.into.write_all(bytes)
     }
     fn numbers<T: Copy, const N: usize>(&mut self, numbers: &[T], bytes_of: impl Fn(T) -> [u8; N]) -> io::Result<()> {
@@ -235,7 +233,7 @@ impl<W: Write> Out<W> {
 
 struct In<R> {
     from: R,
-    digest: Sha256,
+    sum: Crc,
     block: Vec<u8>,
 }
 
@@ -243,7 +241,7 @@ impl<R: Read> In<R> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let mut bytes = [0; N];
         self.from.read_exact(&mut bytes).map_err(|_| too_short())?;
-        self.digest.update(bytes);
+        self.sum.update(&bytes);
         Ok(bytes)
     }
     /// Reads block by block, so that a false count asks for no more memory than there are bytes.
@@ -266,7 +264,7 @@ impl<R: Read> In<R> {
             let n = left.min(BLOCK_BYTES);
             let block = &mut self.block[..n];
             self.from.read_exact(block).map_err(|_| too_short())?;
-            self.digest.update(&block);
+            self.sum.update(block);
             take(block);
             left -= n;
         }

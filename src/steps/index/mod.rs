@@ -9,6 +9,7 @@ mod build;
 mod cells;
 mod exact;
 mod kept;
+mod nearest;
 mod tree;
 
 use build::Rings;
@@ -57,16 +58,16 @@ enum Form {
 impl ZoneIndex {
     /// Builds the index for any number of points; cannot fail.
     pub fn new(zoning: &Zoning) -> Self {
-        Self::of_rings(rings(zoning), zoning.zones().len(), u64::MAX)
+        Self::of_rings(&rings(zoning), zoning.zones().len(), u64::MAX)
     }
 
     /// Builds the index for about so many points, so that building and placing together cost least.
     pub fn for_points(zoning: &Zoning, points: u64) -> Self {
-        Self::of_rings(rings(zoning), zoning.zones().len(), points)
+        Self::of_rings(&rings(zoning), zoning.zones().len(), points)
     }
 
-    fn of_rings(rings: Rings, zones: usize, points: u64) -> Self {
-        let cells = (points / POINTS_A_ZONE > zones as u64).then(|| build::build(&rings)).flatten();
+    fn of_rings(rings: &Rings<'_>, zones: usize, points: u64) -> Self {
+        let cells = (points / POINTS_A_ZONE > zones as u64).then(|| build::build(rings)).flatten();
         let form = cells.map_or_else(|| Form::Tree(Tree::new(rings, zones)), Form::Cells);
         Self { form, zones }
     }
@@ -112,29 +113,24 @@ impl ZoneIndex {
         }
     }
 
-    /// Metres from a point of EPSG:2154 metres to the nearest edge at which its answer could change; infinite when there is
-    /// none, NaN for a coordinate that is not finite, and for an index of cells, which does not tell.
+    /// Metres from a point of EPSG:2154 metres to the nearest edge; infinite when there is none, NaN for a coordinate that
+    /// is not finite. Where zones overlap, an edge of a zone beneath the one that gets the points may be left out.
     pub fn distance_m(&self, x: f64, y: f64) -> f64 {
         if !x.is_finite() || !y.is_finite() {
             return f64::NAN;
         }
         match &self.form {
             Form::Tree(tree) => tree.distance_m(x, y),
-            Form::Cells(_) => f64::NAN,
+            Form::Cells(cells) => cells.distance_m(x, y),
         }
     }
 }
 
-fn rings(zoning: &Zoning) -> Rings {
+fn rings(zoning: &Zoning) -> Rings<'_> {
     let mut rings = Rings::default();
-    let contours = || zoning.zones().iter().map(|zone| zone.contour.metres());
-    let of = |polygon: &geo::Polygon| {
-        polygon.interiors().iter().map(|ring| ring.0.len()).sum::<usize>() + polygon.exterior().0.len()
-    };
-    rings.vertices.reserve_exact(contours().flatten().map(of).sum());
-    for (zone, contour) in (0..).zip(contours()) {
+    for (zone, contour) in (0..).zip(zoning.zones().iter().map(|zone| zone.contour.metres())) {
         for ring in contour.iter().flat_map(|p| std::iter::once(p.exterior()).chain(p.interiors())) {
-            rings.push(zone, ring.0.iter().map(|c| [c.x, c.y]));
+            rings.push(zone, &ring.0);
         }
     }
     rings

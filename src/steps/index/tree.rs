@@ -14,23 +14,24 @@ pub(super) struct Tree {
     boxes: RTree<GeomWithData<Rectangle<Vertex>, u32>>,
     vertices: Vec<Vertex>,
     /// The end of each ring among the vertices.
-    rings: Vec<u32>,
+    rings: Vec<usize>,
     /// For each zone, the number of its first ring; and one past the last.
     first_ring: Vec<u32>,
 }
 
 impl Tree {
     /// The rings come zone by zone, in the order of the zones.
-    pub(super) fn new(rings: Rings, zones: usize) -> Self {
+    pub(super) fn new(rings: &Rings<'_>, zones: usize) -> Self {
         let mut first_ring = vec![0; zones + 1];
-        for &(_, zone) in &rings.ends {
-            first_ring[zone as usize + 1] += 1;
+        for ring in &rings.rings {
+            first_ring[ring.zone as usize + 1] += 1;
         }
         for zone in 0..zones {
             first_ring[zone + 1] += first_ring[zone];
         }
-        let ends: Vec<u32> = rings.ends.iter().map(|&(end, _)| end).collect();
-        let mut tree = Self { boxes: RTree::new(), vertices: rings.vertices, rings: ends, first_ring };
+        let ends = rings.rings.iter().map(|ring| ring.start + ring.coords.len()).collect();
+        let vertices = rings.rings.iter().flat_map(|ring| ring.coords).map(|c| [c.x, c.y]).collect();
+        let mut tree = Self { boxes: RTree::new(), vertices, rings: ends, first_ring };
         let boxed = |zone: u32| {
             let (mut least, mut greatest) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
             for v in tree.rings_of(zone).flatten() {
@@ -47,7 +48,7 @@ impl Tree {
         let rings = self.first_ring[zone as usize] as usize..self.first_ring[zone as usize + 1] as usize;
         rings.map(|ring| {
             let start = if ring == 0 { 0 } else { self.rings[ring - 1] };
-            &self.vertices[start as usize..self.rings[ring] as usize]
+            &self.vertices[start..self.rings[ring]]
         })
     }
 

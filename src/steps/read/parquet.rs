@@ -1,39 +1,55 @@
 //! Apache Parquet: only the columns asked for are decoded, and each is cast to what the table layer wants.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
-use ::parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use ::parquet::file::reader::{ChunkReader, Length};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
+use bytes::Bytes;
 
-use super::table::{BATCH_ROWS, Batch, Broken, Column, FIELD_BYTES_MAX, Input, Kind, NumberFault};
+use super::table::{BATCH_ROWS, Batch, Broken, Column, FIELD_BYTES_MAX, Input, Kind, NumberFault, Numbers};
 use crate::model::{Reject, Unreadable};
 
 pub(super) struct ParquetBody {
-    builder: Option<ParquetRecordBatchReaderBuilder<Input>>,
+    input: Arc<Input>,
+    metadata: ArrowReaderMetadata,
+    /// The groups of rows that are left to be read.
+    groups: Range<usize>,
+    selection: Option<Arc<Selection>>,
     reader: Option<ParquetRecordBatchReader>,
-    /// For each selected column, its place in the projection and its kind.
-    selected: Vec<(usize, Kind)>,
-    /// For each selected column, its place in the file.
-    fields: Vec<usize>,
+    /// Rows of the whole file.
     rows: usize,
     bytes_max: u64,
+}
+
+/// The columns that are read.
+struct Selection {
+    mask: ProjectionMask,
+    /// For each of them, its place in the projection and its kind.
+    selected: Vec<(usize, Kind)>,
+    /// For each of them, its place in the file.
+    fields: Vec<usize>,
 }
 
 impl ParquetBody {
     pub(super) fn open(name: &str, input: Input, bytes_max: u64) -> Result<(Vec<String>, Self), Unreadable> {
         // Parquet's own types are enough; the Arrow schema some writers add is one more thing that may be damaged.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = guarded(name, || ParquetRecordBatchReaderBuilder::try_new_with_options(input, options))?
+        let metadata = guarded(name, || ArrowReaderMetadata::load(&input, options))?
             .map_err(|error| damaged(name, &error.to_string()))?;
-        let headers = builder.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
-        let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let body =
-            Self { builder: Some(builder), reader: None, selected: Vec::new(), fields: Vec::new(), rows, bytes_max };
-        Ok((headers, body))
+        let headers = metadata.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
+        let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let groups = 0..metadata.metadata().num_row_groups();
+        let input = Arc::new(input);
+        Ok((headers, Self { input, metadata, groups, selection: None, reader: None, rows, bytes_max }))
     }
 
     pub(super) fn select(
@@ -42,8 +58,7 @@ impl ParquetBody {
         headers: &[String],
         wanted: &[(usize, Kind)],
     ) -> Result<(), Unreadable> {
-        let builder = self.builder.take().expect("columns are selected once");
-        let fields = builder.schema().fields().clone();
+        let fields = self.metadata.schema().fields();
         for &(at, _) in wanted {
             let found = fields[at].data_type();
             if !is_scalar(found) {
@@ -57,11 +72,10 @@ impl ParquetBody {
         projected.sort_unstable();
         projected.dedup();
         let place = |at| projected.binary_search(&at).expect("every wanted column is projected");
-        self.selected = wanted.iter().map(|&(at, kind)| (place(at), kind)).collect();
-        self.fields = wanted.iter().map(|&(at, _)| at).collect();
 
-        let mask = ProjectionMask::roots(builder.parquet_schema(), projected.iter().copied());
-        let bytes: u64 = builder
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), projected.iter().copied());
+        let bytes: u64 = self
+            .metadata
             .metadata()
             .row_groups()
             .iter()
@@ -73,19 +87,43 @@ impl ParquetBody {
             let found = format!("{bytes} uncompressed bytes");
             return Err(Unreadable::file("too_large", name, found, format!("{} bytes at most", self.bytes_max)));
         }
-        let reader = guarded(name, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?
-            .map_err(|error| damaged(name, &error.to_string()))?;
-        self.reader = Some(reader);
+        self.selection = Some(Arc::new(Selection {
+            mask,
+            selected: wanted.iter().map(|&(at, kind)| (place(at), kind)).collect(),
+            fields: wanted.iter().map(|&(at, _)| at).collect(),
+        }));
         Ok(())
+    }
+
+    /// Takes off the first groups of rows that fill a batch, with how many rows they say they have; none when all that is
+    /// left fits in one, or is being read.
+    pub(super) fn split_off(&mut self) -> Option<(Self, usize)> {
+        let rows = |group| usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let (mut end, mut sum) = (self.groups.start, 0_usize);
+        while end < self.groups.end && sum < BATCH_ROWS {
+            sum = sum.saturating_add(rows(end));
+            end += 1;
+        }
+        if end == self.groups.end || self.reader.is_some() {
+            return None;
+        }
+        let first = Self {
+            input: Arc::clone(&self.input),
+            metadata: self.metadata.clone(),
+            groups: self.groups.start..end,
+            selection: self.selection.clone(),
+            reader: None,
+            rows: self.rows,
+            bytes_max: self.bytes_max,
+        };
+        self.groups.start = end;
+        Some((first, sum))
     }
 
     /// Whether a column holds whole numbers; asked before columns are selected.
     pub(super) fn is_whole(&self, column: usize) -> bool {
-        let schema = self.builder.as_ref().map(|builder| builder.schema().clone());
-        schema.is_some_and(|schema| {
-            let found = schema.field(column).data_type();
-            found.is_integer() && *found != DataType::UInt64
-        })
+        let found = self.metadata.schema().field(column).data_type();
+        found.is_integer() && *found != DataType::UInt64
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -102,14 +140,29 @@ impl ParquetBody {
         headers: &[String],
         first_row: usize,
     ) -> Result<Option<Batch>, Unreadable> {
+        let Some(selection) = self.selection.clone() else { return Ok(None) };
+        if self.reader.is_none() {
+            let input = Shared(Arc::clone(&self.input));
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
+                .with_projection(selection.mask.clone())
+                .with_row_groups(self.groups.clone().collect())
+                .with_batch_size(BATCH_ROWS);
+            let reader = guarded(name, || builder.build())?;
+            self.reader = Some(reader.map_err(|error| damaged(name, &error.to_string()))?);
+        }
         let Some(reader) = &mut self.reader else { return Ok(None) };
         let Some(record) = guarded(name, || reader.next())? else { return Ok(None) };
         let record = record.map_err(|error| damaged(name, &error.to_string()))?;
         let rows = record.num_rows();
-        let mut columns = Vec::with_capacity(self.selected.len());
+        let (_, arrays, _) = record.into_parts();
+        // The last to ask for an array owns it, and may then take over its memory.
+        let mut arrays: Vec<Option<ArrayRef>> = arrays.into_iter().map(Some).collect();
+        let mut columns = Vec::with_capacity(selection.selected.len());
         let mut broken: Vec<Broken> = Vec::new();
-        for (&(place, kind), &at) in self.selected.iter().zip(&self.fields) {
-            let array = record.column(place);
+        for (number, (&(place, kind), &at)) in selection.selected.iter().zip(&selection.fields).enumerate() {
+            let asked_again = selection.selected[number + 1..].iter().any(|&(other, _)| other == place);
+            let array = if asked_again { arrays[place].clone() } else { arrays[place].take() };
+            let array = array.expect("an array is taken by the last who asks for it");
             let long = |index: usize| Broken {
                 index,
                 reject: Reject {
@@ -133,19 +186,19 @@ impl ParquetBody {
 }
 
 /// Casts an array to a column; `long` is told of the rows whose text is too long, which become empty.
-fn column(array: &ArrayRef, kind: Kind, mut long: impl FnMut(usize)) -> Result<Column, arrow_schema::ArrowError> {
+fn column(array: ArrayRef, kind: Kind, mut long: impl FnMut(usize)) -> Result<Column, arrow_schema::ArrowError> {
     if kind == Kind::Whole {
-        let whole = arrow_cast::cast(array, &DataType::Int64)?;
+        let whole = cast(array, &DataType::Int64)?;
         return Ok(Column::Whole(whole.as_primitive::<Int64Type>().clone()));
     }
     let mut column = Column::new(kind);
     if let (Column::Number(numbers), true) = (&mut column, array.data_type().is_numeric()) {
-        let values = arrow_cast::cast(array, &DataType::Float64)?;
-        let values = values.as_primitive::<Float64Type>();
+        let values = cast(array, &DataType::Float64)?;
         if values.null_count() == 0 {
-            numbers.extend(values.values());
+            *numbers = Numbers::sound(numbers_of(values));
             return Ok(column);
         }
+        let values = values.as_primitive::<Float64Type>();
         for index in 0..values.len() {
             if values.is_null(index) {
                 numbers.push_fault(NumberFault::Empty);
@@ -155,7 +208,7 @@ fn column(array: &ArrayRef, kind: Kind, mut long: impl FnMut(usize)) -> Result<C
         }
         return Ok(column);
     }
-    let texts = arrow_cast::cast(array, &DataType::Utf8)?;
+    let texts = cast(array, &DataType::Utf8)?;
     let texts = texts.as_string::<i32>();
     for index in 0..texts.len() {
         let text = if texts.is_null(index) { "" } else { texts.value(index) };
@@ -167,6 +220,38 @@ fn column(array: &ArrayRef, kind: Kind, mut long: impl FnMut(usize)) -> Result<C
         }
     }
     Ok(column)
+}
+
+fn cast(array: ArrayRef, to: &DataType) -> Result<ArrayRef, arrow_schema::ArrowError> {
+    if array.data_type() == to { Ok(array) } else { arrow_cast::cast(&array, to) }
+}
+
+/// The values of an array without gaps, in its own memory where nobody else holds it.
+fn numbers_of(array: ArrayRef) -> Vec<f64> {
+    let values = array.as_primitive::<Float64Type>().clone();
+    drop(array);
+    let (_, values, _) = values.into_parts();
+    values.into_inner().into_vec().unwrap_or_else(|shared| shared.typed_data().to_vec())
+}
+
+/// The bytes of a file that several readers read side by side.
+struct Shared(Arc<Input>);
+
+impl Length for Shared {
+    fn len(&self) -> u64 {
+        Length::len(&*self.0)
+    }
+}
+
+impl ChunkReader for Shared {
+    type T = <Input as ChunkReader>::T;
+
+    fn get_read(&self, start: u64) -> ::parquet::errors::Result<Self::T> {
+        self.0.get_read(start)
+    }
+    fn get_bytes(&self, start: u64, length: usize) -> ::parquet::errors::Result<Bytes> {
+        self.0.get_bytes(start, length)
+    }
 }
 
 fn is_scalar(found: &DataType) -> bool {

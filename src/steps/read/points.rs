@@ -156,6 +156,11 @@ impl Points {
     pub fn table(&self) -> &Table {
         &self.table
     }
+    /// The points in parts that can be read side by side, in their order: see [`Table::parts`].
+    pub fn parts(self) -> impl Iterator<Item = Self> + Send {
+        let Self { table, chosen, place, whole_ids } = self;
+        table.parts().map(move |table| Self { table, chosen: chosen.clone(), place: place.clone(), whole_ids })
+    }
     /// The next points; `None` after the last.
     pub fn next_batch(&mut self) -> Result<Option<PointBatch>, Unreadable> {
         let Some(mut batch) = self.table.next_batch()? else { return Ok(None) };
@@ -212,6 +217,7 @@ impl Points {
 }
 
 /// The columns which say where a row stands.
+#[derive(Debug, Clone)]
 pub(super) struct PlaceColumns {
     pub(super) x: usize,
     pub(super) y: usize,

@@ -6,8 +6,9 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Index;
+use std::os::unix::fs::FileExt;
 
 use ::parquet::file::reader::{ChunkReader, Length};
 use arrow_array::Int64Array;
@@ -29,6 +30,8 @@ pub const STREAM_BYTES_MAX: u64 = 64 << 30;
 /// Uncompressed bytes of a table which is kept in memory: a register of ten million rows has about 1 GiB, and a
 /// compressed upload must not be able to fill the machine.
 pub const WHOLE_BYTES_MAX: u64 = 4 << 30;
+/// Bytes read for the header of a page, which has under a hundred.
+const HEADER_BYTES: usize = 1024;
 /// Columns listed in a message, so that it stays readable.
 const COLUMNS_SHOWN: usize = 40;
 /// Characters of a column's name in a message.
@@ -380,6 +383,12 @@ impl Table {
         Ok(batch)
     }
 
+    /// The table in parts that can be read side by side, each as a table that begins where the one before ends: groups of
+    /// rows of a Parquet file, and any other table whole.
+    pub fn parts(self) -> Parts {
+        Parts { left: Some(self) }
+    }
+
     /// The share of the file already read, from 0 to 1.
     pub fn progress(&self) -> f64 {
         match &self.body {
@@ -387,6 +396,24 @@ impl Table {
             Body::Parquet(body) => body.progress(self.next_row - 1),
             Body::Sheet(body) => body.progress(),
         }
+    }
+}
+
+/// The parts of a table, in their order.
+pub struct Parts {
+    left: Option<Table>,
+}
+
+impl Iterator for Parts {
+    type Item = Table;
+
+    fn next(&mut self) -> Option<Table> {
+        let left = self.left.as_mut()?;
+        let Body::Parquet(body) = &mut left.body else { return self.left.take() };
+        let Some((body, rows)) = body.split_off() else { return self.left.take() };
+        let (name, headers, next_row) = (left.name.clone(), left.headers.clone(), left.next_row);
+        left.next_row += rows;
+        Some(Table { name, headers, body: Body::Parquet(Box::new(body)), next_row })
     }
 }
 
@@ -509,9 +536,9 @@ impl Numbers {
         self.values.push(value);
         self.faults.push(None);
     }
-    pub(super) fn extend(&mut self, values: &[f64]) {
-        self.values.extend_from_slice(values);
-        self.faults.resize(self.values.len(), None);
+    /// Numbers without a fault.
+    pub(super) fn sound(values: Vec<f64>) -> Self {
+        Self { faults: vec![None; values.len()], values }
     }
     pub(super) fn push_fault(&mut self, fault: NumberFault) {
         self.values.push(f64::NAN);
@@ -634,7 +661,7 @@ impl ChunkReader for Input {
     fn get_read(&self, start: u64) -> ::parquet::errors::Result<Self::T> {
         within(self, start, 0)?;
         Ok(match self {
-            Self::File(file) => Box::new(file.get_read(start)?),
+            Self::File(file) => Box::new(BufReader::with_capacity(HEADER_BYTES, At { file: file.try_clone()?, start })),
             Self::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes.slice(start as usize..))),
             Self::Stream { .. } => return Err(only_forwards()),
         })
@@ -643,10 +670,28 @@ impl ChunkReader for Input {
     fn get_bytes(&self, start: u64, length: usize) -> ::parquet::errors::Result<Bytes> {
         within(self, start, length)?;
         match self {
-            Self::File(file) => file.get_bytes(start, length),
+            Self::File(file) => {
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, start)?;
+                Ok(bytes.into())
+            }
             Self::Bytes(bytes) => Ok(bytes.slice(start as usize..start as usize + length)),
             Self::Stream { .. } => Err(only_forwards()),
         }
+    }
+}
+
+/// A file from some place on, read without moving the place that its other readers share.
+struct At {
+    file: File,
+    start: u64,
+}
+
+impl Read for At {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read_at(into, self.start)?;
+        self.start += n as u64;
+        Ok(n)
     }
 }
 
