@@ -1,6 +1,7 @@
 //! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and gives back the release.
 
 pub mod ledger;
+pub mod office;
 
 use crate::config::{About, Policy, Profile, Unit};
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Source, Unreadable, Zoning};
@@ -20,7 +21,7 @@ use crate::steps::secrecy::{
 };
 use crate::steps::validate::validate;
 use ledger::Dossier;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One zoning to publish: its file and what the file does not say.
 pub struct ZoningUpload {
@@ -169,6 +170,14 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
 /// # Errors
 /// [`NotPublished`]: then there is no release.
 pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished> {
+    run_for(order, past, &BTreeSet::new())
+}
+
+/// Runs steps 1 to 8 for some vintages of the registers, all of them when none is named.
+///
+/// # Errors
+/// [`NotPublished`]: then there is no release.
+pub fn run_for(order: &Order, past: &[Published], vintages: &BTreeSet<u16>) -> Result<Made, NotPublished> {
     let mut report = Report::default();
     let mut inputs = BTreeMap::new();
     let mut zonings: Vec<(&ZoningUpload, Zoning)> = Vec::new();
@@ -186,6 +195,9 @@ pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished
         let Read { accepted, rejected } = register(&upload.name, Input::from(upload.bytes.clone()), &upload.options)?;
         all.establishments.extend(accepted);
         report.rejected.extend(rejected);
+    }
+    if !vintages.is_empty() {
+        all.establishments.retain(|e| vintages.contains(&e.vintage));
     }
     reconcile(&mut all, &mut report);
     let (x, y) = places(&all, &mut report)?;
@@ -211,7 +223,7 @@ pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished
     if let Some(release) = to_partners {
         return Err(NotPublished::PartnersForgotten { release: release.id.clone() });
     }
-    let years: std::collections::BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
+    let years: BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
     let work = Work { all: &all, zonings: &zonings, placements: &placements, order, public: &public, past };
     let work = &work;
     let partner = partner.as_ref();

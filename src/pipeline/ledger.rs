@@ -1,11 +1,13 @@
 //! Between the pipeline and the store: keeps what a publication made, and reads back everything ever published.
 
+use super::office::{RegisterSent, ZoneReading, one_file};
 use super::{Made, Order, Published, sha256_hex};
 use crate::config::Policy;
 use crate::steps::bytes::{Damaged, Opened, Sealer};
 use crate::steps::publish::Release;
 use crate::steps::seal;
 use crate::steps::secrecy::earlier_of;
+pub use crate::store::ACT_PARTNERS;
 use crate::store::{
     DossierEntry, LedgerEntry, PolicyEntry, RegisterEntry, ReleaseEntry, Stamp, Store, StoreError, ZoningVersion,
 };
@@ -13,9 +15,6 @@ use std::collections::BTreeMap;
 
 /// Names the form of a dossier and its version; a change of the form changes it.
 const FORM: &str = "arpent dossier 1\n";
-
-/// The act of a ledger line that says partners were given a release; its subject is the release's id.
-pub const ACT_PARTNERS: &str = "release.partners";
 
 /// Why the past could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -123,20 +122,22 @@ pub async fn past(store: &dyn Store) -> Result<Vec<Published>, NoPast> {
 /// See [`StoreError`].
 pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, reason: &str) -> Result<(), StoreError> {
     for zoning in &order.zonings {
-        for (file_name, bytes) in &zoning.files.parts {
-            let entry = ZoningVersion {
-                zoning: zoning.id.clone(),
-                version: zoning.version.clone(),
-                title: zoning.title.clone(),
-                digest: sha256_hex(bytes),
-                created: order.now.clone(),
-                author: author.to_owned(),
-                reason: reason.to_owned(),
-                options: "{}".to_owned(),
-                file_name: file_name.clone(),
-            };
-            store.put_zoning(&entry, bytes.clone().into()).await?;
-        }
+        // A version is one file: a shapefile given in parts is packed.
+        let Ok((file_name, bytes)) = one_file(zoning.files.parts.clone()) else { continue };
+        let entry = ZoningVersion {
+            zoning: zoning.id.clone(),
+            version: zoning.version.clone(),
+            title: zoning.title.clone(),
+            digest: sha256_hex(&bytes),
+            created: order.now.clone(),
+            author: author.to_owned(),
+            reason: reason.to_owned(),
+            options: ZoneReading::of(&zoning.options).to_json().to_string(),
+            file_name,
+            valid_from: String::new(),
+            valid_to: String::new(),
+        };
+        store.put_zoning(&entry, bytes.into()).await?;
     }
     for register in &order.registers {
         let entry = RegisterEntry {
@@ -144,12 +145,12 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
             created: order.now.clone(),
             author: author.to_owned(),
             file_name: register.name.clone(),
-            options: "{}".to_owned(),
+            options: RegisterSent::of(&register.options).to_json().to_string(),
         };
         store.put_register(&entry, register.bytes.clone().into()).await?;
     }
-    if let Some((release, dossier)) = &made.partner {
-        put(store, order, release, dossier).await?;
+    keep_releases(store, order, made).await?;
+    if let Some((release, _)) = &made.partner {
         let act = LedgerEntry {
             at: order.now.clone(),
             author: author.to_owned(),
@@ -159,10 +160,20 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
         };
         store.append(&act).await?;
     }
-    put(store, order, &made.release, &made.dossier).await?;
     let stamp = Stamp { at: order.now.clone(), author: author.to_owned() };
     store.set_current(made.release.id.as_str(), &stamp).await?;
     Ok(())
+}
+
+/// Keeps releases and dossiers, and shows nobody anything.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn keep_releases(store: &dyn Store, order: &Order, made: &Made) -> Result<(), StoreError> {
+    if let Some((release, dossier)) = &made.partner {
+        put(store, order, release, dossier).await?;
+    }
+    put(store, order, &made.release, &made.dossier).await
 }
 
 async fn put(store: &dyn Store, order: &Order, release: &Release, dossier: &Dossier) -> Result<(), StoreError> {

@@ -86,6 +86,8 @@ async fn secteurs(version: &str, bytes: &'static [u8]) -> (ZoningVersion, Bytes)
         reason: "L'avenue est passée d'un secteur à l'autre".into(),
         options: r#"{"zone_id":"CODE"}"#.into(),
         file_name: "secteurs.zip".into(),
+        valid_from: "2026-01-01".into(),
+        valid_to: String::new(),
     };
     (entry, Bytes::from_static(bytes))
 }
@@ -134,6 +136,8 @@ fn job(id: &str) -> Job {
         state: JobState::Queued,
         created: "2026-04-01T09:00:00Z".into(),
         updated: "2026-04-01T09:00:00Z".into(),
+        author: "sig".into(),
+        request: r#"{"zonings":{}}"#.into(),
         report: "{}".into(),
     }
 }
