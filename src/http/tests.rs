@@ -363,7 +363,7 @@ async fn a_panic_is_a_500_with_an_incident_number_and_says_nothing_else() {
     let mut broken_house = routes();
     broken_house.push(("/broken", get(broken)));
     let app = App { shelf: Shelf::new(), site: Arc::new(Site::default()), metrics: health::Metrics::default() };
-    let answer = send(&assemble(broken_house, app), Method::GET, "/broken", &[]).await;
+    let answer = send(&assemble(broken_house, None, app), Method::GET, "/broken", &[]).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(answer.json()["incident"].as_str().map(str::len), Some(16));

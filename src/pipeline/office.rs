@@ -17,8 +17,9 @@ pub use shown::Shown;
 
 use crate::config::Publication;
 use crate::model::{Reject, Role};
-use crate::store::{Begun, Desk, KeptAnswer, Slot, Stamp, StoreError, Why};
-use serde_json::{Value, json};
+pub use crate::store::{KeptAnswer, REGISTER_BYTES_MAX, Slot};
+use crate::store::{Begun, Desk, Stamp, StoreError, Why};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,6 +92,11 @@ pub enum FaultKind {
 }
 
 impl Fault {
+    /// What it says beside place, found and expected, for reports.
+    pub fn more(&self) -> Map<String, Value> {
+        words::more(self)
+    }
+
     fn new(
         kind: FaultKind,
         code: &'static str,

@@ -99,7 +99,7 @@ impl ZoneReading {
 
     pub(crate) fn to_json(&self) -> Value {
         let Self { layer, code_field, label_field, crs } = self;
-        json!({ "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs })
+        json!({ "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs_json(*crs) })
     }
 
     /// What [`ZoneReading::to_json`] wrote; what is not there was not told.
@@ -110,9 +110,13 @@ impl ZoneReading {
             layer: word("layer"),
             code_field: word("code_field"),
             label_field: word("label_field"),
-            crs: json["crs"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
+            crs: json["crs"]["epsg"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
         })
     }
+}
+
+fn crs_json(crs: Option<u32>) -> Value {
+    crs.map_or(Value::Null, |code| json!({ "epsg": code }))
 }
 
 impl RegisterSent {
@@ -129,7 +133,7 @@ impl RegisterSent {
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        json!({ "vintage": self.vintage, "source": self.source.map(Source::code), "crs": self.crs })
+        json!({ "vintage": self.vintage, "source": self.source.map(Source::code), "crs": crs_json(self.crs) })
     }
 
     pub(crate) fn from_json(text: &str) -> Result<Self, Fault> {
@@ -137,7 +141,7 @@ impl RegisterSent {
         Ok(Self {
             vintage: json["vintage"].as_u64().and_then(|year| u16::try_from(year).ok()),
             source: json["source"].as_str().and_then(Source::from_code),
-            crs: json["crs"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
+            crs: json["crs"]["epsg"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
         })
     }
 }
