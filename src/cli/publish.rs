@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> ExitCode {
     let reason = args.reason.clone().unwrap_or_default();
     desk::act("publish", &args.desk, async |office, who| {
         if args.list {
-            return list(&office).await;
+            return list(&office, &who).await;
         }
         let told = if let Some(release) = &args.withdraw {
             return Ok(release_told(office.withdraw(&who, release, &reason).await?));
@@ -90,7 +90,9 @@ pub fn run(args: &Args) -> ExitCode {
             let made = started.end().await?;
             match args.draft_only {
                 true => made,
-                false => office.publish(&who, &draft, &reason).await.inspect_err(|_| eprintln!("draft {draft} waits"))?,
+                false => {
+                    office.publish(&who, &draft, &reason).await.inspect_err(|_| eprintln!("draft {draft} waits"))?
+                }
             }
         };
         Ok((draft_told(&told), told))
@@ -122,7 +124,8 @@ async fn asked(office: &Office, args: &Args) -> Result<Value, Fault> {
         "title": args.title.clone().unwrap_or_else(|| "Publication".to_owned()),
         "zonings": zonings, "registers": registers, "vintages": args.vintage,
     });
-    let told = [("source", &args.source), ("licence", &args.licence), ("notice", &args.notice), ("dataset", &args.dataset)];
+    let told =
+        [("source", &args.source), ("licence", &args.licence), ("notice", &args.notice), ("dataset", &args.dataset)];
     for (name, text) in told {
         if let Some(text) = text {
             asked[name] = text.as_str().into();
@@ -177,8 +180,8 @@ fn release_told(told: Value) -> (String, Value) {
     (format!("release   {} {}", word("id"), word("stage")), told)
 }
 
-async fn list(office: &Office) -> Result<(String, Value), Fault> {
-    let (drafts, releases) = (office.drafts().await?, office.releases().await?);
+async fn list(office: &Office, who: &Who) -> Result<(String, Value), Fault> {
+    let (drafts, releases) = (office.drafts(who).await?, office.releases().await?);
     let told = json!({ "drafts": drafts["drafts"], "releases": releases["releases"] });
     let line = |kind: &str, thing: &Value| {
         let word = |name: &str| thing[name].as_str().unwrap_or("-").to_owned();

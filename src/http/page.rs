@@ -187,7 +187,9 @@ pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
     let status = problem.status.as_u16();
     let reason = problem.more.get("reason").and_then(|reason| reason.as_str());
     // A problem is answered without the request at hand: its links are relative to the service.
-    PAGES.get_template("problem.html")?.render(context! { title, about, reason, status, code => problem.code, base => "" })
+    PAGES
+        .get_template("problem.html")?
+        .render(context! { title, about, reason, status, code => problem.code, base => "" })
 }
 
 /// What every page shows around its subject.

@@ -62,7 +62,12 @@ impl Problem {
             Some((cut, _)) => format!("{}…", &found.as_ref()[..cut]),
             None => found.as_ref().to_owned(),
         };
-        Self { status, code, about: About::Request { place: place.into(), found, expected: expected.into() }, more: Map::new() }
+        Self {
+            status,
+            code,
+            about: About::Request { place: place.into(), found, expected: expected.into() },
+            more: Map::new(),
+        }
     }
 
     /// The served release was taken back: status 410 on everything, with the reason (RFC 9110, 15.5.11).

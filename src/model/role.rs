@@ -119,7 +119,9 @@ impl fmt::Display for Role {
 
 /// Why a text is no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("found `{found}`, expected gis, owner or partner:NAME, the name in {PARTNER_NAME_MAX} small letters, digits and hyphens at most")]
+#[error(
+    "found `{found}`, expected gis, owner or partner:NAME, the name in {PARTNER_NAME_MAX} small letters, digits and hyphens at most"
+)]
 pub struct BadRole {
     found: String,
 }

@@ -17,8 +17,8 @@ pub use shown::Shown;
 
 use crate::config::Publication;
 use crate::model::{Reject, Role};
-pub use crate::store::{KeptAnswer, REGISTER_BYTES_MAX, Slot};
 use crate::store::{Begun, Desk, Stamp, StoreError, Why};
+pub use crate::store::{KeptAnswer, REGISTER_BYTES_MAX, Slot};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -209,7 +209,10 @@ impl Office {
     pub async fn take_over(&self) -> Result<(), Fault> {
         let interrupted = self.desk().interrupt_jobs(&now()).await?;
         if !interrupted.is_empty() {
-            tracing::warn!("{} jobs were under way when the service ended last; they can be asked again", interrupted.len());
+            tracing::warn!(
+                "{} jobs were under way when the service ended last; they can be asked again",
+                interrupted.len()
+            );
         }
         Ok(self.desk().drop_unanswered().await?)
     }

@@ -8,9 +8,7 @@
 pub mod desk;
 pub mod sqlite;
 
-pub use desk::{
-    Approval, Begun, Desk, Draft, KeptAnswer, KeyEntry, Slot, Standing, Why, Withdrawal,
-};
+pub use desk::{Approval, Begun, Desk, Draft, KeptAnswer, KeyEntry, Slot, Standing, Why, Withdrawal};
 pub use sqlite::SqliteStore;
 
 use bytes::Bytes;

@@ -800,7 +800,7 @@ fn ledger_line(row: &SqliteRow) -> Result<LedgerLine, sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::super::rules::{Bench, Spoil, abandon, act, every_rule, kept_release, stamp};
-    use super::super::{LedgerCheck, digest};
+    use super::super::{Desk, LedgerCheck, digest};
     use super::*;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
@@ -816,7 +816,7 @@ mod tests {
             Self(tempfile::tempdir().unwrap())
         }
 
-        async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        async fn open(&self) -> Result<Arc<dyn Desk>, StoreError> {
             Ok(Arc::new(SqliteStore::open(self.0.path()).await?))
         }
 

@@ -67,11 +67,7 @@ pub async fn contours(
 }
 
 /// `/api/v1/zonings/{zoning}/versions/{version}/compare?with=`
-pub async fn compare(
-    State(staff): State<Staff>,
-    Path((zoning, version)): Path<(String, String)>,
-    ask: Ask,
-) -> Told {
+pub async fn compare(State(staff): State<Staff>, Path((zoning, version)): Path<(String, String)>, ask: Ask) -> Told {
     ask.only(&["with"])?;
     let with = ask.get("with").ok_or_else(|| Problem::bad_parameter("with", "", "another version of this zoning"))?;
     Ok(Json(staff.office.compare(&zoning, &version, with).await?))
@@ -209,8 +205,8 @@ pub async fn again(
 }
 
 /// `/api/v1/drafts`
-pub async fn drafts(State(staff): State<Staff>) -> Told {
-    Ok(Json(staff.office.drafts().await?))
+pub async fn drafts(State(staff): State<Staff>, who: Who) -> Told {
+    Ok(Json(staff.office.drafts(&who).await?))
 }
 
 /// `POST /api/v1/drafts`
@@ -233,8 +229,8 @@ pub async fn draft(
 }
 
 /// `/api/v1/drafts/{id}`
-pub async fn one_draft(State(staff): State<Staff>, Path(id): Path<String>) -> Told {
-    Ok(Json(staff.office.draft_told(&id).await?))
+pub async fn one_draft(State(staff): State<Staff>, who: Who, Path(id): Path<String>) -> Told {
+    Ok(Json(staff.office.draft_told(&who, &id).await?))
 }
 
 /// `/api/v1/drafts/{id}/collections`
@@ -245,7 +241,9 @@ pub async fn preview(State(staff): State<Staff>, Path(id): Path<String>) -> Told
         json!({ "id": z.id, "title": z.title, "version": z.version, "zones": z.zones.len(), "items": items })
     });
     let vintages: Vec<u16> = release.vintages.keys().copied().collect();
-    Ok(Json(json!({ "release": release.id.as_str(), "vintages": vintages, "collections": zonings.collect::<Vec<_>>() })))
+    Ok(Json(
+        json!({ "release": release.id.as_str(), "vintages": vintages, "collections": zonings.collect::<Vec<_>>() }),
+    ))
 }
 
 /// `/api/v1/drafts/{id}/collections/{zoning}/items`: as the public will see them, by the same encoder.
@@ -281,9 +279,13 @@ pub async fn publish(
 ) -> Result<Response, Problem> {
     let reason = asked.text("reason", &["reason"])?;
     let (office, sender) = (staff.office.clone(), who.clone());
-    act(&staff, &who, &headers, asked.digest, async move {
-        Ok(Reply::ok(office.publish(&sender, &id, &reason).await?))
-    })
+    act(
+        &staff,
+        &who,
+        &headers,
+        asked.digest,
+        async move { Ok(Reply::ok(office.publish(&sender, &id, &reason).await?)) },
+    )
     .await
 }
 
@@ -307,9 +309,13 @@ pub async fn withdraw(
 ) -> Result<Response, Problem> {
     let reason = asked.text("reason", &["reason"])?;
     let (office, sender) = (staff.office.clone(), who.clone());
-    act(&staff, &who, &headers, asked.digest, async move {
-        Ok(Reply::ok(office.withdraw(&sender, &id, &reason).await?))
-    })
+    act(
+        &staff,
+        &who,
+        &headers,
+        asked.digest,
+        async move { Ok(Reply::ok(office.withdraw(&sender, &id, &reason).await?)) },
+    )
     .await
 }
 
@@ -323,9 +329,13 @@ pub async fn roll_back(
 ) -> Result<Response, Problem> {
     let reason = asked.text("reason", &["reason"])?;
     let (office, sender) = (staff.office.clone(), who.clone());
-    act(&staff, &who, &headers, asked.digest, async move {
-        Ok(Reply::ok(office.roll_back(&sender, &id, &reason).await?))
-    })
+    act(
+        &staff,
+        &who,
+        &headers,
+        asked.digest,
+        async move { Ok(Reply::ok(office.roll_back(&sender, &id, &reason).await?)) },
+    )
     .await
 }
 

@@ -35,7 +35,12 @@ impl Delivery {
     }
 
     /// Takes a field that is a number, a source or another word.
-    pub fn take_as<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    pub fn take_as<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
         let Some(text) = self.take(name) else { return Ok(None) };
         parse(&text).map(Some).ok_or_else(|| wrong(&format!("field `{name}`"), &format!("`{text}`"), expected))
     }
@@ -63,9 +68,9 @@ impl FromRequest<Staff> for Delivery {
         let mut parts = Vec::new();
         if media == "multipart/form-data" {
             let cut = |_| wrong("body", "parts that cannot be read", "multipart/form-data (RFC 7578)");
-            let mut multipart = Multipart::from_request(request, &()).await.map_err(|_| {
-                wrong("header `Content-Type`", "no boundary", "multipart/form-data with its boundary")
-            })?;
+            let mut multipart = Multipart::from_request(request, &())
+                .await
+                .map_err(|_| wrong("header `Content-Type`", "no boundary", "multipart/form-data with its boundary"))?;
             while let Some(mut field) = multipart.next_field().await.map_err(cut)? {
                 if parts.len() + fields.len() >= PARTS_MAX {
                     return Err(wrong("body", "more parts", &format!("{PARTS_MAX} parts at most")));
@@ -75,7 +80,11 @@ impl FromRequest<Staff> for Delivery {
                 while let Some(chunk) = field.chunk().await.map_err(cut)? {
                     bytes.extend_from_slice(&chunk);
                     if file.is_none() && bytes.len() > FIELD_BYTES_MAX {
-                        return Err(wrong(&format!("field `{name}`"), "a longer text", &format!("{FIELD_BYTES_MAX} bytes at most")));
+                        return Err(wrong(
+                            &format!("field `{name}`"),
+                            "a longer text",
+                            &format!("{FIELD_BYTES_MAX} bytes at most"),
+                        ));
                     }
                 }
                 match file {
@@ -117,7 +126,8 @@ impl Asked {
     pub fn text(&self, name: &str, known: &[&str]) -> Result<String, Problem> {
         let object = self.json.as_object().ok_or_else(|| wrong("body", "no object", "a JSON object"))?;
         if let Some(unknown) = object.keys().find(|key| !known.contains(&key.as_str())) {
-            let expected = if known.is_empty() { "an empty object".to_owned() } else { format!("only {}", known.join(", ")) };
+            let expected =
+                if known.is_empty() { "an empty object".to_owned() } else { format!("only {}", known.join(", ")) };
             return Err(wrong("body", &format!("`{unknown}`"), &expected));
         }
         match object.get(name) {
@@ -135,12 +145,19 @@ impl FromRequest<Staff> for Asked {
         let path = request.uri().path().to_owned();
         let bytes = to_bytes(request.into_body(), JSON_BYTES_MAX).await.map_err(|_| {
             let (place, found) = ("body", "more bytes, or a body cut short");
-            Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", place, found, format!("{JSON_BYTES_MAX} bytes at most"))
+            Problem::refused(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                place,
+                found,
+                format!("{JSON_BYTES_MAX} bytes at most"),
+            )
         })?;
         let json = match bytes.trim_ascii() {
             b"" => Value::Object(serde_json::Map::new()),
-            text => serde_json::from_slice(text)
-                .map_err(|e| wrong("body", &format!("text that is no JSON, at line {} column {}", e.line(), e.column()), "JSON"))?,
+            text => serde_json::from_slice(text).map_err(|e| {
+                wrong("body", &format!("text that is no JSON, at line {} column {}", e.line(), e.column()), "JSON")
+            })?,
         };
         let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.to_vec())]).await;
         Ok(Self { json, digest })
@@ -153,7 +170,13 @@ fn wrong(place: &str, found: &str, expected: &str) -> Problem {
 
 fn cut_short() -> Problem {
     let expected = format!("a whole body of {} bytes at most", super::BODY_BYTES_MAX);
-    Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "body", "more bytes, or a body cut short", expected)
+    Problem::refused(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "body",
+        "more bytes, or a body cut short",
+        expected,
+    )
 }
 
 /// The name of a file without the folders some browsers send with it.

@@ -116,7 +116,8 @@ async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<Who, Problem> {
     let key = header.to_str().ok().filter(|text| scheme(text)).map(|text| text[7..].trim());
     // What was sent may be a key with a slip of the pen: it is never repeated.
     let Some(key) = key else { return Err(refused("something else")) };
-    let who = gate.office.who(key).await?.ok_or_else(|| refused("a key that is not known, was revoked or has ended"))?;
+    let who =
+        gate.office.who(key).await?.ok_or_else(|| refused("a key that is not known, was revoked or has ended"))?;
     if !who.role.may(gate.duty) {
         let found = format!("the role {}", who.role);
         let expected = format!("a role that may {}", gate.duty.as_str());
@@ -138,7 +139,11 @@ impl FromRequestParts<Staff> for Who {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Staff) -> Result<Self, Problem> {
-        parts.extensions.get::<Who>().cloned().ok_or_else(|| Problem::failure("a route of staff stands before its gate"))
+        parts
+            .extensions
+            .get::<Who>()
+            .cloned()
+            .ok_or_else(|| Problem::failure("a route of staff stands before its gate"))
     }
 }
 

@@ -40,7 +40,13 @@ impl Reply {
 /// Does an act to its end, whatever becomes of the connection; with `Idempotency-Key`, once for each name.
 ///
 /// A request that changed nothing leaves its name free, so that it may be asked again.
-pub async fn act<F>(staff: &Staff, who: &Who, headers: &HeaderMap, request: String, work: F) -> Result<Response, Problem>
+pub async fn act<F>(
+    staff: &Staff,
+    who: &Who,
+    headers: &HeaderMap,
+    request: String,
+    work: F,
+) -> Result<Response, Problem>
 where
     F: Future<Output = Result<Reply, Problem>> + Send + 'static,
 {

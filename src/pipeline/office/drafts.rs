@@ -3,8 +3,8 @@
 use super::intake::{RegisterSent, ZoneReading};
 use super::{Fault, Office, Started, Who, new_name, now, why, words};
 use crate::config::{About, Publication};
-use crate::model::publication::{Act, missing};
 use crate::model::Stage;
+use crate::model::publication::{Act, missing};
 use crate::pipeline::ledger::{self, NoPast};
 use crate::pipeline::{Made, NotPublished, Order, RegisterUpload, ZoningUpload, run_for};
 use crate::steps::publish::Release;
@@ -86,7 +86,7 @@ impl Office {
 
     async fn prepare(&self, who: &Who, draft: Draft) -> Result<Started, Fault> {
         let request = json!({ "draft": draft.id });
-        let id = draft.id.clone();
+        let (id, asker) = (draft.id.clone(), who.clone());
         let work = move |office: Office, pen: super::jobs::Pen| async move {
             let made = office.make(&draft, &pen).await;
             let next = match &made {
@@ -98,7 +98,7 @@ impl Office {
             };
             office.desk().update_draft(&Draft { updated: now(), ..next }, Stage::Preparing).await?;
             made?;
-            office.draft_told(&id).await
+            office.draft_told(&asker, &id).await
         };
         let started = self.start(who, "draft", &request, work).await?;
         Ok(started)
@@ -122,6 +122,10 @@ impl Office {
         .await
         .map_err(Fault::broken)?;
         let made = made.map_err(not_published)?;
+        if let Some(year) = sought.vintages.iter().find(|year| !made.release.vintages.contains_key(year)) {
+            let expected = "a year-end that the registers have";
+            return Err(Fault::wrong("no_establishment", format!("vintage {year}"), "no establishment", expected));
+        }
         pen.step("keeping").await?;
         ledger::keep_releases(self.desk(), &order, &made).await?;
         let Made { release, partner, report, .. } = &made;
@@ -140,10 +144,10 @@ impl Office {
     ///
     /// # Errors
     /// The store's.
-    pub async fn drafts(&self) -> Result<Value, Fault> {
+    pub async fn drafts(&self, who: &Who) -> Result<Value, Fault> {
         let mut told = Vec::new();
         for draft in self.desk().drafts(LISTED_MAX).await? {
-            told.push(self.told(&draft).await?);
+            told.push(self.told(who, &draft).await?);
         }
         Ok(json!({ "drafts": told }))
     }
@@ -152,12 +156,12 @@ impl Office {
     ///
     /// # Errors
     /// None of this name; the store's.
-    pub async fn draft_told(&self, id: &str) -> Result<Value, Fault> {
+    pub async fn draft_told(&self, who: &Who, id: &str) -> Result<Value, Fault> {
         let draft = self.kept_draft(id).await?;
-        self.told(&draft).await
+        self.told(who, &draft).await
     }
 
-    async fn told(&self, draft: &Draft) -> Result<Value, Fault> {
+    async fn told(&self, who: &Who, draft: &Draft) -> Result<Value, Fault> {
         let approvals = self.desk().approvals(&draft.id).await?;
         let stage = match draft.stage {
             Stage::Published => {
@@ -167,7 +171,14 @@ impl Office {
             other => other,
         };
         let missing = missing(&self.0.settings.approvals, &approvals.iter().map(|a| a.partner.clone()).collect());
-        Ok(words::draft(draft, stage, &approvals, &missing))
+        let mut told = words::draft(draft, stage, &approvals, &missing);
+        if who.role.partner().is_some()
+            && let Some(problem) = told["report"]["problem"].as_object_mut()
+        {
+            // Why tables cannot be protected names unsafe cells, which partners are not told; rows are the owner's.
+            problem.retain(|member, _| member == "code" || member == "place");
+        }
+        Ok(told)
     }
 
     /// The release of a draft, for those with a key.
@@ -199,10 +210,9 @@ impl Office {
             return Err(Fault::conflict("partner_not_required", "key", format!("the role {}", who.role), expected));
         };
         let draft = self.kept_draft(id).await?;
-        let approval =
-            Approval { draft: draft.id, partner: partner.to_owned(), key: who.key.clone(), by: who.stamp() };
+        let approval = Approval { draft: draft.id, partner: partner.to_owned(), key: who.key.clone(), by: who.stamp() };
         let put = self.desk().approve(&approval).await?;
-        let mut told = self.draft_told(id).await?;
+        let mut told = self.draft_told(who, id).await?;
         told["new"] = (put == Put::New).into();
         Ok(told)
     }
@@ -233,7 +243,7 @@ impl Office {
         };
         self.desk().publish(id, required, &why).await?;
         self.refresh().await?;
-        self.draft_told(id).await
+        self.draft_told(who, id).await
     }
 
     async fn kept_draft(&self, id: &str) -> Result<Draft, Fault> {
@@ -251,13 +261,15 @@ impl Office {
         let Publication { source, licence, notice, owners, dataset } = defaults.clone();
         let mut zonings = Vec::new();
         let named = asked.get("zonings").and_then(Value::as_object).filter(|z| (1..=INPUTS_MAX).contains(&z.len()));
-        for (zoning, version) in named.ok_or_else(|| wrong("`zonings`", "none", "at least one: {\"secteurs\": \"2026\"}"))? {
+        for (zoning, version) in
+            named.ok_or_else(|| wrong("`zonings`", "none", "at least one: {\"secteurs\": \"2026\"}"))?
+        {
             let version = match version {
                 Value::Null => {
                     let latest = self.desk().latest_zoning(zoning).await?;
-                    latest.map(|l| l.version).ok_or_else(|| {
-                        Fault::unknown(format!("zoning `{zoning}`"), "one of /api/v1/zonings")
-                    })?
+                    latest
+                        .map(|l| l.version)
+                        .ok_or_else(|| Fault::unknown(format!("zoning `{zoning}`"), "one of /api/v1/zonings"))?
                 }
                 Value::String(version) => version.clone(),
                 _ => return Err(wrong("`zonings`", "another value", "a version, or null for the latest")),
@@ -289,7 +301,9 @@ impl Office {
         };
         let said = |name: &str, usual: Option<String>| -> Result<String, Fault> {
             let text = text(asked, name)?.or(usual);
-            text.ok_or_else(|| wrong(&format!("`{name}`"), "nothing", "it, here or under [publication] in the settings"))
+            text.ok_or_else(|| {
+                wrong(&format!("`{name}`"), "nothing", "it, here or under [publication] in the settings")
+            })
         };
         let owners = texts(asked, "owners")?.or(owners).filter(|owners| !owners.is_empty());
         Ok(Sought {
@@ -301,7 +315,8 @@ impl Office {
             licence: said("licence", licence)?,
             notice: text(asked, "notice")?.or(notice).unwrap_or_default(),
             // Rules that name an owner hold for the owners named here, so that none may be left open.
-            owners: owners.ok_or_else(|| wrong("`owners`", "nothing", "whose data they are, here or in the settings"))?,
+            owners: owners
+                .ok_or_else(|| wrong("`owners`", "nothing", "whose data they are, here or in the settings"))?,
             dataset: said("dataset", dataset)?,
         })
     }
@@ -329,8 +344,7 @@ impl Office {
         }
         let policy = ledger::policy_in_force(self.desk()).await.map_err(Fault::broken)?;
         let policy = policy.ok_or_else(|| Fault::conflict("no_policy", "policy", "none in force", "one"))?;
-        let about =
-            About { owners: sought.owners.clone(), dataset: sought.dataset.clone(), ..About::default() };
+        let about = About { owners: sought.owners.clone(), dataset: sought.dataset.clone(), ..About::default() };
         Ok(Order {
             zonings,
             registers,
@@ -415,4 +429,3 @@ fn not_published(no: NotPublished) -> Fault {
         }
     }
 }
-

@@ -121,7 +121,12 @@ fn crs_json(crs: Option<u32>) -> Value {
 
 impl RegisterSent {
     pub(crate) fn options(&self) -> RegisterOptions {
-        RegisterOptions { vintage: self.vintage, source: self.source, crs: self.crs.map(Crs::Epsg), ..RegisterOptions::default() }
+        RegisterOptions {
+            vintage: self.vintage,
+            source: self.source,
+            crs: self.crs.map(Crs::Epsg),
+            ..RegisterOptions::default()
+        }
     }
 
     pub(crate) fn of(options: &RegisterOptions) -> Self {
@@ -180,7 +185,8 @@ impl Office {
                     .await
                     .map_err(Fault::broken)??;
             if let Some(expected) = expected.filter(|e| *e != zoning.zones().len()) {
-                report["count_accepted"] = json!({ "expected": expected, "found": zoning.zones().len(), "by": who_sends.name });
+                report["count_accepted"] =
+                    json!({ "expected": expected, "found": zoning.zones().len(), "by": who_sends.name });
             }
             if let Some(before) = &before {
                 pen.step("comparing with the version before").await?;
@@ -229,9 +235,16 @@ impl Office {
             let digest = sha256_hex(&bytes);
             let options = sent.to_json().to_string();
             let known = office.desk().registers().await?.into_iter().find(|known| known.digest == digest);
-            if let Some(known) = known.filter(|known| RegisterSent::from_json(&known.options).is_ok_and(|k| k.to_json() != sent.to_json())) {
+            if let Some(known) = known
+                .filter(|known| RegisterSent::from_json(&known.options).is_ok_and(|k| k.to_json() != sent.to_json()))
+            {
                 let found = format!("the file sent on {} with other options", known.created);
-                return Err(Fault::conflict("taken", format!("register `{digest}`"), found, "the same options, or another file"));
+                return Err(Fault::conflict(
+                    "taken",
+                    format!("register `{digest}`"),
+                    found,
+                    "the same options, or another file",
+                ));
             }
             let (name, reading, shared) = (file_name.clone(), sent.options(), Bytes::from(bytes));
             let held = shared.clone();
@@ -346,7 +359,8 @@ impl Office {
         let report = self.desk().report(&format!("{zoning} {version}")).await?.unwrap_or_else(|| "{}".to_owned());
         let mut report: Value = serde_json::from_str(&report).map_err(Fault::broken)?;
         report["restored_from"] = version.into();
-        let entry = ZoningVersion { version: new, created, author: who.name.clone(), reason: reason.to_owned(), ..entry };
+        let entry =
+            ZoningVersion { version: new, created, author: who.name.clone(), reason: reason.to_owned(), ..entry };
         if self.desk().zoning(zoning, &entry.version).await?.is_some() {
             let place = format!("zoning `{zoning} {}`", entry.version);
             return Err(Fault::conflict("taken", place, "a version of this name", "a name not yet in use"));

@@ -28,7 +28,9 @@ impl Office {
             // A key that ends on a day is good until that day ends.
             Some(day) => match day.parse::<chrono::NaiveDate>() {
                 Ok(day) => format!("{}T23:59:59Z", day.format("%Y-%m-%d")),
-                Err(_) => return Err(Fault::wrong("bad_date", "expires", format!("`{day}`"), "a day, such as 2027-12-31")),
+                Err(_) => {
+                    return Err(Fault::wrong("bad_date", "expires", format!("`{day}`"), "a day, such as 2027-12-31"));
+                }
             },
         };
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();

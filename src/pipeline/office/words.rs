@@ -5,9 +5,7 @@ use crate::model::{Establishment, Read, Reject, Stage, Wgs84, Zoning};
 use crate::pipeline::Report;
 use crate::steps::read::ZoneLayer;
 use crate::steps::validate::TopologyReport;
-use crate::store::{
-    Approval, Draft, Job, KeyEntry, LedgerLine, RegisterEntry, Standing, Withdrawal, ZoningVersion,
-};
+use crate::store::{Approval, Draft, Job, KeyEntry, LedgerLine, RegisterEntry, Standing, Withdrawal, ZoningVersion};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 

@@ -1,8 +1,6 @@
 //! What staff work at, in SQLite.
 
-use super::{
-    SqliteStore, add_line, insert_register, insert_zoning, move_pointer, place_of, release_entry, withdrawal,
-};
+use super::{SqliteStore, add_line, insert_register, insert_zoning, move_pointer, place_of, release_entry, withdrawal};
 use crate::model::Stage;
 use crate::model::publication::{Act, missing};
 use crate::steps::bytes::sha256_hex;
@@ -11,8 +9,8 @@ use crate::store::desk::{
 };
 use crate::store::{
     ACT_PARTNERS, Answer, Approval, Begun, Desk, Draft, JSON_BYTES_MAX, KeptAnswer, KeyEntry, LedgerEntry, LedgerLine,
-    Named, Put, REGISTER_BYTES_MAX, RegisterEntry, Slot, Stamp, Standing, Store, Why, Withdrawal,
-    ZONING_BYTES_MAX, ZoningVersion,
+    Named, Put, REGISTER_BYTES_MAX, RegisterEntry, Slot, Stamp, Standing, Store, Why, Withdrawal, ZONING_BYTES_MAX,
+    ZoningVersion,
 };
 use bytes::Bytes;
 use sqlx::Row;
@@ -295,13 +293,14 @@ impl Desk for SqliteStore {
                 let found = format!("no approval of {}", missing.join(", "));
                 return Err(named().stands(found, "the approval of every partner required"));
             }
-            let policy: Option<String> =
-                sqlx::query_scalar("SELECT digest FROM policies ORDER BY number DESC LIMIT 1")
-                    .fetch_optional(&mut *writing)
-                    .await
-                    .map_err(&failed)?;
+            let policy: Option<String> = sqlx::query_scalar("SELECT digest FROM policies ORDER BY number DESC LIMIT 1")
+                .fetch_optional(&mut *writing)
+                .await
+                .map_err(&failed)?;
             if policy.as_deref() != Some(&draft.policy) {
-                return Err(named().stands("another policy in force since it was made", "a draft made by the policy in force"));
+                return Err(
+                    named().stands("another policy in force since it was made", "a draft made by the policy in force")
+                );
             }
             let published: Vec<String> =
                 sqlx::query_scalar("SELECT DISTINCT subject FROM ledger WHERE act IN ($1, $2)")
@@ -347,7 +346,8 @@ impl Desk for SqliteStore {
             let insert = insert.bind(release).bind(&why.by.at).bind(&why.by.author).bind(&why.reason);
             insert.execute(&mut *writing).await.map_err(&failed)?;
             let digest = sha256_hex(why.reason.as_bytes());
-            let line = add_line(&mut writing, &line(&why.by, ACT_WITHDRAWN, release, &digest)).await.map_err(&failed)?;
+            let line =
+                add_line(&mut writing, &line(&why.by, ACT_WITHDRAWN, release, &digest)).await.map_err(&failed)?;
             keep_reason(&mut writing, &line, &why.reason).await.map_err(&failed)?;
             writing.commit().await.map_err(&failed)?;
             Ok(line)
@@ -366,7 +366,8 @@ impl Desk for SqliteStore {
                 return Err(named().stands(stage.as_str(), "a release that was served and that nobody took back"));
             }
             let digest = sha256_hex(why.reason.as_bytes());
-            let line = add_line(&mut writing, &line(&why.by, ACT_ROLLED_BACK, release, &digest)).await.map_err(&failed)?;
+            let line =
+                add_line(&mut writing, &line(&why.by, ACT_ROLLED_BACK, release, &digest)).await.map_err(&failed)?;
             keep_reason(&mut writing, &line, &why.reason).await.map_err(&failed)?;
             let line = move_pointer(&mut writing, &sound.entry, &why.by).await.map_err(&failed)?;
             writing.commit().await.map_err(&failed)?;
@@ -405,7 +406,8 @@ impl Desk for SqliteStore {
                 writing.commit().await.map_err(&failed)?;
                 return Ok(Begun::New);
             }
-            let row = sqlx::query("SELECT * FROM answers WHERE key = $1 AND name = $2").bind(&slot.key).bind(&slot.name);
+            let row =
+                sqlx::query("SELECT * FROM answers WHERE key = $1 AND name = $2").bind(&slot.key).bind(&slot.name);
             let row = row.fetch_one(&mut *writing).await.map_err(&failed)?;
             begun(&row, &slot.digest).map_err(&failed)
         })
@@ -414,7 +416,8 @@ impl Desk for SqliteStore {
     fn end_answer<'a>(&'a self, slot: &'a Slot, answer: &'a KeptAnswer) -> Answer<'a, ()> {
         Box::pin(async move {
             Named::new("answer", &slot.name).within(answer.body.len(), JSON_BYTES_MAX)?;
-            let update = sqlx::query("UPDATE answers SET status = $3, location = $4, body = $5 WHERE key = $1 AND name = $2");
+            let update =
+                sqlx::query("UPDATE answers SET status = $3, location = $4, body = $5 WHERE key = $1 AND name = $2");
             let update = update.bind(&slot.key).bind(&slot.name).bind(i64::from(answer.status));
             let update = update.bind(&answer.location).bind(&answer.body);
             update.execute(&self.pool).await.map_err(self.failed("keep an answer"))?;
