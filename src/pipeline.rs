@@ -1,7 +1,9 @@
 //! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and gives back the release.
 
+pub mod inputs;
 pub mod ledger;
 pub mod office;
+pub mod whatif;
 
 use crate::config::{About, Policy, Profile, Unit};
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Source, Unreadable, Zoning};
@@ -55,6 +57,8 @@ pub struct Order {
     pub zonings: Vec<ZoningUpload>,
     /// The registers; rows of all of them are one set.
     pub registers: Vec<RegisterUpload>,
+    /// The vintages wanted, by the year of their 31 December; every one of the registers when none is named.
+    pub vintages: BTreeSet<u16>,
     /// The policy in force.
     pub policy: Policy,
     /// What data these are, for the rules that name owners and datasets.
@@ -170,18 +174,27 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
 /// # Errors
 /// [`NotPublished`]: then there is no release.
 pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished> {
-    run_for(order, past, &BTreeSet::new())
+    publish(prepare(order, &order.zonings.iter().collect::<Vec<_>>())?, past)
 }
 
-/// Runs steps 1 to 8 for some vintages of the registers, all of them when none is named.
-///
-/// # Errors
-/// [`NotPublished`]: then there is no release.
-pub fn run_for(order: &Order, past: &[Published], vintages: &BTreeSet<u16>) -> Result<Made, NotPublished> {
+/// Steps 1 to 5 of an order: everything read, and each establishment in its zones.
+struct Prepared<'a> {
+    order: &'a Order,
+    report: Report,
+    inputs: BTreeMap<String, String>,
+    zonings: Vec<(&'a ZoningUpload, Zoning)>,
+    all: Register,
+    /// Where the establishments stand, in EPSG:2154 metres; NaN where nobody can say.
+    x: Vec<f64>,
+    y: Vec<f64>,
+    placements: Vec<Vec<Placement>>,
+}
+
+fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepared<'a>, NotPublished> {
     let mut report = Report::default();
     let mut inputs = BTreeMap::new();
     let mut zonings: Vec<(&ZoningUpload, Zoning)> = Vec::new();
-    for upload in &order.zonings {
+    for &upload in uploads {
         for (part, bytes) in &upload.files.parts {
             inputs.insert(part.clone(), sha256_hex(bytes));
         }
@@ -196,8 +209,8 @@ pub fn run_for(order: &Order, past: &[Published], vintages: &BTreeSet<u16>) -> R
         all.establishments.extend(accepted);
         report.rejected.extend(rejected);
     }
-    if !vintages.is_empty() {
-        all.establishments.retain(|e| vintages.contains(&e.vintage));
+    if !order.vintages.is_empty() {
+        all.establishments.retain(|e| order.vintages.contains(&e.vintage));
     }
     reconcile(&mut all, &mut report);
     let (x, y) = places(&all, &mut report)?;
@@ -215,7 +228,13 @@ pub fn run_for(order: &Order, past: &[Published], vintages: &BTreeSet<u16>) -> R
         placements.push(found);
     }
 
-    let names: Vec<&str> = order.zonings.iter().map(|z| z.id.as_str()).collect();
+    Ok(Prepared { order, report, inputs, zonings, all, x, y, placements })
+}
+
+/// Steps 6 to 8.
+fn publish(prepared: Prepared<'_>, past: &[Published]) -> Result<Made, NotPublished> {
+    let Prepared { order, mut report, inputs, zonings, all, placements, .. } = prepared;
+    let names: Vec<&str> = zonings.iter().map(|(upload, _)| upload.id.as_str()).collect();
     let spec = |profile| order.policy.spec(profile, &order.about, &names);
     let (public, partner) = (spec(Profile::Public)?, order.policy.partner.as_ref().map(|_| spec(Profile::Partner)));
     let partner = partner.transpose()?;

@@ -6,6 +6,7 @@ use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, ledger};
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
 use crate::store::{Served, Stamp, Store};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -103,6 +104,7 @@ pub fn order(now: String) -> Result<Order, String> {
             bytes: REGISTER.to_vec(),
             options: RegisterOptions::default(),
         }],
+        vintages: BTreeSet::new(),
         policy: Policy::parse(POLICY).map_err(|e| e.to_string())?,
         about: About {
             owners: vec!["urssaf".to_owned(), "msa".to_owned()],

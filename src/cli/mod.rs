@@ -16,8 +16,10 @@ pub mod policy;
 pub mod protect;
 pub mod publish;
 pub mod release;
+pub mod series;
 pub mod serve;
 pub mod token;
+pub mod whatif;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -36,6 +38,8 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Inspect(inspect::Args),
+    WhatIf(whatif::Args),
+    Series(series::Args),
     Assign(Box<assign::AssignArgs>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
@@ -53,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::WhatIf(args) => whatif::run(&args),
+        Command::Series(args) => series::run(&args),
         Command::Assign(args) => match assign::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(rejects) => {

@@ -1,5 +1,7 @@
 //! Places know their system: degrees and metres are different types, and only metres have an area.
 
+use geo::bool_ops::FillRule;
+use geo::{Area, BooleanOps, MultiPolygon, OpType, Polygon};
 use std::fmt;
 
 /// A coordinate reference system as a file or an operator names it.
@@ -70,10 +72,33 @@ impl<G> Wgs84<G> {
     }
 }
 
-impl Lambert93<geo::MultiPolygon> {
+/// Ground in metres, of which other ground is taken or left: metres it stays.
+impl Lambert93<MultiPolygon> {
     /// Area in square metres, holes taken off.
     pub fn area_m2(&self) -> f64 {
-        use geo::Area;
         self.0.unsigned_area()
+    }
+    /// The ground that this and any of the others have in common.
+    pub fn common<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
+        self.overlay(others, OpType::Intersection)
+    }
+    /// What is left of this ground without that of the others.
+    pub fn without<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
+        self.overlay(others, OpType::Difference)
+    }
+    /// This and other ground as one set of parts.
+    pub fn with(mut self, other: Self) -> Self {
+        self.0.0.extend(other.0.0);
+        self
+    }
+    /// The connected parts for which a judgement holds, and the others.
+    pub fn parted(self, holds: impl Fn(&Polygon) -> bool) -> (Self, Self) {
+        let (kept, others) = self.0.into_iter().partition(|part| holds(part));
+        (Self(MultiPolygon(kept)), Self(MultiPolygon(others)))
+    }
+    /// Rings of others that overlap a little count once: a contour is what its rings turn around.
+    fn overlay<'a>(&self, others: impl IntoIterator<Item = &'a Self>, what: OpType) -> Self {
+        let others = MultiPolygon(others.into_iter().flat_map(|other| other.0.iter().cloned()).collect());
+        Self(self.0.boolean_op_with_fill_rule(&others, what, FillRule::NonZero))
     }
 }

@@ -1,6 +1,6 @@
 //! Between the pipeline and the store: keeps what a publication made, and reads back everything ever published.
 
-use super::office::{RegisterSent, ZoneReading, one_file};
+use super::inputs::{listed, one_file, register_options, zoning_options};
 use super::{Made, Order, Published, sha256_hex};
 use crate::config::Policy;
 use crate::steps::bytes::{Damaged, Opened, Sealer};
@@ -14,7 +14,10 @@ use crate::store::{
 use std::collections::BTreeMap;
 
 /// Names the form of a dossier and its version; a change of the form changes it.
-const FORM: &str = "arpent dossier 1\n";
+const FORM: &str = "arpent dossier 2\n";
+
+/// The form before, which listed no inputs.
+const FORM_WITHOUT_INPUTS: &str = "arpent dossier 1\n";
 
 /// Why the past could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,8 @@ pub struct Dossier {
 }
 
 impl Dossier {
-    fn bytes(&self) -> Vec<u8> {
+    /// Its bytes, with the list of the inputs it was made from.
+    fn bytes(&self, inputs: &str) -> Vec<u8> {
         let mut out = Sealer::new(FORM);
         out.byte(u8::from(self.partners_only));
         out.count(self.vintages.len());
@@ -58,11 +62,16 @@ impl Dossier {
             out.text(revises.as_deref().unwrap_or_default());
             out.blob(records);
         }
+        out.text(inputs);
         out.close()
     }
 
-    fn open(bytes: &[u8]) -> Result<Self, Damaged> {
-        let mut opened = Opened::new(bytes, FORM, "dossier")?;
+    /// Reads it back, with the list of inputs if it has one.
+    pub(super) fn open(bytes: &[u8]) -> Result<(Self, Option<String>), Damaged> {
+        let (mut opened, lists_inputs) = match Opened::new(bytes, FORM, "dossier") {
+            Ok(opened) => (opened, true),
+            Err(_) => (Opened::new(bytes, FORM_WITHOUT_INPUTS, "dossier")?, false),
+        };
         let partners_only = match opened.byte()? {
             0 => false,
             1 => true,
@@ -74,8 +83,9 @@ impl Dossier {
             let revises = Some(opened.text()?.to_owned()).filter(|id| !id.is_empty());
             vintages.insert(year, (opened.blob()?.to_vec(), revises));
         }
+        let inputs = if lists_inputs { Some(opened.text()?.to_owned()) } else { None };
         opened.end()?;
-        Ok(Self { partners_only, vintages })
+        Ok((Self { partners_only, vintages }, inputs))
     }
 }
 
@@ -104,7 +114,7 @@ pub async fn past(store: &dyn Store) -> Result<Vec<Published>, NoPast> {
         let sealed = store.release(&id).await?.ok_or_else(missing)?;
         let kept = store.dossier(&id).await?.ok_or_else(missing)?;
         let release = seal::unseal(&sealed.bytes).map_err(damaged)?;
-        let dossier = Dossier::open(&kept.bytes).map_err(damaged)?;
+        let (dossier, _) = Dossier::open(&kept.bytes).map_err(damaged)?;
         let mut vintages = BTreeMap::new();
         for (year, (records, revises)) in dossier.vintages {
             let tables = release.vintages.get(&year).ok_or_else(missing)?;
@@ -122,8 +132,7 @@ pub async fn past(store: &dyn Store) -> Result<Vec<Published>, NoPast> {
 /// See [`StoreError`].
 pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, reason: &str) -> Result<(), StoreError> {
     for zoning in &order.zonings {
-        // A version is one file: a shapefile given in parts is packed.
-        let Ok((file_name, bytes)) = one_file(zoning.files.parts.clone()) else { continue };
+        let (file_name, bytes) = one_file(&zoning.id, &zoning.files.parts);
         let entry = ZoningVersion {
             zoning: zoning.id.clone(),
             version: zoning.version.clone(),
@@ -132,7 +141,7 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
             created: order.now.clone(),
             author: author.to_owned(),
             reason: reason.to_owned(),
-            options: ZoneReading::of(&zoning.options).to_json().to_string(),
+            options: zoning_options(zoning).to_string(),
             file_name,
             valid_from: String::new(),
             valid_to: String::new(),
@@ -145,7 +154,7 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
             created: order.now.clone(),
             author: author.to_owned(),
             file_name: register.name.clone(),
-            options: RegisterSent::of(&register.options).to_json().to_string(),
+            options: register_options(&register.options).to_string(),
         };
         store.put_register(&entry, register.bytes.clone().into()).await?;
     }
@@ -180,7 +189,7 @@ async fn put(store: &dyn Store, order: &Order, release: &Release, dossier: &Doss
     let (sealed, id) = (seal::seal(release), release.id.to_string());
     let entry = ReleaseEntry { id: id.clone(), created: order.now.clone(), digest: sha256_hex(&sealed) };
     store.put_release(&entry, sealed.into()).await?;
-    let bytes = dossier.bytes();
+    let bytes = dossier.bytes(&listed(order));
     store.put_dossier(&DossierEntry { release: id, digest: sha256_hex(&bytes) }, bytes.into()).await?;
     Ok(())
 }

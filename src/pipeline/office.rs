@@ -8,9 +8,9 @@ mod intake;
 mod jobs;
 mod keys;
 mod shown;
+mod whatif;
 mod words;
 
-pub(super) use intake::one_file;
 pub use intake::{RegisterSent, Sending, ZoneReading, ZoningSent};
 pub use jobs::Started;
 pub use shown::Shown;

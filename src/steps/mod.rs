@@ -9,9 +9,11 @@ pub mod index;
 pub mod assign;
 
 pub mod neighbours;
+pub mod whatif;
 
 pub mod secrecy;
 
+pub mod evolution;
 pub mod publish;
 
 pub(crate) mod bytes;

@@ -10,3 +10,4 @@ mod placing;
 mod policy;
 mod secrecy;
 mod service;
+mod whatif;

@@ -73,6 +73,24 @@ pub async fn compare(State(staff): State<Staff>, Path((zoning, version)): Path<(
     Ok(Json(staff.office.compare(&zoning, &version, with).await?))
 }
 
+/// `/api/v1/zonings/{zoning}/versions/{version}/what-if`: a summary, or with `f=geojson` the ground that would move.
+pub async fn what_if(
+    State(staff): State<Staff>,
+    who: Who,
+    Path((zoning, version)): Path<(String, String)>,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let (media, told) = match ask.get("f") {
+        None | Some("json") => (ogc::view::JSON, staff.office.what_if(&who, &zoning, &version).await?),
+        Some("geojson") => (ogc::view::GEOJSON, staff.office.what_if_map(&zoning, &version).await?),
+        Some(other) => return Err(Problem::bad_parameter("f", other, "json or geojson")),
+    };
+    let mut answer = Response::new(Body::from(told.to_string()));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    Ok(answer)
+}
+
 /// Fields of a version on its way in.
 const ZONING_FIELDS: [&str; 11] = [
     "version",

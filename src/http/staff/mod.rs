@@ -51,6 +51,7 @@ pub fn routes() -> Vec<Act> {
         read("/api/v1/zonings/{zoning}/versions/{version}/file", Duty::ReadZonings, get(acts::file)),
         read("/api/v1/zonings/{zoning}/versions/{version}/items", Duty::ReadZonings, get(acts::contours)),
         read("/api/v1/zonings/{zoning}/versions/{version}/compare", Duty::ReadZonings, get(acts::compare)),
+        read("/api/v1/zonings/{zoning}/versions/{version}/what-if", Duty::ReadZonings, get(acts::what_if)),
         act("/api/v1/zonings/{zoning}/versions/{version}/restore", Duty::SendZoning, post(acts::restore)),
         read("/api/v1/registers", Duty::ReadRegisters, get(acts::registers)),
         act("/api/v1/registers", Duty::SendRegister, post(acts::send_register)),

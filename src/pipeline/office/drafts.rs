@@ -6,7 +6,7 @@ use crate::config::{About, Publication};
 use crate::model::Stage;
 use crate::model::publication::{Act, missing};
 use crate::pipeline::ledger::{self, NoPast};
-use crate::pipeline::{Made, NotPublished, Order, RegisterUpload, ZoningUpload, run_for};
+use crate::pipeline::{Made, NotPublished, Order, RegisterUpload, ZoningUpload, run_after};
 use crate::steps::publish::Release;
 use crate::steps::read::Files;
 use crate::steps::seal;
@@ -112,11 +112,11 @@ impl Office {
         let no_policy = || Fault::conflict("no_policy", "policy", "none in force", "one");
         let policy = self.desk().policy().await?.ok_or_else(no_policy)?;
         let past = ledger::past(self.desk()).await.map_err(no_past)?;
-        let (order, vintages) = (self.order(&sought).await?, sought.vintages.clone());
+        let order = self.order(&sought).await?;
         let known: Vec<String> = past.iter().map(|published| published.id.clone()).collect();
         pen.step("placing, protecting and auditing").await?;
         let (order, made) = tokio::task::spawn_blocking(move || {
-            let made = run_for(&order, &past, &vintages);
+            let made = run_after(&order, &past);
             (order, made)
         })
         .await
@@ -321,19 +321,24 @@ impl Office {
         })
     }
 
+    /// A version as the pipeline takes it.
+    pub(super) async fn upload_of(&self, zoning: &str, version: &str) -> Result<ZoningUpload, Fault> {
+        let Kept { entry, bytes } = self.kept_zoning(zoning, version).await?;
+        Ok(ZoningUpload {
+            id: entry.zoning,
+            title: entry.title,
+            version: entry.version,
+            files: Files { name: entry.file_name.clone(), parts: vec![(entry.file_name, bytes.into())] },
+            options: ZoneReading::from_json(&entry.options)?.options(),
+            // The number was judged when the file was sent.
+            expected: None,
+        })
+    }
+
     async fn order(&self, sought: &Sought) -> Result<Order, Fault> {
         let mut zonings = Vec::new();
         for (zoning, version) in &sought.zonings {
-            let Kept { entry, bytes } = self.kept_zoning(zoning, version).await?;
-            zonings.push(ZoningUpload {
-                id: entry.zoning,
-                title: entry.title,
-                version: entry.version,
-                files: Files { name: entry.file_name.clone(), parts: vec![(entry.file_name, bytes.into())] },
-                options: ZoneReading::from_json(&entry.options)?.options(),
-                // The number was judged when the file was sent.
-                expected: None,
-            });
+            zonings.push(self.upload_of(zoning, version).await?);
         }
         let mut registers = Vec::new();
         for digest in &sought.registers {
@@ -348,6 +353,7 @@ impl Office {
         Ok(Order {
             zonings,
             registers,
+            vintages: sought.vintages.clone(),
             policy,
             about,
             source: sought.source.clone(),
@@ -396,7 +402,7 @@ fn texts(asked: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, 
     texts.map(Some).ok_or_else(|| wrong(&format!("`{name}`"), "another value", "a list of texts"))
 }
 
-fn no_past(no: NoPast) -> Fault {
+pub(super) fn no_past(no: NoPast) -> Fault {
     match no {
         NoPast::Store(error) => error.into(),
         NoPast::Damaged { .. } => Fault::broken(no),
@@ -408,7 +414,7 @@ fn no_past(no: NoPast) -> Fault {
 }
 
 /// Why the pipeline made nothing, as a fault of what it was given.
-fn not_published(no: NotPublished) -> Fault {
+pub(super) fn not_published(no: NotPublished) -> Fault {
     let text = no.to_string();
     match no {
         NotPublished::Unreadable(unreadable) => super::intake::refused(unreadable),

@@ -2,6 +2,7 @@
 
 use super::{Fault, FaultKind, Office, Started, Who, now, reasoned, words};
 use crate::model::{Crs, Reject, Source, Unreadable, Wgs84, Zoning};
+use crate::pipeline::inputs::one_file;
 use crate::steps::bytes::sha256_hex;
 use crate::steps::read::register::{RegisterOptions, register};
 use crate::steps::read::table::Input;
@@ -12,7 +13,6 @@ use crate::store::{Kept, Put, RegisterEntry, ZoningVersion};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{Cursor, Write};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Longest name of a zoning or of a version, in characters: they stand in addresses and in file names.
@@ -78,7 +78,7 @@ pub struct RegisterSent {
 
 impl ZoneReading {
     /// How `options` of the readers say it.
-    pub(crate) fn options(&self) -> ZoneOptions {
+    pub(super) fn options(&self) -> ZoneOptions {
         ZoneOptions {
             layer: self.layer.clone(),
             code_field: self.code_field.clone(),
@@ -87,23 +87,13 @@ impl ZoneReading {
         }
     }
 
-    /// The reading that options of the readers stand for; a system given as text is in the file already.
-    pub(crate) fn of(options: &ZoneOptions) -> Self {
-        let crs = match options.crs {
-            Some(Crs::Epsg(code)) => Some(code),
-            Some(Crs::Wkt(_)) | None => None,
-        };
-        let ZoneOptions { layer, code_field, label_field, .. } = options.clone();
-        Self { layer, code_field, label_field, crs }
-    }
-
-    pub(crate) fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let Self { layer, code_field, label_field, crs } = self;
         json!({ "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs_json(*crs) })
     }
 
     /// What [`ZoneReading::to_json`] wrote; what is not there was not told.
-    pub(crate) fn from_json(text: &str) -> Result<Self, Fault> {
+    pub(super) fn from_json(text: &str) -> Result<Self, Fault> {
         let json: Value = serde_json::from_str(text).map_err(Fault::broken)?;
         let word = |name: &str| json[name].as_str().map(str::to_owned);
         Ok(Self {
@@ -120,7 +110,7 @@ fn crs_json(crs: Option<u32>) -> Value {
 }
 
 impl RegisterSent {
-    pub(crate) fn options(&self) -> RegisterOptions {
+    pub(super) fn options(&self) -> RegisterOptions {
         RegisterOptions {
             vintage: self.vintage,
             source: self.source,
@@ -129,19 +119,11 @@ impl RegisterSent {
         }
     }
 
-    pub(crate) fn of(options: &RegisterOptions) -> Self {
-        let crs = match options.crs {
-            Some(Crs::Epsg(code)) => Some(code),
-            Some(Crs::Wkt(_)) | None => None,
-        };
-        Self { vintage: options.vintage, source: options.source, crs }
-    }
-
-    pub(crate) fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         json!({ "vintage": self.vintage, "source": self.source.map(Source::code), "crs": crs_json(self.crs) })
     }
 
-    pub(crate) fn from_json(text: &str) -> Result<Self, Fault> {
+    pub(super) fn from_json(text: &str) -> Result<Self, Fault> {
         let json: Value = serde_json::from_str(text).map_err(Fault::broken)?;
         Ok(Self {
             vintage: json["vintage"].as_u64().and_then(|year| u16::try_from(year).ok()),
@@ -172,7 +154,7 @@ impl Office {
         let work = move |office: Office, pen: super::jobs::Pen| async move {
             pen.step("reading").await?;
             let Sending { parts, place: _place } = sending;
-            let (file_name, bytes) = one_file(parts)?;
+            let (file_name, bytes) = whole(&sent.zoning, parts)?;
             let digest = sha256_hex(&bytes);
             let before = office.desk().latest_zoning(&sent.zoning).await?;
             let expected = sent.expected.or(office.0.settings.expected.get(&sent.zoning).copied());
@@ -433,24 +415,16 @@ fn a_day(field: &str, text: &str) -> Result<String, Fault> {
 }
 
 /// The one file that is kept: a shapefile given in parts is packed, so that a version is one file and one digest.
-pub(crate) fn one_file(parts: Vec<(String, Vec<u8>)>) -> Result<(String, Vec<u8>), Fault> {
-    if parts.iter().all(|(_, bytes)| bytes.is_empty()) {
-        return Err(Fault::wrong("empty_file", "body", "0 bytes", "a zone file"));
+fn whole(id: &str, mut parts: Vec<(String, Vec<u8>)>) -> Result<(String, Vec<u8>), Fault> {
+    parts.retain(|(_, bytes)| !bytes.is_empty());
+    match (parts.len(), parts.pop()) {
+        (0, _) | (_, None) => Err(Fault::wrong("empty_file", "body", "0 bytes", "a zone file")),
+        (1, Some(one)) => Ok(one),
+        (_, Some(last)) => {
+            parts.push(last);
+            Ok(one_file(id, &parts))
+        }
     }
-    if parts.len() == 1 {
-        return parts.into_iter().next().ok_or_else(|| Fault::broken("a file was there and is not"));
-    }
-    let shp = parts.iter().find(|(name, _)| name.to_lowercase().ends_with(".shp"));
-    let stem = shp.map_or("zones", |(name, _)| name.trim_end_matches(|c| c != '.').trim_end_matches('.')).to_owned();
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    // No time of day: the same parts give the same bytes.
-    let plain = zip::write::SimpleFileOptions::default().last_modified_time(zip::DateTime::default());
-    for (name, bytes) in &parts {
-        archive.start_file(name.as_str(), plain).map_err(Fault::broken)?;
-        archive.write_all(bytes).map_err(Fault::broken)?;
-    }
-    let packed = archive.finish().map_err(Fault::broken)?;
-    Ok((format!("{stem}.zip"), packed.into_inner()))
 }
 
 /// What is wrong with a file, as a fault of what was sent.

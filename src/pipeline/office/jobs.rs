@@ -5,7 +5,7 @@ use crate::store::{Job, JobState};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot, watch};
 
 /// Jobs that may wait for their turn; more are asked to come back, since each may hold a file in memory.
 const WAITING_MAX: usize = 16;
@@ -34,6 +34,13 @@ impl Default for Jobs {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             bell: watch::Sender::new(0),
         }
+    }
+}
+
+impl Jobs {
+    /// Waits for its turn, as jobs do.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.turn.acquire().await.map_err(Fault::broken)
     }
 }
 
@@ -116,13 +123,13 @@ impl Office {
         let (office, pen) = (self.clone(), Pen { office: self.clone(), id: job.id.clone() });
         tokio::spawn(async move {
             let _place = place;
-            let ended = match office.0.jobs.turn.acquire().await {
+            let ended = match office.0.jobs.turn().await {
                 Ok(_turn) => {
                     // A task of its own, so that a panic of the work ends the job and not the account of it.
                     let work = tokio::spawn(work(office.clone(), pen.clone()));
                     work.await.unwrap_or_else(|panic| Err(Fault::broken(panic)))
                 }
-                Err(closed) => Err(Fault::broken(closed)),
+                Err(closed) => Err(closed),
             };
             let (state, report) = match &ended {
                 Ok(result) => (JobState::Done, json!({ "result": result })),

@@ -1,0 +1,225 @@
+//! What a release was made from: kept beside its records, so that it can be made again, or asked what would be otherwise.
+
+use super::ledger::{Dossier, NoPast};
+use super::{Order, RegisterUpload, ZoningUpload, sha256_hex};
+use crate::config::{About, Policy};
+use crate::model::{Crs, Source};
+use crate::steps::publish::Release;
+use crate::steps::read::register::RegisterOptions;
+use crate::steps::read::{Files, ZoneOptions};
+use crate::store::{Store, StoreError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Write as _};
+
+/// Why the inputs of a release could not be read back. No text holds a raw figure.
+#[derive(Debug, thiserror::Error)]
+pub enum NoInputs {
+    /// The store, or its dossier.
+    #[error(transparent)]
+    Past(#[from] NoPast),
+    /// The release was kept before inputs were listed with it.
+    #[error("release {release}: found no list of its inputs, expected one; publish once more, and it will have one")]
+    NotListed {
+        /// The release.
+        release: String,
+    },
+    /// The list is there and is not what arpent wrote.
+    #[error("release {release}: found a list of inputs that cannot be read ({why}), expected one that arpent wrote")]
+    Unknown {
+        /// The release.
+        release: String,
+        /// What stands against it.
+        why: String,
+    },
+    /// An input is not held here.
+    #[error("release {release}: found no {what} in this store, expected the file it was made from")]
+    Missing {
+        /// The release.
+        release: String,
+        /// The input.
+        what: String,
+    },
+}
+
+impl From<StoreError> for NoInputs {
+    fn from(error: StoreError) -> Self {
+        Self::Past(error.into())
+    }
+}
+
+/// The inputs of an order, as JSON: names in the store, what their files do not say, and what the data are about.
+pub(super) fn listed(order: &Order) -> String {
+    let zoning = |upload: &ZoningUpload| json!({ "id": upload.id, "title": upload.title, "version": upload.version, "options": zoning_options(upload) });
+    let register = |upload: &RegisterUpload| json!({ "digest": sha256_hex(&upload.bytes), "name": upload.name, "options": register_options(&upload.options) });
+    let About { owners, dataset, inhabitants, groups } = &order.about;
+    json!({
+        "zonings": order.zonings.iter().map(zoning).collect::<Vec<_>>(),
+        "registers": order.registers.iter().map(register).collect::<Vec<_>>(),
+        "vintages": order.vintages,
+        "about": { "owners": owners, "dataset": dataset, "inhabitants": inhabitants, "groups": groups },
+    })
+    .to_string()
+}
+
+/// How the file of a zoning is to be read.
+pub(super) fn zoning_options(upload: &ZoningUpload) -> Value {
+    let ZoneOptions { layer, code_field, label_field, crs } = &upload.options;
+    let crs = crs.as_ref().map(crs_json);
+    json!({ "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs, "expected": upload.expected })
+}
+
+/// How the file of a register is to be read.
+pub(super) fn register_options(options: &RegisterOptions) -> Value {
+    let RegisterOptions { vintage, source, crs } = options;
+    json!({ "vintage": vintage, "source": source.map(Source::code), "crs": crs.as_ref().map(crs_json) })
+}
+
+fn crs_json(crs: &Crs) -> Value {
+    match crs {
+        Crs::Epsg(code) => json!({ "epsg": code }),
+        Crs::Wkt(text) => json!({ "wkt": text }),
+    }
+}
+
+/// One file for a store: the file of an upload, or a zip of its files, which is read as they are.
+pub(super) fn one_file(id: &str, parts: &[(String, Vec<u8>)]) -> (String, Vec<u8>) {
+    if let [(name, bytes)] = parts {
+        return (name.clone(), bytes.clone());
+    }
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    // Times are left at the zip format's first day, so that equal files give equal bytes.
+    let options = zip::write::SimpleFileOptions::default().large_file(true);
+    for (name, bytes) in parts {
+        zip.start_file(name.as_str(), options).and_then(|()| Ok(zip.write_all(bytes)?)).expect("memory takes a file");
+    }
+    (format!("{id}.zip"), zip.finish().expect("memory takes a file").into_inner())
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    zonings: Vec<ListedZoning>,
+    registers: Vec<ListedRegister>,
+    #[serde(default)]
+    vintages: BTreeSet<u16>,
+    about: ListedAbout,
+}
+
+#[derive(Deserialize)]
+struct ListedZoning {
+    id: String,
+    title: String,
+    version: String,
+    options: ListedZoneOptions,
+}
+
+#[derive(Deserialize)]
+struct ListedZoneOptions {
+    layer: Option<String>,
+    code_field: Option<String>,
+    label_field: Option<String>,
+    crs: Option<ListedCrs>,
+    expected: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct ListedRegister {
+    digest: String,
+    name: String,
+    options: ListedRegisterOptions,
+}
+
+#[derive(Deserialize)]
+struct ListedRegisterOptions {
+    vintage: Option<u16>,
+    source: Option<String>,
+    crs: Option<ListedCrs>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ListedCrs {
+    Epsg(u32),
+    Wkt(String),
+}
+
+#[derive(Deserialize)]
+struct ListedAbout {
+    owners: Vec<String>,
+    dataset: String,
+    inhabitants: BTreeMap<String, BTreeMap<String, u64>>,
+    groups: BTreeMap<String, String>,
+}
+
+impl From<ListedCrs> for Crs {
+    fn from(listed: ListedCrs) -> Self {
+        match listed {
+            ListedCrs::Epsg(code) => Self::Epsg(code),
+            ListedCrs::Wkt(text) => Self::Wkt(text),
+        }
+    }
+}
+
+/// The order that makes a kept release again, with its inputs read back: under this policy, at this time.
+///
+/// # Errors
+/// See [`NoInputs`].
+pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now: String) -> Result<Order, NoInputs> {
+    let id = release.id.to_string();
+    let missing = |what: String| NoInputs::Missing { release: id.clone(), what };
+    let kept = store.dossier(&id).await?.ok_or_else(|| NoPast::NoDossier { id: id.clone() })?;
+    let (_, listed) = Dossier::open(&kept.bytes).map_err(|damaged| NoPast::Damaged { id: id.clone(), damaged })?;
+    let listed = listed.ok_or_else(|| NoInputs::NotListed { release: id.clone() })?;
+    let unknown = |why: String| NoInputs::Unknown { release: id.clone(), why };
+    let Listed { zonings, registers, vintages, about } =
+        serde_json::from_str(&listed).map_err(|e| unknown(e.to_string()))?;
+
+    let mut order = Order {
+        zonings: Vec::new(),
+        registers: Vec::new(),
+        vintages,
+        policy,
+        about: About {
+            owners: about.owners,
+            dataset: about.dataset,
+            inhabitants: about.inhabitants,
+            groups: about.groups,
+        },
+        source: release.provenance.source.clone(),
+        licence: release.provenance.licence.clone(),
+        notice: release.provenance.notice.clone(),
+        now,
+    };
+    for ListedZoning { id, title, version, options } in zonings {
+        let what = || format!("zoning `{id}` of version `{version}`");
+        let kept = store.zoning(&id, &version).await?.ok_or_else(|| missing(what()))?;
+        let ListedZoneOptions { layer, code_field, label_field, crs, expected } = options;
+        let name = kept.entry.file_name;
+        let files = Files { name: name.clone(), parts: vec![(name, kept.bytes.to_vec())] };
+        let options = ZoneOptions { layer, code_field, label_field, crs: crs.map(Crs::from) };
+        order.zonings.push(ZoningUpload { id, title, version, files, options, expected });
+    }
+    for ListedRegister { digest, name, options } in registers {
+        let kept = store.register(&digest).await?.ok_or_else(|| missing(format!("register `{name}`")))?;
+        let ListedRegisterOptions { vintage, source, crs } = options;
+        let source = match source {
+            None => None,
+            Some(code) => Some(Source::from_code(&code).ok_or_else(|| unknown("a source of no name".to_owned()))?),
+        };
+        let options = RegisterOptions { vintage, source, crs: crs.map(Crs::from) };
+        order.registers.push(RegisterUpload { name, bytes: kept.bytes.to_vec(), options });
+    }
+    Ok(order)
+}
+
+/// Today's order with the registers of older ones beside its own, so that their year-ends are cut on today's perimeter.
+/// A register that both have comes once.
+pub fn recomputed(mut today: Order, older: impl IntoIterator<Item = Order>) -> Order {
+    for register in older.into_iter().flat_map(|order| order.registers) {
+        if today.registers.iter().all(|known| known.bytes != register.bytes) {
+            today.registers.push(register);
+        }
+    }
+    today
+}
