@@ -248,7 +248,7 @@ fn stranger(status: StatusCode) -> Problem {
             "body_too_large",
             "body",
             "more bytes than this door takes",
-            format!("{} bytes at most", super::BODY_BYTES_MAX),
+            format!("{} bytes at most, or a file that the acts of staff take", super::BODY_BYTES_MAX),
         ),
         StatusCode::SERVICE_UNAVAILABLE => Problem::refused(
             status,

@@ -10,4 +10,5 @@ mod placing;
 mod policy;
 mod secrecy;
 mod service;
+mod story;
 mod whatif;

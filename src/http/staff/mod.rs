@@ -155,3 +155,6 @@ impl FromRequestParts<Staff> for Ask {
         Self::from_request_parts(parts, &staff.app).await
     }
 }
+
+#[cfg(test)]
+mod tests;
