@@ -8,7 +8,7 @@ use super::serve;
 use crate::model::{Crs, Reject, Unreadable, ZoneCode};
 use crate::pipeline::inputs::order_of;
 use crate::pipeline::ledger::{self, policy_in_force};
-use crate::pipeline::whatif::{Reader, Shown, Verdict, WhatIf, what_if};
+use crate::pipeline::whatif::{Reader, Shown, Verdict, WhatIf, look};
 use crate::pipeline::{NotPublished, Order, Published, ZoningUpload};
 use crate::steps::publish::Release;
 use crate::steps::read::ZoneOptions;
@@ -56,12 +56,15 @@ pub struct Args {
     /// Write the establishments that change zone, as CSV. For the owner of the data alone
     #[arg(long, value_name = "FILE")]
     pub moves: Option<PathBuf>,
+    /// Look at zones, ground and establishments alone, in a moment; secrecy takes as long as a publication
+    #[arg(long)]
+    pub quick: bool,
     /// Print the summary as JSON on standard output
     #[arg(long)]
     pub json: bool,
 }
 
-/// 0 it could be published, 1 secrecy refuses it, 2 the input or the usage is wrong.
+/// 0 it could be published, or nobody asked; 1 secrecy refuses it, 2 the input or the usage is wrong.
 pub fn run(args: &Args) -> ExitCode {
     match asked(args) {
         Ok(answer) => {
@@ -71,7 +74,7 @@ pub fn run(args: &Args) -> ExitCode {
             } else {
                 write!(std::io::stdout(), "{}", text(&answer))
             };
-            ExitCode::from(u8::from(!answer.is_safe()))
+            ExitCode::from(u8::from(answer.is_refused()))
         }
         Err(refusal) => {
             eprint!("arpent what-if: {refusal}");
@@ -106,10 +109,16 @@ fn asked(args: &Args) -> Result<WhatIf, Refusal> {
         },
         expected: args.expect,
     };
-    if std::io::stderr().is_terminal() {
-        eprintln!("protecting the cut as a publication would be: it takes as long");
-    }
-    let answer = what_if(&order, &proposed, Some(&served), &past).map_err(refused)?;
+    let looked = look(&order, &proposed).map_err(refused)?;
+    let answer = match args.quick {
+        true => looked.unjudged(),
+        false => {
+            if std::io::stderr().is_terminal() {
+                eprintln!("protecting the cut as a publication would be: it takes as long");
+            }
+            looked.judged(Some(&served), &past).map_err(refused)?
+        }
+    };
     let mut drafts = Vec::new();
     if let Some(path) = &args.map {
         let mut file = WholeFile::create(path)?;
@@ -244,6 +253,7 @@ fn text(answer: &WhatIf) -> String {
         some(of_year.iter().map(said), &mut line);
     }
     match &answer.verdict {
+        Verdict::NotAsked => line("verdict   not asked".to_owned()),
         Verdict::Safe(shown) => {
             cells(shown, &mut line);
             line("verdict   safe: it could be published beside everything published before".to_owned());

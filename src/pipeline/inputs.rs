@@ -223,3 +223,40 @@ pub fn recomputed(mut today: Order, older: impl IntoIterator<Item = Order>) -> O
     }
     today
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::read::zones;
+    use std::io::Read as _;
+
+    #[test]
+    fn a_zoning_given_as_several_files_is_kept_as_one_that_reads_the_same() {
+        let bytes = include_bytes!("../../data/demo/secteurs.zip");
+        let mut zip = zip::ZipArchive::new(Cursor::new(&bytes[..])).unwrap();
+        let mut parts = Vec::new();
+        for i in 0..zip.len() {
+            let mut file = zip.by_index(i).unwrap();
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).unwrap();
+            parts.push((file.name().unwrap().into_owned(), content));
+        }
+        assert!(parts.len() > 3);
+        let options = ZoneOptions { code_field: Some("CODE".to_owned()), ..ZoneOptions::default() };
+        let text = |name: &str| name.to_owned();
+        let upload = ZoningUpload {
+            id: text("secteurs"),
+            title: text("Secteurs"),
+            version: text("1"),
+            files: Files { name: text("secteurs.shp"), parts },
+            options: options.clone(),
+            expected: None,
+        };
+        let (name, kept) = one_file(&upload);
+        assert_eq!(one_file(&upload).1, kept);
+        let files = Files { name: name.clone(), parts: vec![(name, kept)] };
+        let read = |files: &Files| zones(files, &options).unwrap().records.accepted;
+        let geometries = |files: &Files| read(files).into_iter().map(|r| (r.code, r.contour)).collect::<Vec<_>>();
+        assert_eq!(geometries(&files), geometries(&upload.files));
+    }
+}

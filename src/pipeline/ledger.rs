@@ -247,3 +247,20 @@ pub async fn put_in_force(store: &dyn Store, text: &str, key: Option<&str>, by: 
     store.set_policy(&entry, text.to_owned().into()).await?;
     Ok(policy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dossier_lists_its_inputs_and_one_of_the_form_before_has_no_list() {
+        let dossier = Dossier { partners_only: true, vintages: BTreeMap::from([(2024, (vec![1, 2], None))]) };
+        let (opened, inputs) = Dossier::open(&dossier.bytes("{}")).unwrap();
+        assert_eq!((opened.partners_only, opened.vintages, inputs.as_deref()), (true, dossier.vintages, Some("{}")));
+        let mut before = Sealer::new(FORM_WITHOUT_INPUTS);
+        before.byte(0);
+        before.count(0);
+        assert_eq!(Dossier::open(&before.close()).unwrap().1, None);
+        assert!(Dossier::open(b"arpent dossier 3\n").is_err());
+    }
+}

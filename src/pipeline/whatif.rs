@@ -38,8 +38,21 @@ pub struct WhatIf {
 pub enum Verdict {
     /// It could.
     Safe(Shown),
+    /// Nobody asked: zones, ground and establishments alone were looked at.
+    NotAsked,
     /// It could not: someone could subtract, or an unsafe cell could not be protected.
     Refused(Refusal),
+}
+
+impl Verdict {
+    /// A stable word for reports.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Safe(_) => "safe",
+            Self::NotAsked => "not_asked",
+            Self::Refused(_) => "refused",
+        }
+    }
 }
 
 /// What would be shown.
@@ -99,6 +112,23 @@ pub fn what_if(
     served: Option<&Release>,
     past: &[Published],
 ) -> Result<WhatIf, NotPublished> {
+    look(now, proposed)?.judged(served, past)
+}
+
+/// A proposal whose zones, ground and establishments were looked at, which takes a moment; secrecy takes as long as a
+/// publication and comes after.
+pub struct Looked<'a> {
+    prepared: Prepared<'a>,
+    /// The codes of either version.
+    codes: BTreeSet<String>,
+    found: WhatIf,
+}
+
+/// The first half of [`what_if`].
+///
+/// # Errors
+/// [`NotPublished`] when a file is refused, with each reject.
+pub fn look<'a>(now: &'a Order, proposed: &'a ZoningUpload) -> Result<Looked<'a>, NotPublished> {
     let today = now.zonings.iter().find(|z| z.id == proposed.id);
     let others = now.zonings.iter().map(|z| if z.id == proposed.id { proposed } else { z });
     let uploads: Vec<&ZoningUpload> = others.chain(today.is_none().then_some(proposed)).collect();
@@ -111,28 +141,9 @@ pub fn what_if(
     let ground = reproject::to_wgs84(&contours)?;
     let of_registers = |reject: &Reject| now.registers.iter().any(|r| r.name == reject.file);
     let warnings = prepared.report.rejected.iter().filter(|r| !of_registers(r)).cloned().collect();
-
-    let codes: BTreeSet<&str> = before.iter().flat_map(Zoning::zones).map(|z| z.code.as_str()).collect();
-    let codes: BTreeSet<String> = codes
-        .into_iter()
-        .chain(prepared.zonings[at].1.zones().iter().map(|z| z.code.as_str()))
-        .map(str::to_owned)
-        .collect();
-    let verdict = match publish(prepared, past) {
-        Ok(made) => Verdict::Safe(Shown {
-            cells: served.map_or_else(Vec::new, |served| cells(served, &made.release, &proposed.id, &changes)),
-            before: served.map(tally).unwrap_or_default(),
-            after: tally(&made.release),
-        }),
-        Err(NotPublished::Secrecy { vintage, why }) => {
-            Verdict::Refused(Refusal::of(vintage, &why, &proposed.id, &codes))
-        }
-        Err(why @ (NotPublished::NoVerdict(_) | NotPublished::Audit { .. })) => {
-            Verdict::Refused(Refusal::unproved(&why))
-        }
-        Err(other) => return Err(other),
-    };
-    Ok(WhatIf {
+    let zones = before.iter().flat_map(Zoning::zones).chain(prepared.zonings[at].1.zones());
+    let codes = zones.map(|z| z.code.as_str().to_owned()).collect();
+    let found = WhatIf {
         zoning: proposed.id.clone(),
         version_before: today.map(|z| z.version.clone()),
         version: proposed.version.clone(),
@@ -140,8 +151,38 @@ pub fn what_if(
         changes,
         ground,
         movers,
-        verdict,
-    })
+        verdict: Verdict::NotAsked,
+    };
+    Ok(Looked { prepared, codes, found })
+}
+
+impl Looked<'_> {
+    /// What was seen, without a verdict.
+    pub fn unjudged(self) -> WhatIf {
+        self.found
+    }
+
+    /// The second half of [`what_if`].
+    ///
+    /// # Errors
+    /// [`NotPublished`] when the inputs of today cannot be published at all.
+    pub fn judged(self, served: Option<&Release>, past: &[Published]) -> Result<WhatIf, NotPublished> {
+        let Self { prepared, codes, found } = self;
+        let WhatIf { zoning, changes, .. } = &found;
+        let verdict = match publish(prepared, past) {
+            Ok(made) => Verdict::Safe(Shown {
+                cells: served.map_or_else(Vec::new, |served| cells(served, &made.release, zoning, changes)),
+                before: served.map(tally).unwrap_or_default(),
+                after: tally(&made.release),
+            }),
+            Err(NotPublished::Secrecy { vintage, why }) => Verdict::Refused(Refusal::of(vintage, &why, zoning, &codes)),
+            Err(why @ (NotPublished::NoVerdict(_) | NotPublished::Audit { .. })) => {
+                Verdict::Refused(Refusal::unproved(&why))
+            }
+            Err(other) => return Err(other),
+        };
+        Ok(WhatIf { verdict, ..found })
+    }
 }
 
 /// Zones, ground and establishments that move; none of these comes from elsewhere where there is no version before.
@@ -212,9 +253,9 @@ fn names(cell: &str, zoning: &str, code: &str) -> bool {
 const STEPS_A_DEGREE: f64 = 1e7;
 
 impl WhatIf {
-    /// Whether it could be published.
-    pub fn is_safe(&self) -> bool {
-        matches!(self.verdict, Verdict::Safe(_))
+    /// Whether it was refused.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.verdict, Verdict::Refused(_))
     }
 
     /// Movers by vintage and pair of zones: raw sums, for the owner.
@@ -248,7 +289,7 @@ impl WhatIf {
             "zoning": self.zoning,
             "version_before": self.version_before,
             "version": self.version,
-            "verdict": if self.is_safe() { "safe" } else { "refused" },
+            "verdict": self.verdict.code(),
             "warnings": warnings.collect::<Vec<_>>(),
             "zones": { "count": fates, "changes": zones.collect::<Vec<_>>() },
             "ground": ground.collect::<Vec<_>>(),
@@ -268,6 +309,7 @@ impl WhatIf {
             json["establishments"] = flows.collect();
         }
         match &self.verdict {
+            Verdict::NotAsked => {}
             Verdict::Safe(shown) => json["cells"] = shown.json(),
             Verdict::Refused(refusal) => {
                 let mut refused =

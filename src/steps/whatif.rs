@@ -155,7 +155,7 @@ pub fn compare(before: Option<&Zoning>, after: &Zoning) -> Changes {
             Ground { from: from.map(old_code), to: to.map(new_code), contour, area_m2 }
         })
         .collect();
-    let sum = |at: &dyn Fn(&Ground) -> bool| ground.iter().filter(|g| at(g)).map(|g| g.area_m2).sum::<f64>();
+    let sum = |at: &dyn Fn(&Ground) -> bool| ground.iter().filter(|g| at(g)).fold(0.0, |sum, g| sum + g.area_m2);
     let mut zones = Vec::new();
     for (j, zone) in new.zones.iter().enumerate() {
         let was = comes_from[j].map(|i| &old.zones[i]);
@@ -197,7 +197,7 @@ impl Changes {
     }
     /// Ground that changed zone, in square metres.
     pub fn area_m2(&self) -> f64 {
-        self.ground.iter().map(|g| g.area_m2).sum()
+        self.ground.iter().fold(0.0, |sum, g| sum + g.area_m2)
     }
     /// The code under which a zone of the old version goes on.
     pub fn goes_on<'a>(&'a self, old: &'a ZoneCode) -> Option<&'a ZoneCode> {

@@ -135,6 +135,8 @@ async fn a_cut_is_asked_about_and_the_store_stays_as_it_is() {
         arpent(words.chain(more.iter().map(|word| (*word).to_owned())))
     };
     let before = digest(&store).await;
+    let output = ask(&["--quick"]);
+    assert!(output.status.success() && said(&output).ends_with("verdict   not asked\n"), "{}", said(&output));
     let output = ask(&[]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
