@@ -252,8 +252,8 @@ mod tests {
             options: options.clone(),
             expected: None,
         };
-        let (name, kept) = one_file(&upload);
-        assert_eq!(one_file(&upload).1, kept);
+        let (name, kept) = one_file(&upload.id, &upload.files.parts);
+        assert_eq!(one_file(&upload.id, &upload.files.parts).1, kept);
         let files = Files { name: name.clone(), parts: vec![(name, kept)] };
         let read = |files: &Files| zones(files, &options).unwrap().records.accepted;
         let geometries = |files: &Files| read(files).into_iter().map(|r| (r.code, r.contour)).collect::<Vec<_>>();
