@@ -189,7 +189,7 @@ async fn a_file_in_parts_is_a_file_and_what_is_wrong_with_one_is_told_by_row() {
         (fields.clone() + &part("nom", "x"), file(TWO_ZONES), 422, "bad_request"),
         (fields.replace("2026-01-01", "hier"), file(TWO_ZONES), 422, "bad_date"),
         (fields.clone() + &part("expected", "48"), file(TWO_ZONES), 422, "zoning_refused"),
-        (fields.clone(), file(&TWO_ZONES.replace("\"B\"", "\"A\"")), 422, "zoning_refused"),
+        (fields.clone(), file(&TWO_ZONES.replace("\"B\"", "\"A\"")), 422, "no_code_field"),
         (fields.clone(), file(&TWO_ZONES.replace("\"B\"", "\"C\"")), 409, "taken"),
         (fields.clone(), file("no GeoJSON"), 422, "not_geojson"),
         (fields.clone(), file(""), 422, "bad_request"),
