@@ -6,7 +6,7 @@ pub mod office;
 pub mod whatif;
 
 use crate::config::{About, Policy, Profile, Unit};
-use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Source, Unreadable, Zoning};
+use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
 pub use crate::steps::bytes::sha256_hex;
 use crate::steps::index::ZoneIndex;
@@ -14,7 +14,9 @@ use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use crate::steps::read::register::{RegisterOptions, register};
 use crate::steps::read::table::Input;
 use crate::steps::read::{self, Files, ZoneOptions};
+use crate::steps::reconcile::{BothSources, reconcile};
 use crate::steps::reproject::{self, Reprojector};
+use crate::steps::review::decisions::{Applied, Decisions, apply};
 use crate::steps::seal;
 use crate::steps::secrecy::{
     BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Microdata, NotAuditable,
@@ -59,6 +61,8 @@ pub struct Order {
     pub registers: Vec<RegisterUpload>,
     /// The vintages wanted, by the year of their 31 December; every one of the registers when none is named.
     pub vintages: BTreeSet<u16>,
+    /// What people decided about establishments, applied before they are placed.
+    pub decisions: Decisions,
     /// The policy in force.
     pub policy: Policy,
     /// What data these are, for the rules that name owners and datasets.
@@ -84,6 +88,8 @@ pub struct Report {
     pub unplaced: usize,
     /// Establishments sent by both sources for one vintage: the Urssaf figure is kept.
     pub in_both_sources: usize,
+    /// What the decisions did.
+    pub decided: Applied,
     /// Establishments without a headcount, left out of the tables.
     pub without_headcount: usize,
     /// Cells and withheld cells, by vintage.
@@ -212,7 +218,10 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
     if !order.vintages.is_empty() {
         all.establishments.retain(|e| order.vintages.contains(&e.vintage));
     }
-    reconcile(&mut all, &mut report);
+    if !order.decisions.is_empty() {
+        inputs.insert("decisions.csv".to_owned(), sha256_hex(order.decisions.csv().as_bytes()));
+    }
+    settle(&mut all, &order.decisions, &mut report);
     let (x, y) = places(&all, &mut report)?;
 
     let mut placements = Vec::new();
@@ -330,14 +339,11 @@ fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPu
     Ok(zoning)
 }
 
-/// A SIRET sent by both sources for one vintage is counted once, as Urssaf has it: the general scheme's register is the
-/// fuller one, and the two are never added up.
-fn reconcile(all: &mut Register, report: &mut Report) {
-    let urssaf: std::collections::HashSet<(crate::model::Siret, u16)> =
-        all.establishments.iter().filter(|e| e.source == Source::Urssaf).map(|e| (e.siret, e.vintage)).collect();
-    let before = all.establishments.len();
-    all.establishments.retain(|e| e.source == Source::Urssaf || !urssaf.contains(&(e.siret, e.vintage)));
-    report.in_both_sources = before - all.establishments.len();
+/// One record an establishment or site: what both sources sent is counted once, what people decided is applied, and who has
+/// no headcount is not counted.
+fn settle(all: &mut Register, decisions: &Decisions, report: &mut Report) {
+    report.in_both_sources = reconcile(all, BothSources::default()).len();
+    report.decided = apply(decisions, all);
     report.without_headcount = all.establishments.iter().filter(|e| e.headcount.is_none()).count();
     all.establishments.retain(|e| e.headcount.is_some());
 }
@@ -418,7 +424,12 @@ fn microdata(work: &Work<'_>, year: u16) -> Microdata {
         let code = |i: usize| Some(zoning.zones()[placements[i].zone()? as usize].code.as_str());
         columns.push(Column::of(&upload.id, &of_year.iter().map(|(i, _)| code(*i)).collect::<Vec<_>>()));
     }
-    let ids = of_year.iter().map(|(_, e)| format!("{}/{}", e.siret, e.source.code())).collect();
+    // The sites of a split establishment are records of their own.
+    let id = |e: &Establishment| match e.site {
+        0 => format!("{}/{}", e.siret, e.source.code()),
+        site => format!("{}/{}/{site}", e.siret, e.source.code()),
+    };
+    let ids = of_year.iter().map(|(_, e)| id(e)).collect();
     let contributor = |e: &Establishment| {
         let siren = e.siret.siren().to_string();
         match work.order.policy.unit {

@@ -5,6 +5,7 @@ use crate::config::{About, Config, POLICY, Policy};
 use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, ledger};
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::review::decisions::Decisions;
 use crate::store::{Served, Stamp, Store};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -105,6 +106,7 @@ pub fn order(now: String) -> Result<Order, String> {
             options: RegisterOptions::default(),
         }],
         vintages: BTreeSet::new(),
+        decisions: Decisions::default(),
         policy: Policy::parse(POLICY).map_err(|e| e.to_string())?,
         about: About {
             owners: vec!["urssaf".to_owned(), "msa".to_owned()],

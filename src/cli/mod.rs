@@ -5,6 +5,7 @@
 pub mod advise;
 pub mod assign;
 pub mod audit;
+pub mod compose;
 pub mod demo;
 mod desk;
 pub mod exchange;
@@ -15,7 +16,9 @@ pub mod output;
 pub mod policy;
 pub mod protect;
 pub mod publish;
+pub mod register;
 pub mod release;
+pub mod review;
 pub mod series;
 pub mod serve;
 pub mod token;
@@ -41,6 +44,9 @@ enum Command {
     WhatIf(whatif::Args),
     Series(series::Args),
     Assign(Box<assign::AssignArgs>),
+    Register(register::Args),
+    Compose(compose::Args),
+    Review(Box<review::Args>),
     Protect(protect::ProtectArgs),
     Audit(audit::Args),
     Advise(advise::Args),
@@ -68,6 +74,9 @@ pub fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        Command::Register(args) => register::run(&args),
+        Command::Compose(args) => compose::run(&args),
+        Command::Review(args) => review::run(&args),
         Command::Protect(args) => match protect::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(refusal) => {

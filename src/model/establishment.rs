@@ -1,6 +1,6 @@
 //! Establishments and registers of them.
 
-use super::{Headcount, Naf, Siret, crs::Declared};
+use super::{Headcount, Naf, Naf2025, Siret, crs::Declared};
 
 /// Who sent a headcount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +38,10 @@ pub enum Unplaced {
     OutsideCrs,
     /// `qualite_xy` 33: a random point in the commune (INSEE, géolocalisation Sirene), never placed by geometry.
     RandomInCommune,
+    /// A `qualite_xy` that the operator does not trust: see [`Trust`].
+    PoorGeocode,
+    /// `statutDiffusion` P: the enterprise asked INSEE not to show its address; it is counted, never placed.
+    NotDiffused,
 }
 
 impl Unplaced {
@@ -49,7 +53,80 @@ impl Unplaced {
             Self::Zero => "zero",
             Self::OutsideCrs => "outside_crs",
             Self::RandomInCommune => "random_in_commune",
+            Self::PoorGeocode => "poor_geocode",
+            Self::NotDiffused => "not_diffused",
         }
+    }
+}
+
+/// `qualite_xy` of Sirene's geolocation file (INSEE): how sure the street is, and where on it the point lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GeocodeQuality {
+    /// 11: the street is sure, and the number was found.
+    SureNumber,
+    /// 12: the street is sure, and the point is random on it.
+    SureStreet,
+    /// 21: the street is probable, and the number was found.
+    ProbableNumber,
+    /// 22: the street is probable, and the point is random on it.
+    ProbableStreet,
+    /// 33: the street is unknown, and the point is random in the commune.
+    RandomInCommune,
+}
+
+impl GeocodeQuality {
+    const ALL: [Self; 5] =
+        [Self::SureNumber, Self::SureStreet, Self::ProbableNumber, Self::ProbableStreet, Self::RandomInCommune];
+
+    /// The code INSEE writes.
+    pub fn code(self) -> u64 {
+        match self {
+            Self::SureNumber => 11,
+            Self::SureStreet => 12,
+            Self::ProbableNumber => 21,
+            Self::ProbableStreet => 22,
+            Self::RandomInCommune => 33,
+        }
+    }
+    /// The quality of a code; `None` for a code INSEE does not have.
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|quality| quality.code() == code)
+    }
+}
+
+/// Which points are near enough the truth to be placed by geometry. 11 always is, and 33 never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// Whether a random point on a street (12, 22) is.
+    pub random_on_street: bool,
+    /// Whether a point on a street that is only probable (21, 22) is.
+    pub probable_street: bool,
+}
+
+impl Trust {
+    /// All that INSEE does not call random in the commune: a street seldom leaves its sector, and the review lists the doubtful ones.
+    pub const STREET: Self = Self { random_on_street: true, probable_street: true };
+    /// Sure streets alone.
+    pub const SURE_STREET: Self = Self { random_on_street: true, probable_street: false };
+    /// Sure streets and numbers that were found.
+    pub const NUMBER: Self = Self { random_on_street: false, probable_street: false };
+
+    /// Why a point of this quality is not placed; `None` when it is.
+    pub fn refuses(self, quality: GeocodeQuality) -> Option<Unplaced> {
+        let trusted = match quality {
+            GeocodeQuality::SureNumber => true,
+            GeocodeQuality::SureStreet => self.random_on_street,
+            GeocodeQuality::ProbableNumber => self.probable_street,
+            GeocodeQuality::ProbableStreet => self.random_on_street && self.probable_street,
+            GeocodeQuality::RandomInCommune => return Some(Unplaced::RandomInCommune),
+        };
+        (!trusted).then_some(Unplaced::PoorGeocode)
+    }
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self::STREET
     }
 }
 
@@ -60,17 +137,23 @@ pub struct Establishment {
     pub siret: Siret,
     /// Employees at the year-end; `None` when the register does not say.
     pub headcount: Option<Headcount>,
-    /// Its main activity.
+    /// Its main activity, in NAF rév. 2.
     pub naf: Naf,
+    /// The same in NAF 2025, where the register has it. The two are never mapped to each other.
+    pub naf_2025: Option<Naf2025>,
     /// The year whose 31 December the headcount describes.
     pub vintage: u16,
     /// Who sent it.
     pub source: Source,
     /// Where it stands, or why nobody can say.
     pub place: Result<Declared<(f64, f64)>, Unplaced>,
+    /// How good that place is, where the register says.
+    pub quality: Option<GeocodeQuality>,
+    /// Which of its sites this is, from 1, when a review has split it; 0 when it is whole.
+    pub site: u16,
 }
 
-/// The establishments of one upload, each SIRET once for each vintage and source.
+/// The establishments of one upload, each SIRET once for each vintage and source, or once a site of them.
 #[derive(Debug, Clone, Default)]
 pub struct Register {
     /// In the order read.

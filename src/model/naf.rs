@@ -94,6 +94,39 @@ impl fmt::Display for Naf {
     }
 }
 
+/// A code of NAF 2025, kept beside [`Naf`] and never compared with it: two digits, two digits, a letter.
+///
+/// No list of its codes is published in a form we could carry, so the shape alone is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Naf2025([u8; 5]);
+
+impl FromStr for Naf2025 {
+    type Err = UnknownNaf;
+    fn from_str(text: &str) -> Result<Self, UnknownNaf> {
+        let text = text.trim();
+        let code: Vec<u8> = match text.as_bytes() {
+            [a, b, b'.', rest @ ..] => [&[*a, *b], rest].concat(),
+            code => code.to_vec(),
+        };
+        match <[u8; 5]>::try_from(code) {
+            Ok(code) if code[..4].iter().all(u8::is_ascii_digit) && code[4].is_ascii_uppercase() => Ok(Self(code)),
+            _ => Err(UnknownNaf { found: text.chars().take(10).collect() }),
+        }
+    }
+}
+
+impl fmt::Display for Naf2025 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = std::str::from_utf8(&self.0).expect("digits and a letter");
+        write!(f, "{}.{}", &code[..2], &code[2..])
+    }
+}
+impl fmt::Debug for Naf2025 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +137,14 @@ mod tests {
         assert_eq!(Naf::all().count(), 732);
         assert_eq!(Naf::all().map(Naf::division).collect::<BTreeSet<_>>().len(), 88);
         assert_eq!(Naf::all().map(Naf::section).collect::<BTreeSet<_>>().len(), 21);
+    }
+
+    #[test]
+    fn a_code_of_2025_is_kept_as_written_and_judged_by_its_shape() {
+        for (text, said) in [("47.11F", Some("47.11F")), (" 6210Y ", Some("62.10Y")), ("47.1F", None), ("4711f", None)]
+        {
+            assert_eq!(text.parse::<Naf2025>().ok().map(|naf| naf.to_string()).as_deref(), said, "{text}");
+        }
     }
 
     #[test]

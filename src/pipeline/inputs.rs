@@ -3,10 +3,13 @@
 use super::ledger::{Dossier, NoPast};
 use super::{Order, RegisterUpload, ZoningUpload, sha256_hex};
 use crate::config::{About, Policy};
+use crate::model::establishment::Trust;
 use crate::model::{Crs, Source};
 use crate::steps::publish::Release;
+use crate::steps::read::columns::Mapping;
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::review::decisions::Decisions;
 use crate::store::{Store, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,6 +61,7 @@ pub(super) fn listed(order: &Order) -> String {
         "zonings": order.zonings.iter().map(zoning).collect::<Vec<_>>(),
         "registers": order.registers.iter().map(register).collect::<Vec<_>>(),
         "vintages": order.vintages,
+        "decisions": order.decisions.csv(),
         "about": { "owners": owners, "dataset": dataset, "inhabitants": inhabitants, "groups": groups },
     })
     .to_string()
@@ -72,8 +76,11 @@ pub(super) fn zoning_options(upload: &ZoningUpload) -> Value {
 
 /// How the file of a register is to be read.
 pub(super) fn register_options(options: &RegisterOptions) -> Value {
-    let RegisterOptions { vintage, source, crs } = options;
-    json!({ "vintage": vintage, "source": source.map(Source::code), "crs": crs.as_ref().map(crs_json) })
+    let RegisterOptions { vintage, source, crs, mapping, trust: Trust { random_on_street, probable_street } } = options;
+    json!({
+        "vintage": vintage, "source": source.map(Source::code), "crs": crs.as_ref().map(crs_json), "mapping": mapping.to_string(),
+        "trust": { "random_on_street": random_on_street, "probable_street": probable_street },
+    })
 }
 
 fn crs_json(crs: &Crs) -> Value {
@@ -103,6 +110,7 @@ struct Listed {
     registers: Vec<ListedRegister>,
     #[serde(default)]
     vintages: BTreeSet<u16>,
+    decisions: String,
     about: ListedAbout,
 }
 
@@ -135,6 +143,14 @@ struct ListedRegisterOptions {
     vintage: Option<u16>,
     source: Option<String>,
     crs: Option<ListedCrs>,
+    mapping: String,
+    trust: ListedTrust,
+}
+
+#[derive(Deserialize)]
+struct ListedTrust {
+    random_on_street: bool,
+    probable_street: bool,
 }
 
 #[derive(Deserialize)]
@@ -172,13 +188,16 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
     let (_, listed) = Dossier::open(&kept.bytes).map_err(|damaged| NoPast::Damaged { id: id.clone(), damaged })?;
     let listed = listed.ok_or_else(|| NoInputs::NotListed { release: id.clone() })?;
     let unknown = |why: String| NoInputs::Unknown { release: id.clone(), why };
-    let Listed { zonings, registers, vintages, about } =
+    let Listed { zonings, registers, vintages, decisions, about } =
         serde_json::from_str(&listed).map_err(|e| unknown(e.to_string()))?;
+    let decisions = Decisions::read("decisions.csv", decisions.into_bytes().into())
+        .map_err(|rejects| unknown(rejects.first().map_or_else(String::new, ToString::to_string)))?;
 
     let mut order = Order {
         zonings: Vec::new(),
         registers: Vec::new(),
         vintages,
+        decisions,
         policy,
         about: About {
             owners: about.owners,
@@ -202,12 +221,14 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
     }
     for ListedRegister { digest, name, options } in registers {
         let kept = store.register(&digest).await?.ok_or_else(|| missing(format!("register `{name}`")))?;
-        let ListedRegisterOptions { vintage, source, crs } = options;
+        let ListedRegisterOptions { vintage, source, crs, mapping, trust } = options;
         let source = match source {
             None => None,
             Some(code) => Some(Source::from_code(&code).ok_or_else(|| unknown("a source of no name".to_owned()))?),
         };
-        let options = RegisterOptions { vintage, source, crs: crs.map(Crs::from) };
+        let mapping = Mapping::parse(&mapping).map_err(|e| unknown(e.to_string()))?;
+        let trust = Trust { random_on_street: trust.random_on_street, probable_street: trust.probable_street };
+        let options = RegisterOptions { vintage, source, crs: crs.map(Crs::from), mapping, trust };
         order.registers.push(RegisterUpload { name, bytes: kept.bytes.to_vec(), options });
     }
     Ok(order)

@@ -8,6 +8,10 @@ pub mod index;
 
 pub mod assign;
 
+pub mod compose;
+pub mod reconcile;
+pub mod review;
+
 pub mod neighbours;
 pub mod whatif;
 

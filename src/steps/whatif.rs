@@ -117,8 +117,11 @@ pub fn compare(before: Option<&Zoning>, after: &Zoning) -> Changes {
         noise.parts += thin.metres().0.len();
         noise.area_m2 += thin.area_m2();
         if !real.metres().0.is_empty() {
-            let known = moved.remove(&(from, to));
-            moved.insert((from, to), known.map_or_else(|| real.clone(), |known| known.with(real.clone())));
+            let whole = match moved.remove(&(from, to)) {
+                Some(known) => known.with(real),
+                None => real,
+            };
+            moved.insert((from, to), whole);
         }
     };
     for from in (0..old.zones.len()).filter(|&i| touched.0[i]) {
@@ -261,21 +264,21 @@ fn successors(old: &Side<'_>, new: &Side<'_>) -> Vec<Option<usize>> {
     };
     let mut taken = vec![false; new.zones.len()];
     let mut goes_on = vec![None; old.zones.len()];
-    for i in 0..old.zones.len() {
-        if let Some(j) = same_code[i].filter(|&j| close(old.boxes[i], new.boxes[j])) {
+    for (i, same) in same_code.iter().enumerate() {
+        if let Some(j) = same.filter(|&j| close(old.boxes[i], new.boxes[j])) {
             (goes_on[i], taken[j]) = (Some(j), true);
         }
     }
-    for i in 0..old.zones.len() {
+    for (i, same) in same_code.iter().enumerate() {
         if goes_on[i].is_none()
-            && let Some(j) = (0..new.zones.len()).find(|&j| !taken[j] && same_code[i] != Some(j) && redrawn(i, j))
+            && let Some(j) = (0..new.zones.len()).find(|&j| !taken[j] && *same != Some(j) && redrawn(i, j))
         {
             (goes_on[i], taken[j]) = (Some(j), true);
         }
     }
-    for i in 0..old.zones.len() {
+    for (i, same) in same_code.iter().enumerate() {
         if goes_on[i].is_none()
-            && let Some(j) = same_code[i].filter(|&j| !taken[j])
+            && let Some(j) = same.filter(|&j| !taken[j])
         {
             (goes_on[i], taken[j]) = (Some(j), true);
         }
@@ -622,6 +625,9 @@ mod tests {
                 vintage: 2024,
                 source: Source::Urssaf,
                 place: Err(crate::model::establishment::Unplaced::NoCoordinate),
+                naf_2025: None,
+                quality: None,
+                site: 0,
             })
             .collect();
         let (x, y): (Vec<f64>, Vec<f64>) = places.iter().map(|p| (CORNER.0 + p.0, CORNER.1 + p.1)).unzip();

@@ -110,6 +110,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         here: &["src/"],
+        but: &["src/steps/read/spreadsheet.rs"],
+        never: &["calamine"],
+        because: "what a workbook asks to be held is checked in one file, before calamine holds it",
+    },
+    Rule {
+        here: &["src/"],
         but: &["src/steps/read/geopackage.rs"],
         never: &["rusqlite"],
         because: "it reads GeoPackages from memory and keeps nothing",

@@ -8,6 +8,7 @@ mod exchange;
 mod history;
 mod placing;
 mod policy;
+mod registers;
 mod secrecy;
 mod service;
 mod story;

@@ -86,6 +86,7 @@ fn order(zoning: ZoningUpload, vintages: &[u16], least: u32) -> Order {
         zonings: vec![zoning],
         registers: vintages.iter().map(|year| register(*year)).collect(),
         vintages: Default::default(),
+        decisions: Default::default(),
         policy: Policy::parse(&policy(least)).unwrap(),
         about: About { owners: vec!["urssaf".into()], dataset: "effectifs".into(), ..About::default() },
         source: "Urssaf".into(),
@@ -178,7 +179,8 @@ async fn a_cut_is_asked_about_and_the_store_stays_as_it_is() {
 
 #[tokio::test]
 async fn a_cut_that_lets_someone_subtract_is_refused_with_the_zones_and_what_would_be_safe() {
-    let store = SqliteStore::in_memory().await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(home.path()).await.unwrap();
     // Two perimeters that differ by one firm, published under a policy that let it through.
     publish(&store, &order(street("v1", &FIRST), &[2024], 1), 1).await;
     publish(&store, &order(street("v2", &SECOND), &[2024], 1), 1).await;
@@ -198,6 +200,18 @@ async fn a_cut_that_lets_someone_subtract_is_refused_with_the_zones_and_what_wou
     assert_eq!(partner["refusal"]["zones"], owner["refusal"]["zones"]);
     let text = partner.to_string();
     assert!(partner.get("establishments").is_none() && !text.contains("50") && !text.contains("secteurs=C"), "{text}");
+
+    // The command says so too, once the stricter policy is in force.
+    let by = Stamp { at: now.now.clone(), author: "test".into() };
+    ledger::put_in_force(&store, &policy(3), None, &by).await.unwrap();
+    let file = home.path().join("cut.geojson");
+    std::fs::write(&file, &apart.files.parts[0].1).unwrap();
+    let (data, file) = (home.path().display().to_string(), file.display().to_string());
+    let output = arpent(["what-if", "--data", &data, "--zoning", "secteurs", &file]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for line in ["verdict   refused at 2024: ", "  zones concerned: ", "  it would be safe to merge `"] {
+        assert!(said(&output).contains(line), "{line}\n{}", said(&output));
+    }
 
     // The same cut as today's moves nothing.
     let same = what_if(&now, &street("again", &SECOND), Some(&served), &past).unwrap_or_else(|no| panic!("{no}"));

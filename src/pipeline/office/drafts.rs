@@ -9,6 +9,7 @@ use crate::pipeline::ledger::{self, NoPast};
 use crate::pipeline::{Made, NotPublished, Order, RegisterUpload, ZoningUpload, run_after};
 use crate::steps::publish::Release;
 use crate::steps::read::Files;
+use crate::steps::review::decisions::Decisions;
 use crate::steps::seal;
 use crate::store::{Approval, Draft, Kept, Put};
 use serde_json::{Map, Value, json};
@@ -354,6 +355,7 @@ impl Office {
             zonings,
             registers,
             vintages: sought.vintages.clone(),
+            decisions: Decisions::default(),
             policy,
             about,
             source: sought.source.clone(),

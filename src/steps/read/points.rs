@@ -338,6 +338,11 @@ impl Places {
             && !self.x.values.iter().zip(&self.y.values).any(|(&x, &y)| x == 0.0 && y == 0.0)
     }
 
+    /// The `qualite_xy` of a row.
+    pub(super) fn quality(&self, index: usize) -> Whole {
+        self.quality.as_ref().map_or(Whole::Empty, |quality| whole(&quality[index]))
+    }
+
     /// Where a row stands, or why nobody can say.
     pub(super) fn at(&self, index: usize) -> Result<Place, Misplaced> {
         let (x, y) = (self.x.values[index], self.y.values[index]);

@@ -1,25 +1,21 @@
 //! A register for the service: one establishment a row, with its headcount, activity, year-end, source and place.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use super::columns::{self, ColumnReport, Mapping, Role};
 use super::points::{BadCell, Misplaced, PlaceColumns, Places, PointColumns};
-use super::table::{Input, Kind, Table, WHOLE_BYTES_MAX, Whole, whole};
+use super::table::{Batch, Input, Kind, Table, Texts, WHOLE_BYTES_MAX, Whole, whole};
 use crate::model::crs::Declared;
-use crate::model::establishment::Unplaced;
+use crate::model::establishment::{GeocodeQuality, Trust, Unplaced};
 use crate::model::headcount::HEADCOUNT_MAX;
 use crate::model::id::BadId;
-use crate::model::{Crs, Establishment, Headcount, Naf, Read, Reject, Siret, Source, Unreadable};
-
-const SIRET_NAMES: [&str; 1] = ["siret"];
-const HEADCOUNT_NAMES: [&str; 3] = ["effectif", "headcount", "effectifs"];
-const NAF_NAMES: [&str; 4] = ["naf", "ape", "activiteprincipaleetablissement", "apet700"];
-const VINTAGE_NAMES: [&str; 4] = ["millesime", "annee", "vintage", "year"];
-const SOURCE_NAMES: [&str; 1] = ["source"];
+use crate::model::{Crs, Establishment, Headcount, Naf, Naf2025, Read, Reject, Rejects, Siret, Source, Unreadable};
 
 /// Years a vintage may name: Sirene was created in 1973 (decree 73-314), and no year-end can be reported from far ahead.
 pub const VINTAGES: std::ops::RangeInclusive<u16> = 1973..=2100;
 
-/// What the operator says of a register, for the cells the file leaves out.
+/// What the operator says of a register, for what the file leaves out or calls by other names.
 #[derive(Debug, Clone, Default)]
 pub struct RegisterOptions {
     /// The year whose 31 December the headcounts describe.
@@ -28,160 +24,325 @@ pub struct RegisterOptions {
     pub source: Option<Source>,
     /// The system of the coordinates of rows which do not state their own.
     pub crs: Option<Crs>,
+    /// Which column is what, where its name does not say.
+    pub mapping: Mapping,
+    /// Which qualities of geocoding are placed.
+    pub trust: Trust,
+}
+
+/// A register as read: what was accepted beside what was refused, and how the file was understood.
+#[derive(Debug, Clone)]
+pub struct RegisterRead {
+    /// In the order read.
+    pub accepted: Vec<Establishment>,
+    /// In the order read, cut when there are too many.
+    pub rejected: Rejects,
+    /// Which column was taken for what.
+    pub columns: ColumnReport,
+    /// What the file turned out to be.
+    pub format: String,
+    /// What the rows say, counted.
+    pub tally: Tally,
+}
+
+/// Counts of a register's rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows that say themselves that their code is of another nomenclature than NAF rév. 2.
+    pub other_nomenclature: usize,
+    /// Rows whose code has the shape of one and is none of NAF rév. 2: often one of NAF 2025 in the column of the other.
+    pub not_of_rev2: usize,
+    /// Accepted rows with a code of NAF 2025 beside that of NAF rév. 2.
+    pub with_naf_2025: usize,
+    /// Accepted rows closed today, whatever they were at the year-end.
+    pub closed_today: usize,
+    /// Accepted rows whose enterprise does not show its address: counted, never placed.
+    pub not_diffused: usize,
+    /// Accepted rows whose `qualite_xy` INSEE does not have; they are placed.
+    pub unknown_quality: usize,
+}
+
+impl Tally {
+    /// Whether the codes of the file follow more than one nomenclature.
+    pub fn is_mixed(&self) -> bool {
+        self.other_nomenclature + self.not_of_rev2 > 0
+    }
+}
+
+/// Reads a register, and gives its rows alone: see [`read_register`].
+///
+/// # Errors
+/// As [`read_register`].
+pub fn register(name: &str, input: Input, options: &RegisterOptions) -> Result<Read<Establishment>, Unreadable> {
+    let read = read_register(name, input, options)?;
+    Ok(Read { accepted: read.accepted, rejected: read.rejected.into_list(name) })
 }
 
 /// Reads a register. A row is either accepted or rejected, never both; an establishment without a usable place is
 /// accepted, since it counts, and says why it has none.
-pub fn register(name: &str, input: Input, options: &RegisterOptions) -> Result<Read<Establishment>, Unreadable> {
+///
+/// # Errors
+/// When the file is no table, or lacks a column.
+pub fn read_register(name: &str, input: Input, options: &RegisterOptions) -> Result<RegisterRead, Unreadable> {
     let mut table = Table::open(name, input, WHOLE_BYTES_MAX)?;
-    let siret = table.require_among("column_missing", &SIRET_NAMES)?;
-    let headcount = table.require_among("column_missing", &HEADCOUNT_NAMES)?;
-    let naf = table.require_among("column_missing", &NAF_NAMES)?;
-    let optional = |names: &[&str], known: bool| match table.column_among(names) {
-        Some(at) => Ok(Some(at)),
-        None if known => Ok(None),
-        None => table.require_among("column_missing", names).map(Some),
-    };
-    let vintage = optional(&VINTAGE_NAMES, options.vintage.is_some())?;
-    let source = optional(&SOURCE_NAMES, options.source.is_some())?;
-    let place = PlaceColumns::find(&table, &PointColumns::default(), options.crs.as_ref())?;
+    let (wanted, place, columns) = Wanted::find(&table, options)?;
+    let first_place = wanted.selection.len();
+    let mut selection = wanted.selection.clone();
+    selection.extend(place.wanted());
+    table.select(&selection)?;
 
-    let mut wanted = vec![(siret, Kind::Text), (headcount, Kind::Text), (naf, Kind::Text)];
-    wanted.extend(vintage.map(|at| (at, Kind::Text)));
-    wanted.extend(source.map(|at| (at, Kind::Text)));
-    let first_place = wanted.len();
-    wanted.extend(place.wanted());
-    table.select(&wanted)?;
-
-    let header = |at: usize| table.headers()[at].clone();
-    let fields = Fields {
-        siret: header(siret),
-        headcount: header(headcount),
-        naf: header(naf),
-        vintage: vintage.map_or(VINTAGE_NAMES[0].to_owned(), header),
-        source: source.map_or(SOURCE_NAMES[0].to_owned(), header),
-    };
-    let mut read = Read { accepted: Vec::new(), rejected: Vec::new() };
+    let format = table.format().to_string();
+    let mut read =
+        RegisterRead { accepted: Vec::new(), rejected: Rejects::default(), columns, format, tally: Tally::default() };
     let mut seen: HashMap<(Siret, u16, Source), usize> = HashMap::new();
     while let Some(mut batch) = table.next_batch()? {
         let places = Places::read(&mut batch, first_place, &place);
-        let (sirets, headcounts, nafs) = (batch.take_texts(0), batch.take_texts(1), batch.take_texts(2));
-        let vintages = vintage.map(|_| batch.take_texts(3));
-        let sources = source.map(|_| batch.take_texts(3 + usize::from(vintage.is_some())));
+        let cells = Cells::take(&mut batch, &wanted);
         let mut broken = std::mem::take(&mut batch.broken).into_iter().peekable();
         for (index, &row) in batch.places.iter().enumerate() {
             if let Some(broken) = broken.next_if(|broken| broken.index == index) {
                 read.rejected.push(broken.reject);
                 continue;
             }
-            let establishment = || -> Result<Establishment, Refusal> {
-                let siret = siret_of(&sirets[index]).map_err(|refusal| refusal.of(&fields.siret))?;
-                let headcount = headcount_of(&headcounts[index]).map_err(|refusal| refusal.of(&fields.headcount))?;
-                let naf = naf_of(&nafs[index]).map_err(|refusal| refusal.of(&fields.naf))?;
-                let vintage = vintage_of(vintages.as_ref().map_or("", |v| &v[index]), options.vintage)
-                    .map_err(|refusal| refusal.of(&fields.vintage))?;
-                let source = source_of(sources.as_ref().map_or("", |s| &s[index]), options.source)
-                    .map_err(|refusal| refusal.of(&fields.source))?;
-                let place = match places.at(index) {
-                    Ok(at) if at.random_in_commune => Err(Unplaced::RandomInCommune),
-                    Ok(at) => {
-                        let crs = at.epsg.map_or_else(|| place.crs.clone(), Crs::Epsg);
-                        Ok(Declared { crs, geometry: (at.x, at.y) })
-                    }
-                    Err(Misplaced::Unplaced(why)) => Err(why),
-                    Err(Misplaced::Bad(cell)) => return Err(Refusal::Cell(cell)),
-                };
-                Ok(Establishment { siret, headcount, naf, vintage, source, place })
-            };
-            match establishment() {
+            let accepted = establishment(&cells, &places, &place, options, index, &mut read.tally);
+            match accepted {
                 Ok(new) => match seen.entry((new.siret, new.vintage, new.source)) {
-                    std::collections::hash_map::Entry::Occupied(first) => {
+                    Entry::Occupied(first) => {
                         let found = format!("the SIRET, vintage and source of row {}", first.get());
                         let expected = "each SIRET once for a vintage and source";
-                        let refusal = Refusal::new("duplicate_siret", found, expected).of(&fields.siret);
-                        read.rejected.push(refusal.reject(&table, &place, row));
+                        let refusal = Refusal::new(Role::Siret, "duplicate_siret", found, expected);
+                        read.rejected.push(refusal.reject(name, &read.columns, row));
                     }
-                    std::collections::hash_map::Entry::Vacant(free) => {
+                    Entry::Vacant(free) => {
                         free.insert(row);
+                        read.tally.count(&new, &cells, &places, index);
                         read.accepted.push(new);
                     }
                 },
-                Err(refusal) => read.rejected.push(refusal.reject(&table, &place, row)),
+                Err(Refused::Field(refusal)) => read.rejected.push(refusal.reject(name, &read.columns, row)),
+                Err(Refused::Cell(cell)) => read.rejected.push(cell.reject(name, &table, &place, row)),
             }
         }
     }
     Ok(read)
 }
 
-/// The names of the columns, for messages.
-struct Fields {
-    siret: String,
-    headcount: String,
-    naf: String,
-    vintage: String,
-    source: String,
+/// The columns of a register: those every row must have first, and those that may be absent.
+struct Wanted {
+    selection: Vec<(usize, Kind)>,
+    roles: Vec<Role>,
 }
 
-/// Why a row is refused, before its place is known. Never the value itself: a SIRET or a headcount may stand there.
-enum Refusal {
-    Field { code: &'static str, field: String, found: String, expected: String },
+impl Wanted {
+    fn find(table: &Table, options: &RegisterOptions) -> Result<(Self, PlaceColumns, ColumnReport), Unreadable> {
+        let mapping = &options.mapping;
+        let mut wanted = Self { selection: Vec::new(), roles: Vec::new() };
+        let mut report = ColumnReport::default();
+        let must = |role, known: bool| match columns::find(table, mapping, role)? {
+            None if !known => Err(columns::missing(table, role)),
+            found => Ok(found),
+        };
+        if columns::find(table, mapping, Role::Naf)?.is_none()
+            && let Some(at) = columns::find(table, mapping, Role::Naf2025)?
+        {
+            let mut only = Unreadable::file(
+                "naf_2025_only",
+                table.name(),
+                "activities in NAF 2025 alone",
+                "a column in NAF rév. 2 too: the two are never mapped to each other; or say which: naf=COLUMN",
+            );
+            only.0.field = Some(table.headers()[at].clone());
+            return Err(only);
+        }
+        for (role, known) in [
+            (Role::Siret, false),
+            (Role::Headcount, false),
+            (Role::Naf, false),
+            (Role::Vintage, options.vintage.is_some()),
+            (Role::Source, options.source.is_some()),
+            (Role::Naf2025, true),
+            (Role::Nomenclature, true),
+            (Role::Diffusion, true),
+            (Role::State, true),
+        ] {
+            if let Some(at) = must(role, known)? {
+                wanted.selection.push((at, Kind::Text));
+                wanted.roles.push(role);
+                report.take(role, table, at);
+            }
+        }
+        let said = |role| mapping.of(role).filter(|column| !column.is_empty()).map(str::to_owned);
+        let named = PointColumns { id: None, x: said(Role::X), y: said(Role::Y) };
+        let mut place = PlaceColumns::find(table, &named, options.crs.as_ref())?;
+        if mapping.of(Role::Epsg).is_some() {
+            place.epsg = columns::find(table, mapping, Role::Epsg)?;
+        }
+        place.quality = columns::find(table, mapping, Role::Quality)?;
+        report.take(Role::X, table, place.x);
+        report.take(Role::Y, table, place.y);
+        place.epsg.iter().for_each(|&at| report.take(Role::Epsg, table, at));
+        place.quality.iter().for_each(|&at| report.take(Role::Quality, table, at));
+        report.leave_the_rest(table);
+        Ok((wanted, place, report))
+    }
+}
+
+/// The text columns of a batch, by role.
+struct Cells(Vec<(Role, Texts)>);
+
+impl Cells {
+    fn take(batch: &mut Batch, wanted: &Wanted) -> Self {
+        Self(wanted.roles.iter().enumerate().map(|(at, &role)| (role, batch.take_texts(at))).collect())
+    }
+    /// The cell, trimmed; empty where the file has no such column.
+    fn of(&self, role: Role, index: usize) -> &str {
+        self.0.iter().find(|(taken, _)| *taken == role).map_or("", |(_, texts)| texts[index].trim())
+    }
+}
+
+fn establishment(
+    cells: &Cells,
+    places: &Places,
+    place: &PlaceColumns,
+    options: &RegisterOptions,
+    index: usize,
+    tally: &mut Tally,
+) -> Result<Establishment, Refused> {
+    let cell = |role| cells.of(role, index);
+    let siret = siret_of(cell(Role::Siret))?;
+    let headcount = headcount_of(cell(Role::Headcount))?;
+    if !is_rev2(cell(Role::Nomenclature)) {
+        tally.other_nomenclature += 1;
+        let found = "a code of another nomenclature";
+        return Err(Refusal::new(Role::Nomenclature, "naf_nomenclature", found, "NAF rév. 2 (`NAFRev2`)").into());
+    }
+    let naf = naf_of(cell(Role::Naf)).inspect_err(|_| {
+        tally.not_of_rev2 += usize::from(cell(Role::Naf).parse::<Naf2025>().is_ok());
+    })?;
+    let naf_2025 = naf_2025_of(cell(Role::Naf2025))?;
+    let vintage = vintage_of(cell(Role::Vintage), options.vintage)?;
+    let source = source_of(cell(Role::Source), options.source)?;
+    let quality = match places.quality(index) {
+        Whole::Value(code) => GeocodeQuality::from_code(code),
+        Whole::Empty | Whole::Negative | Whole::Fraction | Whole::TooLarge | Whole::NotANumber => None,
+    };
+    let at = if is_withheld(cell(Role::Diffusion)) {
+        Err(Misplaced::Unplaced(Unplaced::NotDiffused))
+    } else {
+        places.at(index)
+    };
+    let place = match at {
+        Ok(at) => match quality.and_then(|quality| options.trust.refuses(quality)) {
+            Some(why) => Err(why),
+            None => {
+                let crs = at.epsg.map_or_else(|| place.crs.clone(), Crs::Epsg);
+                Ok(Declared { crs, geometry: (at.x, at.y) })
+            }
+        },
+        Err(Misplaced::Unplaced(why)) => Err(why),
+        Err(Misplaced::Bad(cell)) => return Err(Refused::Cell(cell)),
+    };
+    Ok(Establishment { siret, headcount, naf, naf_2025, vintage, source, place, quality, site: 0 })
+}
+
+impl Tally {
+    fn count(&mut self, new: &Establishment, cells: &Cells, places: &Places, index: usize) {
+        self.with_naf_2025 += usize::from(new.naf_2025.is_some());
+        self.closed_today += usize::from(cells.of(Role::State, index).eq_ignore_ascii_case("F"));
+        self.not_diffused += usize::from(new.place == Err(Unplaced::NotDiffused));
+        self.unknown_quality += usize::from(new.quality.is_none() && places.quality(index) != Whole::Empty);
+    }
+}
+
+/// `statutDiffusion` O (all) or nothing is open; P (partial, INSEE since 2022) and the older N are not.
+pub(super) fn is_withheld(status: &str) -> bool {
+    status.eq_ignore_ascii_case("P") || status.eq_ignore_ascii_case("N")
+}
+
+/// `NAFRev2` as Sirene writes it, in any spelling, or nothing said.
+pub(super) fn is_rev2(nomenclature: &str) -> bool {
+    let letters: String = nomenclature.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    letters.is_empty() || letters.ends_with("rev2") || letters.ends_with("rv2")
+}
+
+/// Why a row is refused.
+enum Refused {
+    Field(Refusal),
+    /// A coordinate or its system.
     Cell(BadCell),
 }
 
-impl Refusal {
-    fn new(code: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self::Field { code, field: String::new(), found: found.into(), expected: expected.into() }
-    }
-    fn of(self, name: &str) -> Self {
-        match self {
-            Self::Field { code, found, expected, .. } => Self::Field { code, field: name.to_owned(), found, expected },
-            Self::Cell(cell) => Self::Cell(cell),
-        }
-    }
-    fn reject(self, table: &Table, place: &PlaceColumns, row: usize) -> Reject {
-        match self {
-            Self::Field { code, field, found, expected } => {
-                Reject { code, file: table.name().to_owned(), row: Some(row), field: Some(field), found, expected }
-            }
-            Self::Cell(cell) => cell.reject(table.name(), table, place, row),
-        }
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::Field(refusal)
     }
 }
 
-/// A SIRET, possibly printed in groups; what a spreadsheet does to one is named.
-fn siret_of(cell: &str) -> Result<Siret, Refusal> {
+/// Why a cell is refused, before its place is known. Never the value itself: a SIRET or a headcount may stand there.
+pub(super) struct Refusal {
+    role: Role,
+    code: &'static str,
+    found: String,
+    expected: String,
+}
+
+impl Refusal {
+    pub(super) fn new(role: Role, code: &'static str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { role, code, found: found.into(), expected: expected.into() }
+    }
+    pub(super) fn reject(self, file: &str, columns: &ColumnReport, row: usize) -> Reject {
+        let field = columns.of(self.role).unwrap_or(self.role.name()).to_owned();
+        let Self { code, found, expected, .. } = self;
+        Reject { code, file: file.to_owned(), row: Some(row), field: Some(field), found, expected }
+    }
+}
+
+/// A SIRET, possibly printed in groups. What a spreadsheet does to one is undone where no digit is lost, and named where
+/// one may be.
+pub(super) fn siret_of(cell: &str) -> Result<Siret, Refusal> {
     let digits: String = cell.chars().filter(|c| !c.is_whitespace()).collect();
+    let refuse = |code, found: String, expected: &str| Err(Refusal::new(Role::Siret, code, found, expected));
     let as_number = "14 digits; a spreadsheet has kept this SIRET as a number and rounded or reworded it: keep the \
                      column as text";
-    if digits.bytes().any(|b| b == b'E' || b == b'e') && digits.parse::<f64>().is_ok_and(f64::is_finite) {
-        return Err(Refusal::new("siret_digits", "a number in scientific notation", as_number));
+    let number = digits.replace(',', ".");
+    if let Some((mantissa, exponent)) = number.split_once(['E', 'e'])
+        && number.parse::<f64>().is_ok_and(f64::is_finite)
+    {
+        // 7.3282932000074E13 has all fourteen digits; 7.32829E13 has lost some.
+        let all: String = mantissa.chars().filter(|&c| c != '.').collect();
+        let whole = all.len() == SIRET_DIGITS && mantissa.find('.') == Some(1) && exponent.parse() == Ok(13);
+        return match all.parse() {
+            Ok(siret) if whole => Ok(siret),
+            _ => refuse("siret_digits", "a number in scientific notation".to_owned(), as_number),
+        };
     }
-    if digits.contains(['.', ',']) && digits.replace(',', ".").parse::<f64>().is_ok() {
-        return Err(Refusal::new("siret_digits", "a number with decimals", as_number));
+    if number.contains('.') && number.parse::<f64>().is_ok() {
+        return refuse("siret_digits", "a number with decimals".to_owned(), as_number);
     }
-    digits.parse().map_err(|error| match error {
-        BadId::Length { found: 0, .. } => Refusal::new("siret_length", "nothing", "14 digits"),
-        BadId::Length { found: found @ 10..=13, .. } if digits.bytes().all(|b| b.is_ascii_digit()) => Refusal::new(
+    digits.parse().or_else(|error| match error {
+        BadId::Length { found: 0, .. } => refuse("siret_length", "nothing".to_owned(), "14 digits"),
+        BadId::Length { found: found @ 10..=13, .. } if digits.bytes().all(|b| b.is_ascii_digit()) => refuse(
             "siret_length",
             format!("{found} digits"),
             "14 digits; a spreadsheet drops the leading zeros of a SIRET kept as a number: keep the column as text",
         ),
-        BadId::Length { found, .. } => Refusal::new("siret_length", format!("{found} characters"), "14 digits"),
+        BadId::Length { found, .. } => refuse("siret_length", format!("{found} characters"), "14 digits"),
         BadId::NotADigit { position } => {
-            let found = format!("a character that is not a digit at position {position}");
-            Refusal::new("siret_digits", found, "14 digits")
+            refuse("siret_digits", format!("a character that is not a digit at position {position}"), "14 digits")
         }
-        BadId::Key => Refusal::new(
+        BadId::Key => refuse(
             "siret_key",
-            "14 digits whose control key fails",
+            "14 digits whose control key fails".to_owned(),
             "a key that holds (Luhn; La Poste has its own)",
         ),
     })
 }
 
-fn headcount_of(cell: &str) -> Result<Option<Headcount>, Refusal> {
+const SIRET_DIGITS: usize = 14;
+
+pub(super) fn headcount_of(cell: &str) -> Result<Option<Headcount>, Refusal> {
     const EXPECTED: &str = "a whole number of employees, or nothing";
-    let refuse = |code, found| Err(Refusal::new(code, found, EXPECTED));
+    let refuse = |code, found| Err(Refusal::new(Role::Headcount, code, found, EXPECTED));
     match whole(cell) {
         Whole::Empty => Ok(None),
         Whole::Negative => refuse("headcount_negative", "a number below zero"),
@@ -194,27 +355,48 @@ fn headcount_of(cell: &str) -> Result<Option<Headcount>, Refusal> {
     }
 }
 
-fn headcount_too_large() -> Refusal {
+pub(super) fn headcount_too_large() -> Refusal {
     let expected = format!("{HEADCOUNT_MAX} employees at most in one establishment");
-    Refusal::new("headcount_too_large", "a larger number than any establishment has", expected)
+    Refusal::new(Role::Headcount, "headcount_too_large", "a larger number than any establishment has", expected)
 }
 
 /// The activity. An unknown code is repeated only when it looks like one: columns may have been swapped.
-fn naf_of(cell: &str) -> Result<Naf, Refusal> {
-    cell.parse().map_err(|_| {
-        let cell = cell.trim();
-        let found = match cell.chars().count() {
-            0 => "nothing".to_owned(),
-            1..=6 if cell.chars().any(|c| c.is_ascii_alphabetic()) && cell.is_ascii() => format!("`{cell}`"),
-            n => format!("{n} characters"),
-        };
-        Refusal::new("naf_unknown", found, "one of the 732 sub-classes of NAF rév. 2, such as 47.11F or 4711F")
-    })
+pub(super) fn naf_of(cell: &str) -> Result<Naf, Refusal> {
+    const EXPECTED: &str = "one of the 732 sub-classes of NAF rév. 2, such as 47.11F or 4711F";
+    cell.parse().map_err(|_| Refusal::new(Role::Naf, "naf_unknown", shown_code(cell), EXPECTED))
 }
 
-fn vintage_of(cell: &str, known: Option<u16>) -> Result<u16, Refusal> {
-    let expected = format!("a year from {} to {}", VINTAGES.start(), VINTAGES.end());
-    let refuse = |found: &str| Err(Refusal::new("vintage_range", found, expected));
+/// The activity in NAF 2025, or nothing.
+pub(super) fn naf_2025_of(cell: &str) -> Result<Option<Naf2025>, Refusal> {
+    const EXPECTED: &str = "a code of NAF 2025, such as 47.11F, or nothing";
+    if cell.is_empty() {
+        return Ok(None);
+    }
+    cell.parse().map(Some).map_err(|_| Refusal::new(Role::Naf2025, "naf_2025_unknown", shown_code(cell), EXPECTED))
+}
+
+fn shown_code(cell: &str) -> String {
+    let cell = cell.trim();
+    match cell.chars().count() {
+        0 => "nothing".to_owned(),
+        1..=6 if cell.chars().any(|c| c.is_ascii_alphabetic()) && cell.is_ascii() => format!("`{cell}`"),
+        n => format!("{n} characters"),
+    }
+}
+
+/// The year, or the year of a 31 December (`2024-12-31`, `31/12/2024`).
+pub(super) fn vintage_of(cell: &str, known: Option<u16>) -> Result<u16, Refusal> {
+    let refuse = |found: &str| {
+        let expected = format!("a year from {} to {}, or its 31 December", VINTAGES.start(), VINTAGES.end());
+        Err(Refusal::new(Role::Vintage, "vintage_range", found, expected))
+    };
+    if let Some(date) = date_of(cell) {
+        return match date {
+            (year, 12, 31) if VINTAGES.contains(&year) => Ok(year),
+            (_, 12, 31) => refuse("a number outside these years"),
+            _ => refuse("a date that is no 31 December"),
+        };
+    }
     match (whole(cell), known) {
         (Whole::Empty, Some(known)) => Ok(known),
         (Whole::Empty, None) => refuse("nothing"),
@@ -226,8 +408,18 @@ fn vintage_of(cell: &str, known: Option<u16>) -> Result<u16, Refusal> {
     }
 }
 
+/// Year, month and day of `2024-12-31` or `31/12/2024`, whatever time follows.
+fn date_of(cell: &str) -> Option<(u16, u8, u8)> {
+    let date = cell.split(['T', ' ']).next().unwrap_or_default();
+    if let [year, month, day] = date.split('-').collect::<Vec<_>>()[..] {
+        return Some((year.parse().ok()?, month.parse().ok()?, day.parse().ok()?));
+    }
+    let [day, month, year] = date.split('/').collect::<Vec<_>>()[..] else { return None };
+    Some((year.parse().ok()?, month.parse().ok()?, day.parse().ok()?))
+}
+
 fn source_of(cell: &str, known: Option<Source>) -> Result<Source, Refusal> {
-    let refuse = |found| Err(Refusal::new("source_unknown", found, "`urssaf` or `msa`"));
+    let refuse = |found| Err(Refusal::new(Role::Source, "source_unknown", found, "`urssaf` or `msa`"));
     match (cell.trim().is_empty(), known) {
         (true, Some(known)) => Ok(known),
         (true, None) => refuse("nothing"),
@@ -242,6 +434,8 @@ mod tests {
     use arrow_array::{Float64Array, Int64Array};
     use proptest::prelude::*;
 
+    use super::super::spreadsheet::samples::Cell::{self, Date, Nothing, Number, Text};
+    use super::super::spreadsheet::samples::{ods, xls, xlsx, zipped};
     use super::super::table::samples::{gz, parquet, texts};
     use super::*;
 
@@ -262,6 +456,9 @@ mod tests {
             (",12,47.11F,2024,urssaf,1,2,,", Some("siret_length"), "siret"),
             ("7.32829E+13,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
             ("73282932000074.0,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
+            ("3.5600000049837E+13,12,47.11F,2024,urssaf,1,2,,", None, ""),
+            ("\"3,5600000049837E13\",12,47.11F,2024,urssaf,1,2,,", None, ""),
+            ("3.5600000049837E+12,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
             ("7328293200007A,12,47.11F,2024,urssaf,1,2,,", Some("siret_digits"), "siret"),
             ("73282932000075,12,47.11F,2024,urssaf,1,2,,", Some("siret_key"), "siret"),
             ("73282932000074,-1,47.11F,2023,urssaf,1,2,,", Some("headcount_negative"), "effectif"),
@@ -318,7 +515,12 @@ mod tests {
 
     #[test]
     fn the_operator_fills_what_the_file_leaves_out() {
-        let options = RegisterOptions { vintage: Some(2022), source: Some(Source::Msa), crs: Some(Crs::Epsg(3947)) };
+        let options = RegisterOptions {
+            vintage: Some(2022),
+            source: Some(Source::Msa),
+            crs: Some(Crs::Epsg(3947)),
+            ..RegisterOptions::default()
+        };
         let text = b"SIRET;Effectifs;APE;X;Y\r\n73282932000074;3;4711F;1,5;2\r\n".to_vec();
         let establishment = &read(text.clone(), &options).accepted[0];
         assert_eq!((establishment.vintage, establishment.source), (2022, Source::Msa));
@@ -328,7 +530,7 @@ mod tests {
         assert_eq!(
             missing.to_string(),
             "r: found the columns `SIRET`, `Effectifs`, `APE`, `X`, `Y`, expected a column `millesime` or `annee` or \
-             `vintage` or `year` [column_missing]"
+             `vintage` or `year`; or say which: millesime=COLUMN [column_missing]"
         );
     }
 
@@ -345,6 +547,131 @@ mod tests {
             let text = format!("{HEADER}73282932000074,12,47.11F,2024,urssaf,{place}\n");
             let read = read(text.into_bytes(), &RegisterOptions::default());
             assert_eq!(read.accepted[0].place, expected, "{place}");
+        }
+    }
+
+    #[test]
+    fn one_table_gives_one_register_in_every_format() {
+        let rows = [
+            vec![
+                Text("SIRET"),
+                Text("Effectif"),
+                Text("Code NAF"),
+                Text("Année"),
+                Text("Source"),
+                Text("x"),
+                Text("y"),
+            ],
+            vec![
+                Number(73282932000074.0),
+                Number(12.0),
+                Text("47.11F"),
+                Date(45657, "2024-12-31"),
+                Text("urssaf"),
+                Number(852582.71),
+                Number(6688932.5),
+            ],
+            vec![Text("35600000049837"), Nothing, Text("5310Z"), Number(2024.0), Text("msa"), Nothing, Nothing],
+            vec![Number(7.3e13), Number(1.0), Text("5310Z"), Number(2024.0), Text("msa"), Nothing, Nothing],
+        ];
+        let text = |delimiter: &str, point: &str| {
+            let line = |cells: &Vec<Cell>| {
+                let cell = |cell: &Cell| match cell {
+                    Text(text) => (*text).to_owned(),
+                    Number(number) => number.to_string().replace('.', point),
+                    Date(_, date) => (*date).to_owned(),
+                    Nothing => String::new(),
+                };
+                cells.iter().map(cell).collect::<Vec<_>>().join(delimiter) + "\r\n"
+            };
+            rows.iter().map(line).collect::<String>()
+        };
+        let latin: Vec<u8> = text(";", ",").chars().map(|c| if c == 'é' { 0xe9 } else { c as u8 }).collect();
+        let columns = parquet(vec![
+            ("SIRET", texts(&["73282932000074", "35600000049837", "73000000000000"])),
+            ("Effectif", Arc::new(Int64Array::from(vec![Some(12), None, Some(1)]))),
+            ("Code NAF", texts(&["47.11F", "5310Z", "5310Z"])),
+            ("Année", texts(&["2024-12-31", "2024", "2024"])),
+            ("Source", texts(&["urssaf", "msa", "msa"])),
+            ("x", Arc::new(Float64Array::from(vec![Some(852582.71), None, None]))),
+            ("y", Arc::new(Float64Array::from(vec![Some(6688932.5), None, None]))),
+        ]);
+        let tabs = text("\t", ".");
+        let zip = zipped(&[("etablissements.txt", &tabs)]);
+        for (bytes, format) in [
+            (text(",", ".").into_bytes(), "CSV, UTF-8, delimiter ,"),
+            (gz(tabs.as_bytes()), "gzipped CSV, UTF-8, delimiter tab"),
+            (format!("\u{feff}{}", text(";", ",")).into_bytes(), "CSV, UTF-8, delimiter ;"),
+            (latin, "CSV, Windows-1252, delimiter ;"),
+            (zip, "CSV, UTF-8, delimiter tab"),
+            (xlsx(&rows), "XLSX"),
+            (xls(&rows), "XLS"),
+            (ods(&rows), "ODS"),
+            (columns, "Parquet"),
+        ] {
+            let read = read_register("r", bytes.into(), &RegisterOptions::default()).unwrap();
+            assert_eq!(read.format, format);
+            let said = |e: &Establishment| {
+                let place = e.place.clone().map(|place| place.geometry);
+                (e.siret.to_string(), e.headcount, e.naf.code(), e.vintage, e.source, place)
+            };
+            let found: Vec<_> = read.accepted.iter().map(said).collect();
+            let expected = [
+                ("73282932000074", Headcount::new(12), "47.11F", 2024, Source::Urssaf, Ok((852582.71, 6688932.5))),
+                ("35600000049837", None, "53.10Z", 2024, Source::Msa, Err(Unplaced::NoCoordinate)),
+            ];
+            assert_eq!(found, expected.map(|e| (e.0.to_owned(), e.1, e.2, e.3, e.4, e.5)), "{format}");
+            let refused: Vec<_> = read.rejected.kept.iter().map(|r| (r.row, r.code)).collect();
+            let line = if format == "Parquet" { 3 } else { 4 };
+            assert_eq!(refused, [(Some(line), "siret_key")], "{format}");
+            let taken: Vec<&str> = read.columns.taken.iter().map(|(role, _)| role.name()).collect();
+            assert_eq!(taken, ["siret", "effectif", "naf", "millesime", "source", "x", "y"], "{format}");
+        }
+    }
+
+    #[test]
+    fn nomenclatures_are_kept_apart_and_a_mixture_is_said() {
+        let header = "siret,effectif,activitePrincipaleEtablissement,activitePrincipaleNAF25Etablissement,\
+                      nomenclatureActivitePrincipaleEtablissement,statutDiffusionEtablissement,\
+                      etatAdministratifEtablissement,qualite_xy,x,y,autre\n";
+        let rows = "73282932000074,1,47.11F,47.11Y,NAFRev2,O,A,12,1,2,\n\
+                    35600000049837,1,53.10Z,,NAFRev2,P,F,11,1,2,\n\
+                    35600000000048,1,64.20Y,,,O,A,11,1,2,\n\
+                    99000012700011,1,64.20Z,,NAFRev1,O,A,11,1,2,\n\
+                    99000012700029,1,64.20Z,x,,O,A,11,1,2,\n";
+        let trust = Trust::NUMBER;
+        let options =
+            RegisterOptions { vintage: Some(2024), source: Some(Source::Urssaf), trust, ..RegisterOptions::default() };
+        let text = format!("{header}{rows}");
+        let read = read_register("r", text.into_bytes().into(), &options).unwrap();
+        let places: Vec<_> = read.accepted.iter().map(|e| e.place.clone().err()).collect();
+        assert_eq!(places, [Some(Unplaced::PoorGeocode), Some(Unplaced::NotDiffused)]);
+        assert_eq!(read.accepted[0].naf_2025.map(|naf| naf.to_string()).as_deref(), Some("47.11Y"));
+        let codes: Vec<_> = read.rejected.kept.iter().map(|r| r.code).collect();
+        assert_eq!(codes, ["naf_unknown", "naf_nomenclature", "naf_2025_unknown"]);
+        let tally = Tally {
+            other_nomenclature: 1,
+            not_of_rev2: 1,
+            with_naf_2025: 1,
+            closed_today: 1,
+            not_diffused: 1,
+            unknown_quality: 0,
+        };
+        assert_eq!(read.tally, tally);
+        assert!(read.tally.is_mixed());
+        assert_eq!(read.columns.ignored, ["autre"]);
+        let only = "siret,effectif,naf25,millesime,source,x,y\n";
+        let refused = read_register("r", only.as_bytes().to_vec().into(), &RegisterOptions::default()).unwrap_err();
+        assert_eq!(refused.0.code, "naf_2025_only");
+    }
+
+    #[test]
+    fn a_geocode_is_placed_as_far_as_it_is_trusted_and_33_never() {
+        for (trust, placed) in [(Trust::STREET, "11 12 21 22"), (Trust::SURE_STREET, "11 12"), (Trust::NUMBER, "11")] {
+            let qualities = [11, 12, 21, 22, 33].map(|code| GeocodeQuality::from_code(code).unwrap());
+            let trusted = qualities.iter().filter(|quality| trust.refuses(**quality).is_none());
+            let codes: Vec<String> = trusted.map(|quality| quality.code().to_string()).collect();
+            assert_eq!(codes.join(" "), placed);
         }
     }
 

@@ -1,4 +1,5 @@
-//! One way to read a table, whatever its file: CSV, gzipped CSV or Parquet, told apart by their first bytes.
+//! One way to read a table, whatever its file: CSV (gzipped, or alone in a zip), a spreadsheet or Parquet, told apart by
+//! their first bytes.
 //!
 //! A table is read in batches of columns, never one object a row, and only the columns asked for.
 //! A row whose structure is broken keeps its place in its batch, beside a [`Reject`] saying what is wrong with it.
@@ -14,6 +15,7 @@ use bytes::Bytes;
 
 use super::csv::CsvBody;
 use super::parquet::ParquetBody;
+use super::spreadsheet::{self, SheetBody, Zipped};
 use crate::model::{Reject, Unreadable};
 
 /// Rows in a batch: a column of coordinates is then 512 KiB, which stays in a second-level cache.
@@ -33,12 +35,24 @@ const COLUMNS_SHOWN: usize = 40;
 const NAME_SHOWN: usize = 40;
 
 /// Where the bytes come from. Steps open no file: the caller hands over the opened one.
-#[derive(Debug)]
 pub enum Input {
     /// An opened file.
     File(File),
     /// Bytes in memory, such as an upload.
     Bytes(Bytes),
+    /// A text that is unpacked while it is read.
+    Stream {
+        /// Its bytes, from first to last.
+        stream: Box<dyn Read + Send + Sync>,
+        /// About how many there are.
+        bytes: u64,
+    },
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an input of {} bytes", Length::len(self))
+    }
 }
 
 impl From<Vec<u8>> for Input {
@@ -61,6 +75,24 @@ pub enum Format {
     },
     /// Apache Parquet.
     Parquet,
+    /// A spreadsheet.
+    Sheet {
+        /// Of which kind.
+        format: SheetFormat,
+        /// How many sheets people see in it; the first that holds something is read.
+        sheets: usize,
+    },
+}
+
+/// The kinds of spreadsheets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SheetFormat {
+    /// Office Open XML.
+    Xlsx,
+    /// Excel 97 to 2003.
+    Xls,
+    /// OpenDocument.
+    Ods,
 }
 
 /// How a text file spells characters, decided once on its first block.
@@ -76,6 +108,17 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parquet => f.write_str("Parquet"),
+            Self::Sheet { format, sheets } => {
+                let format = match format {
+                    SheetFormat::Xlsx => "XLSX",
+                    SheetFormat::Xls => "XLS",
+                    SheetFormat::Ods => "ODS",
+                };
+                match sheets {
+                    0 | 1 => f.write_str(format),
+                    more => write!(f, "{format}, the first sheet of {more} that holds something"),
+                }
+            }
             Self::Csv { gzipped, encoding, delimiter } => {
                 let encoding = match encoding {
                     Encoding::Utf8 => "UTF-8",
@@ -99,6 +142,7 @@ pub struct Table {
 pub(super) enum Body {
     Csv(Box<CsvBody>),
     Parquet(Box<ParquetBody>),
+    Sheet(Box<SheetBody>),
 }
 
 /// What a column is read as.
@@ -176,6 +220,17 @@ impl Table {
         let (headers, body) = if magic == *b"PAR1" {
             let (headers, body) = ParquetBody::open(name, input, bytes_max)?;
             (headers, Body::Parquet(Box::new(body)))
+        } else if magic == [b'P', b'K', 3, 4] || magic == [b'P', b'K', 5, 6] {
+            match spreadsheet::open_zip(name, input)? {
+                Zipped::Sheet(headers, body) => (headers, Body::Sheet(Box::new(body))),
+                Zipped::Text(stream) => {
+                    let (headers, body) = CsvBody::open(name, stream, false, bytes_max)?;
+                    (headers, Body::Csv(Box::new(body)))
+                }
+            }
+        } else if magic == [0xd0, 0xcf, 0x11, 0xe0] {
+            let (headers, body) = spreadsheet::open_xls(name, input)?;
+            (headers, Body::Sheet(Box::new(body)))
         } else {
             let (headers, body) = CsvBody::open(name, input, magic.starts_with(&[0x1f, 0x8b]), bytes_max)?;
             (headers, Body::Csv(Box::new(body)))
@@ -229,18 +284,26 @@ impl Table {
         match &self.body {
             Body::Csv(body) => body.format(),
             Body::Parquet(_) => Format::Parquet,
+            Body::Sheet(body) => {
+                let (format, sheets) = body.format();
+                Format::Sheet { format, sheets }
+            }
         }
     }
 
     /// Whether `6,17` is a number here: where the comma does not stand between fields.
     pub fn decimal_comma(&self) -> bool {
-        matches!(self.format(), Format::Csv { delimiter, .. } if delimiter != b',')
+        match self.format() {
+            Format::Csv { delimiter, .. } => delimiter != b',',
+            Format::Parquet => false,
+            Format::Sheet { .. } => true,
+        }
     }
 
     /// Whether a column holds whole numbers of 64 bits at most, which [`Kind::Whole`] takes as they are.
     pub fn is_whole(&self, column: usize) -> bool {
         match &self.body {
-            Body::Csv(_) => false,
+            Body::Csv(_) | Body::Sheet(_) => false,
             Body::Parquet(body) => body.is_whole(column),
         }
     }
@@ -250,6 +313,7 @@ impl Table {
         match &self.body {
             Body::Csv(body) => body.rows_about(),
             Body::Parquet(body) => body.rows() as u64,
+            Body::Sheet(body) => body.rows() as u64,
         }
     }
 
@@ -296,6 +360,10 @@ impl Table {
                 Ok(())
             }
             Body::Parquet(body) => body.select(&self.name, &self.headers, wanted),
+            Body::Sheet(body) => {
+                body.select(wanted);
+                Ok(())
+            }
         }
     }
 
@@ -304,6 +372,7 @@ impl Table {
         let batch = match &mut self.body {
             Body::Csv(body) => body.next_batch(&self.name, &self.headers, self.next_row)?,
             Body::Parquet(body) => body.next_batch(&self.name, &self.headers, self.next_row)?,
+            Body::Sheet(body) => body.next_batch(&self.headers, self.next_row),
         };
         if let Some(batch) = &batch {
             self.next_row += batch.places.len();
@@ -316,13 +385,14 @@ impl Table {
         match &self.body {
             Body::Csv(body) => body.progress(),
             Body::Parquet(body) => body.progress(self.next_row - 1),
+            Body::Sheet(body) => body.progress(),
         }
     }
 }
 
 /// A column's name as messages show it. In a file without header the first row takes its place, so a name which holds
 /// a run of digits long enough for a SIREN, or no letter at all, is not repeated.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let longest_run = name.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
     if longest_run >= 9 || !name.chars().any(char::is_alphabetic) {
         return "(a name without letters)".to_owned();
@@ -524,6 +594,7 @@ impl Input {
                 let n = bytes.len().min(4);
                 magic[..n].copy_from_slice(&bytes[..n]);
             }
+            Self::Stream { .. } => {}
             Self::File(file) => {
                 file.seek(SeekFrom::Start(0))?;
                 let mut head = Vec::with_capacity(4);
@@ -540,6 +611,7 @@ impl Input {
         match self {
             Self::File(file) => Box::new(file),
             Self::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes)),
+            Self::Stream { stream, .. } => stream,
         }
     }
 }
@@ -549,6 +621,7 @@ impl Length for Input {
         match self {
             Self::File(file) => Length::len(file),
             Self::Bytes(bytes) => Length::len(bytes),
+            Self::Stream { bytes, .. } => *bytes,
         }
     }
 }
@@ -563,6 +636,7 @@ impl ChunkReader for Input {
         Ok(match self {
             Self::File(file) => Box::new(file.get_read(start)?),
             Self::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes.slice(start as usize..))),
+            Self::Stream { .. } => return Err(only_forwards()),
         })
     }
 
@@ -571,8 +645,13 @@ impl ChunkReader for Input {
         match self {
             Self::File(file) => file.get_bytes(start, length),
             Self::Bytes(bytes) => Ok(bytes.slice(start as usize..start as usize + length)),
+            Self::Stream { .. } => Err(only_forwards()),
         }
     }
+}
+
+fn only_forwards() -> ::parquet::errors::ParquetError {
+    ::parquet::errors::ParquetError::General("a stream is read forwards alone".to_owned())
 }
 
 fn within(input: &Input, start: u64, length: usize) -> ::parquet::errors::Result<()> {
@@ -747,7 +826,8 @@ mod tests {
             ),
             (b"a,\"b\n1,2\n".to_vec(), "header_missing", "a first line that cannot be read"),
             (wide(COLUMNS_MAX + 1), "too_many_columns", "4097 columns"),
-            (b"PK\x03\x04whatever".to_vec(), "not_a_table", "a zip archive or an Excel workbook"),
+            (b"PK\x03\x04whatever".to_vec(), "not_a_table", "a damaged zip archive"),
+            (b"\xd0\xcf\x11\xe0whatever".to_vec(), "spreadsheet_damaged", "a damaged or protected spreadsheet"),
             (b"\xff\xfea\0,\0".to_vec(), "not_a_table", "UTF-16 text"),
             (b"a,b\n\0\0\n".to_vec(), "not_a_table", "bytes that are no text"),
             (gz(b"a,b\n1,2\n")[..20].to_vec(), "gzip_torn", "a gzip stream that stops before its end"),

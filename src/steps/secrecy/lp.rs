@@ -66,6 +66,8 @@ pub(super) enum Method {
     Primal,
     /// Bounds change, or constraints come in: the last prices stay right.
     Dual,
+    /// A program solved once, whose constraints hold when every column is zero: to reduce it first costs more than it saves.
+    FromZero,
 }
 
 impl Program {
@@ -78,7 +80,10 @@ impl Program {
         }
         let mut model = problem.optimise(Sense::Minimise);
         settle(&mut model);
-        model.set_option("simplex_strategy", if method == Method::Primal { 4 } else { 1 });
+        model.set_option("simplex_strategy", if method == Method::Dual { 1 } else { 4 });
+        if method == Method::FromZero {
+            model.set_option("presolve", "off");
+        }
         Self { model: Some(model), columns, steps: 0 }
     }
 

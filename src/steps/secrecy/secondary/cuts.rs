@@ -7,16 +7,14 @@
 
 use super::super::lp::{self, Column, Constraint, Method, Program};
 use super::attack::{Answer, Attack, Cut};
-use super::kelly::Kelly;
+use super::kelly::{self, Kelly};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
-use super::{Hopeless, needs, rectangles, widen};
+use super::{Hopeless, needs, rectangles};
 use std::collections::HashSet;
 
-/// Needs still unmet, times rows and bare atoms, in a full search and in a search without bound: the first counts the
-/// programs, the second what each takes.
-const WORK_FULL: usize = 3_000_000;
-const WORK_GREEDY: usize = 8_000_000;
+/// Needs still unmet, times rows and bare atoms, in a search: the first counts the programs, the second what each takes.
+const WORK_MAX: usize = 3_000_000;
 
 /// Needs that may stay unmet in a master's answer for it to be worth making safe.
 const NEARLY: usize = 12;
@@ -44,22 +42,13 @@ pub(super) struct Effort {
 impl Effort {
     /// Masters and cuts.
     const FULL: Self = Self { gap: 0.0075, steps: 600_000, relaxed: 30, whole: 30, nodes: 2_000 };
-    /// The cheapest move for each need in turn, and no bound.
-    const GREEDY: Self = Self { relaxed: 0, whole: 0, ..Self::FULL };
 
     /// What a system allows; `None` when single programs over all of it already take too long.
     pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {
         let single = system.raw.rows.iter().filter(|row| row.atoms.len() == 1).count();
         let movers = system.raw.rows.len() + system.raw.atoms.len().saturating_sub(single);
         let unmet = needs(system).into_iter().filter(|&need| pool.unmet(system, need).is_some()).count();
-        let work = movers * unmet;
-        if work <= WORK_FULL {
-            Some(Self::FULL)
-        } else if work <= WORK_GREEDY {
-            Some(Self::GREEDY)
-        } else {
-            None
-        }
+        (movers * unmet <= WORK_MAX).then_some(Self::FULL)
     }
 }
 
@@ -83,9 +72,11 @@ struct Search<'s, 'a> {
     effort: Effort,
 }
 
-/// Withholds rows until every need is met, as cheaply as the effort allows; `None` when it does not allow to meet them
-/// all, and what was found so far is kept.
-pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort) -> Result<Option<Found>, Hopeless> {
+/// Withholds rows until every need is met, as cheaply as the effort allows.
+///
+/// # Errors
+/// A row for which the solver gave no move; what was found so far then means nothing.
+pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort) -> Result<Found, Hopeless> {
     let mut attack = Attack::new(system);
     for r in 0..system.raw.rows.len() as u32 {
         if !system.fate[r as usize].is_shown() {
@@ -94,25 +85,14 @@ pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort)
     }
     let (cuts, known) = (Vec::new(), HashSet::new());
     let mut search = Search { system, pool, attack, kelly: None, cuts, known, effort };
-    if effort.whole == 0 {
-        // The farthest first: they have the fewest ways out, and near by the dearest.
-        let mut all = needs(search.system);
-        let distance = |need: &Need| search.pool.unmet(search.system, *need).map_or(0, |u| u.distance);
-        all.sort_by_cached_key(|need| (std::cmp::Reverse(distance(need)), *need));
-        if !search.repair(&all, effort.steps)? {
-            return Ok(None);
-        }
-        search.release(&all);
-        return Ok(Some(Found { bound: 0.0, cost: search.cost() }));
-    }
     let hard = search.hard();
     if hard.is_empty() {
-        return Ok(Some(Found { bound: 0.0, cost: 0.0 }));
+        return Ok(Found { bound: 0.0, cost: 0.0 });
     }
     let relaxed = search.relax(&hard);
     let mut of: Vec<Need> = hard.iter().map(|u| u.need).collect();
     of.dedup();
-    search.whole(&of, relaxed).map(Some)
+    search.whole(&of, relaxed)
 }
 
 impl Search<'_, '_> {
@@ -286,7 +266,7 @@ impl Search<'_, '_> {
             // Until the master's answer is nearly safe, or there is no more time, its cuts are all that counts.
             let last = stuck == 0 || self.cuts.len() == before || round + 1 == whole || self.steps() > steps;
             if last || stuck <= NEARLY {
-                self.repair(hard, u64::MAX)?;
+                self.repair(hard)?;
                 self.release(hard);
                 let cost = self.cost();
                 if best.as_ref().is_none_or(|b| cost < b.0) {
@@ -300,7 +280,7 @@ impl Search<'_, '_> {
         match &best {
             Some((_, pattern)) => self.take(pattern),
             None => {
-                self.repair(hard, u64::MAX)?;
+                self.repair(hard)?;
             }
         }
         for need in needs(self.system) {
@@ -325,13 +305,10 @@ impl Search<'_, '_> {
     }
 
     /// Withholds what the cheapest moves touch that meet what is unmet; no, when it takes more steps than that.
-    fn repair(&mut self, hard: &[Need], steps: u64) -> Result<bool, Hopeless> {
+    fn repair(&mut self, hard: &[Need]) -> Result<(), Hopeless> {
         for _ in 0..REPAIRS_MAX {
             let mut clean = true;
             for &need in hard {
-                if self.steps() > steps {
-                    return Ok(false);
-                }
                 for wanted in self.serve(need) {
                     clean = false;
                     // Another's answer may have served it meanwhile.
@@ -341,7 +318,7 @@ impl Search<'_, '_> {
                 }
             }
             if clean {
-                return Ok(true);
+                return Ok(());
             }
         }
         Err(Hopeless { row: hard[0].row })
@@ -355,7 +332,7 @@ impl Search<'_, '_> {
         let system = &*self.system;
         let kelly = self.kelly.get_or_insert_with(|| Kelly::new(system));
         let hopeless = Hopeless { row: wanted.need.row };
-        let found = kelly.solve(system, wanted).and_then(|moves| widen::judged(system, wanted, moves, true));
+        let found = kelly.solve(system, wanted).and_then(|moves| kelly::judged(system, wanted, moves));
         let (moves, withheld) = found.ok_or_else(|| hopeless.clone())?;
         withheld.into_iter().for_each(|row| self.set(row, Fate::Secondary));
         let witness = Witness::read(self.system, &moves).ok_or(hopeless)?;
@@ -393,7 +370,7 @@ fn constraint(cut: &[(u32, f64)]) -> Constraint {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::super::microdata::{Column, Microdata};
     use super::super::super::policy::Spec;
     use super::super::super::tabulate::{RawTables, tabulate};
@@ -410,7 +387,7 @@ mod tests {
     }
 
     /// A table of three by three, some cells with few contributors; numbers by a small generator.
-    fn table(seed: u64) -> RawTables {
+    pub fn table(seed: u64) -> RawTables {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut draw = |n: u64| {
             state ^= state << 13;
@@ -434,13 +411,34 @@ mod tests {
         tabulate(&micro, &spec(false)).unwrap()
     }
 
-    fn ready<'a>(raw: &'a RawTables, insiders: bool) -> System<'a> {
+    pub fn ready<'a>(raw: &'a RawTables, insiders: bool) -> System<'a> {
         let spec = spec(insiders);
         System::new(raw, &spec.rules, &spec.protection, &[])
     }
 
+    /// Whether every attacker stays far enough from every unsafe row, asked of the attackers' programs one by one.
+    pub fn is_safe(system: &System<'_>) -> bool {
+        let raw = system.raw;
+        let everyone: Vec<u32> = if system.insiders { (0..raw.n_contributors as u32).collect() } else { Vec::new() };
+        let mut attack = Attack::new(system);
+        (0..raw.rows.len() as u32).filter(|&r| !system.fate[r as usize].is_shown()).for_each(|r| attack.set(r, 1.0));
+        needs(system).into_iter().all(|need| {
+            let row = &raw.rows[need.row as usize];
+            let level = system.verdict[need.row as usize].as_ref().unwrap().level as i64;
+            let inside = raw.contributions(row);
+            let asked = |attackers: Vec<u32>| {
+                let own = attackers.first().and_then(|s| inside.iter().find(|c| c.0 == *s)).map_or(0, |c| c.1 as i64);
+                let distance = if need.side == Side::Up { level } else { level.min(row.value as i64 - own) };
+                let theirs = attackers.first().is_some_and(|&s| own > 0 && !system.holds_others(need.row, s));
+                (distance > 0 && !theirs).then_some(Unmet { need, attackers, distance })
+            };
+            let all = std::iter::once(Vec::new()).chain(everyone.iter().map(|&s| vec![s]));
+            all.filter_map(asked).all(|unmet| matches!(attack.solve(system, &unmet, false), Answer::Far(_)))
+        })
+    }
+
     /// The least cost of all choices of rows under which every attacker stays far enough, by trying them all.
-    fn cheapest_of_all(raw: &RawTables, insiders: bool) -> Option<f64> {
+    pub fn cheapest_of_all(raw: &RawTables, insiders: bool) -> Option<f64> {
         let mut system = ready(raw, insiders);
         let open: Vec<u32> = (0..raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Open).collect();
         let mut choices: Vec<u32> = (0..1_u32 << open.len()).collect();
@@ -449,29 +447,11 @@ mod tests {
             taken.map(|(_, &r)| system.price[r as usize]).sum()
         };
         choices.sort_by(|&one, &other| cost(one, &system).total_cmp(&cost(other, &system)));
-        let everyone: Vec<u32> = if insiders { (0..raw.n_contributors as u32).collect() } else { Vec::new() };
         choices.into_iter().find_map(|choice| {
             for (i, &r) in open.iter().enumerate() {
                 system.fate[r as usize] = if choice >> i & 1 == 1 { Fate::Secondary } else { Fate::Open };
             }
-            let mut attack = Attack::new(&system);
-            (0..raw.rows.len() as u32)
-                .filter(|&r| !system.fate[r as usize].is_shown())
-                .for_each(|r| attack.set(r, 1.0));
-            let safe = needs(&system).into_iter().all(|need| {
-                let row = &raw.rows[need.row as usize];
-                let level = system.verdict[need.row as usize].as_ref().unwrap().level as i64;
-                let inside = raw.contributions(row);
-                let asked = |attackers: Vec<u32>| {
-                    let own =
-                        attackers.first().and_then(|s| inside.iter().find(|c| c.0 == *s)).map_or(0, |c| c.1 as i64);
-                    let distance = if need.side == Side::Up { level } else { level.min(row.value as i64 - own) };
-                    let theirs = attackers.first().is_some_and(|&s| own > 0 && !system.holds_others(need.row, s));
-                    (distance > 0 && !theirs).then_some(Unmet { need, attackers, distance })
-                };
-                let all = std::iter::once(Vec::new()).chain(everyone.iter().map(|&s| vec![s]));
-                all.filter_map(asked).all(|unmet| matches!(attack.solve(&system, &unmet, false), Answer::Far(_)))
-            });
+            let safe = is_safe(&system);
             safe.then(|| cost(choice, &system))
         })
     }
@@ -494,7 +474,7 @@ mod tests {
                     assert!(found.is_err(), "{seed} {insiders}: nothing protects it, and a pattern was given");
                     continue;
                 };
-                let found = found.unwrap().unwrap();
+                let found = found.unwrap();
                 searched += usize::from(least > 0.0);
                 assert!(found.bound <= least + 1e-6, "{seed} {insiders}: {found:?}, cheapest {least}");
                 assert!(found.cost >= least - 1e-6, "{seed} {insiders}: {found:?}, cheapest {least}");

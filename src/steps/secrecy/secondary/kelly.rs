@@ -1,4 +1,4 @@
-//! The program of pass 2 over the whole system, built once and solved again and again from its last basis.
+//! The cheapest move that meets one need, where a shown row may be withheld at a price: a program built once and solved again and again from its last basis.
 //!
 //! Columns: each atom's move up and down, each row's move up and down at the row's price (nothing once it is withheld).
 //! Constraints: each row's move is the sum of its parts. After Kelly, Golden & Assad (1992), "Cell suppression:
@@ -6,7 +6,8 @@
 
 use super::super::lp::{Column, Method, Program};
 use super::system::{Fate, Parts, System};
-use super::witness::{Side, Unmet};
+use super::witness::{Side, Unmet, denominator};
+use std::collections::HashMap;
 
 /// Price of moving an atom by one, beside the price of withholding a row, which is one at least: among moves that
 /// withhold the same, the smallest is best, since fewer contributors can exclude it.
@@ -65,11 +66,6 @@ impl Kelly {
         Self { program: Program::minimise(&columns, &rows, Method::Dual), atom, row, cap }
     }
 
-    /// A row costs nothing once it is withheld.
-    pub fn withheld(&mut self, row: u32) {
-        self.set_price(row, 0.0);
-    }
-
     /// Steps of the simplex method so far.
     pub fn steps(&self) -> u64 {
         self.program.steps
@@ -123,4 +119,31 @@ fn known(system: &System<'_>, attackers: &[u32]) -> Vec<u32> {
     atoms.sort_unstable();
     atoms.dedup();
     atoms
+}
+
+/// A move, and the rows it takes to withhold.
+pub(super) type Proposal = (Vec<(u32, f64)>, Vec<u32>);
+
+/// What a move takes to withhold, when it reaches its distance, may be had, and can be read in fractions.
+pub(super) fn judged(system: &System<'_>, wanted: &Unmet, moves: Vec<(u32, f64)>) -> Option<Proposal> {
+    // The rows the move changes; the exact check of the witness has the last word.
+    let mut changes: HashMap<u32, f64> = HashMap::new();
+    for &(a, by) in &moves {
+        for &r in &system.rows_of[a as usize] {
+            *changes.entry(r).or_default() += by;
+        }
+    }
+    let reached = changes.get(&wanted.need.row).copied().unwrap_or(0.0);
+    let far_enough = (if wanted.need.side == Side::Up { reached } else { -reached }) >= wanted.distance as f64 - 1e-6;
+    if !far_enough {
+        return None;
+    }
+    let mut withheld: Vec<u32> = changes
+        .into_iter()
+        .filter(|&(r, by)| by.abs() > 1e-6 && system.fate[r as usize].is_shown())
+        .map(|c| c.0)
+        .collect();
+    withheld.sort_unstable();
+    let allowed = withheld.iter().all(|&r| system.fate[r as usize] == Fate::Open);
+    (allowed && denominator(&moves).is_some()).then_some((moves, withheld))
 }

@@ -1,10 +1,9 @@
-//! Pass 0: witnesses of two and four atoms, found by hashing, without any program.
+//! Witnesses of two and four atoms, found by hashing, without any program.
 //!
 //! An atom's *signature* is the set of shown rows it lies in. Two atoms with one signature can trade with each other; two
 //! pairs whose signatures differ alike can trade crosswise, as the corners of a rectangle do in a table of two
 //! dimensions. Such moves are so small that few contributors can exclude them.
 
-use super::harvest::mix;
 use super::needs;
 use super::system::{Fate, System};
 use super::witness::{Pool, Side, Unmet, Witness};
@@ -138,4 +137,12 @@ impl Finder {
             }
         }
     }
+}
+
+/// SplitMix64's finaliser (Steele, Lea & Flood 2014): spreads a counter over 64 bits.
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }

@@ -89,13 +89,6 @@ impl<'a> System<'a> {
         }
     }
 
-    /// Greatest move down that leaves every contributor of the atom at least its own weight: what others may hold.
-    pub fn slack_down(&self, atom: u32) -> i64 {
-        let atom = &self.raw.atoms[atom as usize];
-        let own = atom.contributions.iter().map(|c| c.1).max().unwrap_or(0);
-        (atom.value - own) as i64
-    }
-
     /// Whether a shown row of value zero says that the atom is zero.
     pub fn is_known_zero(&self, atom: u32) -> bool {
         let mut rows = self.rows_of[atom as usize].iter();
@@ -132,14 +125,6 @@ impl<'a> System<'a> {
             }
         }
         (greatest.map(|end| end - atom.value), atom.value - least)
-    }
-
-    /// The contributor who alone makes up the atom, and so knows it.
-    pub fn lone(&self, atom: u32) -> Option<u32> {
-        match self.raw.atoms[atom as usize].contributions.as_slice() {
-            [only] => Some(only.0),
-            _ => None,
-        }
     }
 }
 

@@ -13,6 +13,9 @@ const ROUNDING: f64 = 1e-6;
 /// A move is enlarged at most so many times.
 const FAMILY_TIMES_MAX: i64 = 1_000;
 
+/// In place of the number of shown rows that a witness changes: it will never hold again.
+const FORGOTTEN: u32 = u32::MAX;
+
 /// One end of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in super::super) enum Side {
@@ -185,6 +188,47 @@ impl Pool {
     /// The witness of this number, if it holds.
     pub fn alive(&self, id: u32) -> Option<&Witness> {
         (self.blocked[id as usize] == 0).then(|| &self.witnesses[id as usize])
+    }
+
+    /// The witnesses that move an unsafe row and would hold if one shown row might change, and by how much they change it.
+    pub fn held_up(&self, of: u32, by: u32) -> impl Iterator<Item = (&Witness, i64)> {
+        let ids = self.by_row.get(&of).into_iter().flatten().map(|m| m.0);
+        ids.filter(|&id| self.blocked[id as usize] == 1).filter_map(move |id| {
+            let witness = &self.witnesses[id as usize];
+            let at = witness.rows.binary_search_by_key(&by, |r| r.0).ok()?;
+            Some((witness, witness.rows[at].1))
+        })
+    }
+
+    /// Unsafe rows that some witness moves which rests since this row, and no other, is shown; ascending.
+    pub fn broken_by(&self, system: &System<'_>, row: u32) -> Vec<u32> {
+        let mut seen = vec![false; system.raw.rows.len()];
+        for &id in self.users.get(&row).into_iter().flatten().filter(|id| self.blocked[**id as usize] == 1) {
+            self.witnesses[id as usize].rows.iter().for_each(|r| seen[r.0 as usize] = true);
+        }
+        let unsafe_too = |r: &u32| seen[*r as usize] && system.verdict[*r as usize].is_some();
+        (0..system.raw.rows.len() as u32).filter(unsafe_too).collect()
+    }
+
+    /// Drops the witnesses that change a row which stays shown for good.
+    pub fn forget(&mut self, row: u32) {
+        let mut rows: Vec<u32> = Vec::new();
+        for id in self.users.remove(&row).unwrap_or_default() {
+            self.blocked[id as usize] = FORGOTTEN;
+            let witness = &mut self.witnesses[id as usize];
+            rows.extend(std::mem::take(&mut witness.rows).into_iter().map(|r| r.0));
+            witness.moves = Vec::new();
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        for row in rows {
+            if let Some(users) = self.users.get_mut(&row) {
+                users.retain(|&id| self.blocked[id as usize] != FORGOTTEN);
+            }
+            if let Some(movers) = self.by_row.get_mut(&row) {
+                movers.retain(|m| self.blocked[m.0 as usize] != FORGOTTEN);
+            }
+        }
     }
 
     /// Counts a row as shown from now on: the witnesses that change it rest.

@@ -1,0 +1,444 @@
+//! The pattern of a large system, grown from the other end: everything is withheld at first, and rows are shown one by
+//! one, the dearest first, as long as every need is still met.
+//!
+//! What can move while everything shown stays as it is forms a space; *circuits* are a basis of it, in whole numbers.
+//! While nothing is shown each atom moves alone. Each row that is shown takes one circuit away, and the others that change
+//! that row take it up, so that they change it no more: the elimination by which Langsrud (2024, "Secondary cell
+//! suppression by Gaussian elimination") keeps unsafe cells from being worked out exactly. Here a circuit, as far as the
+//! atoms it lowers allow, is a witness, so that intervals are kept, and contributors kept away, in the same pass. A witness
+//! that a shown row breaks is mended in the same manner; where no single circuit goes far enough a linear program combines
+//! those near by. It is small and starts from a point that satisfies it, since combinations of circuits need no equation.
+
+use super::super::lp::{Column, Constraint, Method, Program};
+use super::system::{Fate, System};
+use super::witness::{Need, Pool, Side, Unmet, Witness};
+use super::{Hopeless, needs};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+/// Largest coefficient of a circuit; those of real tables stay below ten.
+const COEFFICIENT_MAX: i64 = 10_000;
+
+/// Circuits combined in one program, those that change the row and all: few at first, then more, then all there are.
+const COMBINED: [(usize, usize); 3] = [(100, 300), (300, 600), (usize::MAX, usize::MAX)];
+
+/// Steps of the simplex method after which programs over more circuits than the first are given up, and after which all
+/// are. A limit of steps and not of seconds: the pattern is the same on every machine. What is not decided by then is
+/// still tried, by circuits and mending alone.
+const STEPS_WIDE: u64 = 400_000;
+const STEPS_MAX: u64 = 1_000_000;
+
+/// Witnesses tried when one is to be mended, and circuits tried on each.
+const BROKEN_MAX: usize = 10;
+const WAYS_MAX: usize = 20;
+
+/// Attackers of one need met one after another.
+const TURNS_MAX: usize = 400;
+
+/// Change of each atom that changes, ascending, without common divisor.
+type Circuit = Vec<(u32, i64)>;
+
+/// Withholds everything that may be and shows the rows again that no need asks for.
+///
+/// # Errors
+/// A row that cannot be protected even with everything withheld: then what is withheld means nothing.
+pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool) -> Result<(), Hopeless> {
+    let of_fate = |system: &System<'_>, fate: Fate| -> Vec<u32> {
+        (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == fate).collect()
+    };
+    let mut rows = of_fate(system, Fate::Open);
+    rows.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
+    for &row in &rows {
+        system.fate[row as usize] = Fate::Secondary;
+        pool.withheld(row);
+    }
+    let mut circuits = Circuits::new(system);
+    for row in of_fate(system, Fate::Locked) {
+        if system.raw.rows[row as usize].value > 0 && circuits.show(system, row).is_none() {
+            return Err(Hopeless { row });
+        }
+    }
+    if let Some(need) = needs(system).into_iter().find(|&need| !circuits.serve(system, pool, None, need)) {
+        return Err(Hopeless { row: need.row });
+    }
+    // Needs that have stood in the way before do so most often again.
+    let mut failed: HashMap<Need, u32> = HashMap::new();
+    for row in rows {
+        let Some(before) = circuits.show(system, row) else { continue };
+        system.fate[row as usize] = Fate::Open;
+        pool.shown(row);
+        let mend = Mend::new(system, row, &before);
+        let broken = pool.broken_by(system, row).into_iter();
+        let mut broken: Vec<Need> =
+            broken.flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
+        broken.sort_by_cached_key(|need| (Reverse(failed.get(need).copied()), *need));
+        match broken.into_iter().find(|&need| !circuits.serve(system, pool, Some(&mend), need)) {
+            None => pool.forget(row),
+            Some(need) => {
+                *failed.entry(need).or_default() += 1;
+                system.fate[row as usize] = Fate::Secondary;
+                pool.withheld(row);
+                circuits.undo(system, before);
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Circuits {
+    /// Empty once its freedom has been taken.
+    circuits: Vec<Circuit>,
+    /// How far each goes on both sides before an atom is empty.
+    room: Vec<i64>,
+    /// Circuits that change an atom, among some that did.
+    of_atom: Vec<Vec<u32>>,
+    /// Steps of the simplex method so far.
+    steps: u64,
+    /// Work space: how much a circuit changes a row, once it has been met; the last turn which saw a circuit, or an atom.
+    change: Vec<Option<i64>>,
+    seen: Vec<u64>,
+    seen_atom: Vec<u64>,
+    turn: u64,
+}
+
+/// The circuits that showing a row has changed, as they were, and by how much they changed the row.
+struct Before(Vec<(u32, i64, Circuit)>);
+
+impl Circuits {
+    /// Every atom that can move moves alone.
+    fn new(system: &System<'_>) -> Self {
+        let atoms = system.raw.atoms.len();
+        let (mut circuits, mut of_atom) = (Vec::new(), vec![Vec::new(); atoms]);
+        for a in 0..atoms as u32 {
+            if system.limits(a, &[]) != (Some(0), 0) && !system.is_known_zero(a) {
+                of_atom[a as usize].push(circuits.len() as u32);
+                circuits.push(vec![(a, 1)]);
+            }
+        }
+        let all = circuits.len();
+        let room = circuits.iter().map(|circuit| room(system, circuit)).collect();
+        let (change, seen, seen_atom) = (vec![None; all], vec![0; all], vec![0; atoms]);
+        Self { circuits, room, of_atom, steps: 0, change, seen, seen_atom, turn: 0 }
+    }
+
+    /// The circuits that change a row, and by how much.
+    fn across(&mut self, system: &System<'_>, row: u32) -> Vec<(u32, i64)> {
+        let Self { circuits, of_atom, change, seen, turn, .. } = self;
+        let mut ids = Vec::new();
+        for &a in &system.raw.rows[row as usize].atoms {
+            *turn += 1;
+            of_atom[a as usize].retain(|&id| {
+                if std::mem::replace(&mut seen[id as usize], *turn) == *turn {
+                    return false;
+                }
+                let circuit = &circuits[id as usize];
+                let Ok(at) = circuit.binary_search_by_key(&a, |c| c.0) else { return false };
+                let sum = change[id as usize].get_or_insert_with(|| {
+                    ids.push(id);
+                    0
+                });
+                *sum += circuit[at].1;
+                true
+            });
+        }
+        ids.sort_unstable();
+        let across = ids.into_iter().map(|id| (id, change[id as usize].take().unwrap_or(0)));
+        across.filter(|c| c.1 != 0).collect()
+    }
+
+    /// Takes away the freedom to change a row; `None` where numbers would grow too large.
+    fn show(&mut self, system: &System<'_>, row: u32) -> Option<Before> {
+        let across = self.across(system, row);
+        // One with much room, and short: all the others take it up.
+        let fitness = |&&(id, by): &&(u32, i64)| {
+            (by.abs(), self.room[id as usize].leading_zeros(), self.circuits[id as usize].len(), id)
+        };
+        let Some(&(pivot, by_pivot)) = across.iter().min_by_key(fitness) else { return Some(Before(Vec::new())) };
+        let taken = self.replace(system, pivot, Vec::new());
+        let mut before = Vec::with_capacity(across.len());
+        for &(id, by) in across.iter().filter(|c| c.0 != pivot) {
+            let Some(next) = without(&self.circuits[id as usize], by, &taken, by_pivot) else {
+                before.push((pivot, by_pivot, taken));
+                self.undo(system, Before(before));
+                return None;
+            };
+            before.push((id, by, self.replace(system, id, next)));
+        }
+        before.push((pivot, by_pivot, taken));
+        Some(Before(before))
+    }
+
+    fn undo(&mut self, system: &System<'_>, before: Before) {
+        for (id, _, circuit) in before.0 {
+            self.replace(system, id, circuit);
+        }
+    }
+
+    fn replace(&mut self, system: &System<'_>, id: u32, next: Circuit) -> Circuit {
+        self.room[id as usize] = room(system, &next);
+        let before = std::mem::replace(&mut self.circuits[id as usize], next);
+        for &(a, _) in &self.circuits[id as usize] {
+            if before.binary_search_by_key(&a, |c| c.0).is_err() {
+                self.of_atom[a as usize].push(id);
+            }
+        }
+        before
+    }
+
+    /// Adds witnesses until a need is met.
+    fn serve(&mut self, system: &System<'_>, pool: &mut Pool, mend: Option<&Mend>, need: Need) -> bool {
+        for _ in 0..TURNS_MAX {
+            let Some(wanted) = pool.unmet(system, need) else { return true };
+            let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted };
+            let found = mend.and_then(|mend| mend.witness(system, pool, &one));
+            let found = found.or_else(|| self.single(system, &one)).or_else(|| self.combined(system, &one));
+            let Some(witness) = found else { return false };
+            pool.add(system, witness);
+        }
+        false
+    }
+
+    /// The shortest circuit that meets a need by itself.
+    fn single(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<Witness> {
+        let mut across = self.across(system, wanted.need.row);
+        across.sort_unstable_by_key(|&(id, _)| (self.circuits[id as usize].len(), id));
+        across.into_iter().find_map(|(id, by)| far_enough(system, &self.circuits[id as usize], by, wanted))
+    }
+
+    /// A combination of circuits near the row.
+    fn combined(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<Witness> {
+        for (stage, (near, all)) in COMBINED.into_iter().enumerate() {
+            if self.steps > if stage == 0 { STEPS_MAX } else { STEPS_WIDE } {
+                return None;
+            }
+            let (ids, whole) = self.near(system, wanted, near, all);
+            match self.combine(system, wanted, &ids) {
+                None if !whole => {}
+                answer => return answer,
+            }
+        }
+        None
+    }
+
+    /// Circuits that change the row, then those that share an atom with them: those with room first, then the shortest.
+    /// Whether these are all there are.
+    fn near(&mut self, system: &System<'_>, wanted: &Unmet, near: usize, all: usize) -> (Vec<u32>, bool) {
+        let across = self.across(system, wanted.need.row);
+        let Self { circuits, of_atom, room, seen, seen_atom, turn, .. } = self;
+        let fitness = |id: &u32| (Reverse(room[*id as usize].min(wanted.distance)), circuits[*id as usize].len(), *id);
+        let mut ids: Vec<u32> = across.into_iter().map(|c| c.0).collect();
+        ids.sort_by_cached_key(fitness);
+        let mut whole = ids.len() <= near;
+        ids.truncate(near);
+        *turn += 1;
+        ids.iter().for_each(|&id| seen[id as usize] = *turn);
+        let mut more: Vec<u32> = Vec::new();
+        for &(a, _) in ids.iter().flat_map(|&id| &circuits[id as usize]) {
+            if std::mem::replace(&mut seen_atom[a as usize], *turn) == *turn {
+                continue;
+            }
+            for &id in &of_atom[a as usize] {
+                if std::mem::replace(&mut seen[id as usize], *turn) != *turn && !circuits[id as usize].is_empty() {
+                    more.push(id);
+                }
+            }
+        }
+        more.sort_by_cached_key(fitness);
+        whole &= ids.len() + more.len() <= all;
+        more.truncate(all - ids.len());
+        ids.extend(more);
+        (ids, whole)
+    }
+
+    /// The farthest move of a row by these circuits, if it goes as far as wanted.
+    fn combine(&mut self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Option<Witness> {
+        let mut terms: Vec<(u32, u32, i64)> = Vec::new();
+        for (column, &id) in (0_u32..).zip(ids) {
+            terms.extend(self.circuits[id as usize].iter().map(|&(a, by)| (a, column, by)));
+        }
+        terms.sort_unstable();
+        let of_atoms = || terms.chunk_by(|one, other| one.0 == other.0);
+        let need = wanted.distance as f64;
+        let progress = ids.len() as u32;
+        let mut columns = vec![Column::new(0.0, f64::NEG_INFINITY, f64::INFINITY); ids.len()];
+        columns.push(Column::new(-1.0, 0.0, need));
+        let sign = if wanted.need.side == Side::Up { -1 } else { 1 };
+        let mut of_row = vec![0; ids.len()];
+        let mut rows: Vec<Constraint> = Vec::new();
+        for of_atom in of_atoms() {
+            let atom = of_atom[0].0;
+            if system.raw.rows[wanted.need.row as usize].atoms.binary_search(&atom).is_ok() {
+                of_atom.iter().for_each(|t| of_row[t.1 as usize] += sign * t.2);
+            }
+            let (up, down) = system.limits(atom, &wanted.attackers);
+            let up = up.map_or(f64::INFINITY, |up| up as f64);
+            rows.push((-(down as f64), up, of_atom.iter().map(|t| (t.1, t.2 as f64)).collect()));
+        }
+        let changes = (0_u32..).zip(of_row).filter(|c| c.1 != 0).map(|(column, by)| (column, f64::from(by as i32)));
+        rows.push((f64::NEG_INFINITY, 0.0, changes.chain([(progress, 1.0)]).collect()));
+        let mut program = Program::minimise(&columns, &rows, Method::FromZero);
+        let optimum = program.solve().optimum();
+        self.steps += program.steps;
+        let x = optimum?.columns;
+        if x[progress as usize] < need - REACHED {
+            return None;
+        }
+        // Circuits are whole, so whole multiples of them are, and change nothing shown.
+        let times = |t: &(u32, u32, i64)| t.2 * x[t.1 as usize].round() as i64;
+        let whole = of_atoms().map(|of| (of[0].0, of.iter().map(times).sum())).filter(|m| m.1 != 0).collect();
+        if let Some(witness) = meeting(system, whole, wanted) {
+            return Some(witness);
+        }
+        let moves = of_atoms().map(|of| (of[0].0, of.iter().map(|t| t.2 as f64 * x[t.1 as usize]).sum::<f64>()));
+        let moves: Vec<(u32, f64)> = moves.filter(|m| m.1.abs() > NOTHING).collect();
+        Witness::read(system, &moves).filter(|witness| witness.meets(wanted))
+    }
+}
+
+/// What a solver's answer may lack of a whole unit; the exact check of the witness has the last word.
+const REACHED: f64 = 1e-6;
+
+/// Below this a move is nothing but rounding.
+const NOTHING: f64 = 1e-9;
+
+/// Ways to mend witnesses that a row, shown from now on, has broken.
+struct Mend {
+    row: u32,
+    /// By how much circuits change the row, the best first.
+    ways: Vec<(i64, Circuit)>,
+}
+
+impl Mend {
+    fn new(system: &System<'_>, row: u32, before: &Before) -> Self {
+        let mut order: Vec<(u32, usize, usize)> = (0..before.0.len())
+            .map(|i| (room(system, &before.0[i].2).leading_zeros(), before.0[i].2.len(), i))
+            .collect();
+        order.sort_unstable();
+        let ways = order.into_iter().take(WAYS_MAX).map(|(_, _, i)| (before.0[i].1, before.0[i].2.clone())).collect();
+        Self { row, ways }
+    }
+
+    /// A broken witness of the need that takes up one of the circuits and so changes the row no more.
+    fn witness(&self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
+        let row = &system.raw.rows[wanted.need.row as usize].atoms;
+        let excluded = |witness: &Witness| wanted.attackers.iter().any(|s| witness.spoiled_by.binary_search(s).is_ok());
+        let broken = pool.held_up(wanted.need.row, self.row).filter(|(witness, _)| !excluded(witness));
+        for (witness, change) in broken.take(BROKEN_MAX) {
+            for (by, circuit) in &self.ways {
+                let Some(moves) = without(&witness.moves, change, circuit, *by) else { continue };
+                let by = moves.iter().filter(|m| row.binary_search(&m.0).is_ok()).map(|m| m.1).sum();
+                if let Some(mended) = far_enough(system, &moves, by, wanted) {
+                    return Some(mended);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The least multiple of a circuit that changes the row, which one changes by `by`, as far as wanted.
+fn far_enough(system: &System<'_>, circuit: &Circuit, by: i64, wanted: &Unmet) -> Option<Witness> {
+    if by == 0 {
+        return None;
+    }
+    let times = (wanted.distance + by.abs() - 1) / by.abs();
+    let times = if (by > 0) == (wanted.need.side == Side::Up) { times } else { -times };
+    let moves = circuit.iter().map(|&(a, by)| Some((a, by.checked_mul(times)?)));
+    meeting(system, moves.collect::<Option<Circuit>>()?, wanted)
+}
+
+fn meeting(system: &System<'_>, moves: Circuit, wanted: &Unmet) -> Option<Witness> {
+    if !moves.iter().all(|&(a, by)| system.can_move(a, by, &wanted.attackers)) {
+        return None;
+    }
+    Witness::check(system, 1, moves).filter(|witness| witness.meets(wanted))
+}
+
+/// How far a circuit goes on both sides before an atom is empty.
+fn room(system: &System<'_>, circuit: &Circuit) -> i64 {
+    circuit.iter().map(|&(a, by)| system.raw.atoms[a as usize].value as i64 / by.abs()).min().unwrap_or(0)
+}
+
+/// What is left of a circuit that changes a row by `by` once it has taken up another that changes it by `by_other`: a
+/// multiple that changes the row no more.
+fn without(circuit: &Circuit, by: i64, other: &Circuit, by_other: i64) -> Option<Circuit> {
+    let common = gcd(by, by_other);
+    let (times, times_other) = (by_other / common, by / common);
+    let mut next: Circuit = Vec::with_capacity(circuit.len() + other.len());
+    let (mut ours, mut theirs) = (circuit.iter().peekable(), other.iter().peekable());
+    while let Some(atom) = [ours.peek(), theirs.peek()].into_iter().flatten().map(|c| c.0).min() {
+        let mut sum = 0_i64;
+        if let Some(c) = ours.next_if(|c| c.0 == atom) {
+            sum = times.checked_mul(c.1)?;
+        }
+        if let Some(c) = theirs.next_if(|c| c.0 == atom) {
+            sum = sum.checked_sub(times_other.checked_mul(c.1)?)?;
+        }
+        if sum != 0 {
+            next.push((atom, sum));
+        }
+    }
+    let common = next.iter().fold(0, |common, c| gcd(common, c.1));
+    if common > 1 {
+        next.iter_mut().for_each(|c| c.1 /= common);
+    }
+    next.iter().all(|c| c.1.abs() <= COEFFICIENT_MAX).then_some(next)
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a.abs(), b.abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cuts::tests::{cheapest_of_all, is_safe, ready, table};
+    use super::*;
+
+    #[test]
+    fn what_is_withheld_is_safe_and_no_row_of_it_can_be_shown() {
+        let mut withheld = 0;
+        for seed in 1..40 {
+            for insiders in [false, true] {
+                let raw = table(seed);
+                let (mut system, mut pool) = (ready(&raw, insiders), Pool::default());
+                let open = system.fate.iter().filter(|f| **f == Fate::Open).count();
+                let shown = show_most(&mut system, &mut pool);
+                if open <= 10 {
+                    // As many choices as can be tried one by one.
+                    assert_eq!(shown.is_ok(), cheapest_of_all(&raw, insiders).is_some(), "{seed} {insiders}");
+                }
+                if shown.is_err() {
+                    continue;
+                }
+                for need in needs(&system) {
+                    assert_eq!(pool.unmet(&system, need), None, "{seed} {insiders}");
+                }
+                assert!(is_safe(&system), "{seed} {insiders}");
+                for row in 0..raw.rows.len() {
+                    if system.fate[row] == Fate::Secondary {
+                        withheld += 1;
+                        system.fate[row] = Fate::Open;
+                        assert!(!is_safe(&system), "{seed} {insiders}: row {row} is withheld for nothing");
+                        system.fate[row] = Fate::Secondary;
+                    }
+                }
+            }
+        }
+        assert!(withheld > 50, "{withheld} rows withheld in all");
+    }
+
+    #[test]
+    fn a_circuit_takes_up_another_and_changes_the_row_no_more() {
+        let one = vec![(0, 2), (3, -1)];
+        let other = vec![(1, 3), (3, 1)];
+        // They change a row of atoms 0 and 1 by 2 and by 3.
+        let next = without(&one, 2, &other, 3).unwrap();
+        assert_eq!(next, [(0, 6), (1, -6), (3, -5)]);
+        assert_eq!(without(&vec![(0, 2), (1, -2)], 2, &vec![(0, 1), (2, -1)], 1).unwrap(), [(1, -1), (2, 1)]);
+        assert_eq!(without(&vec![(0, COEFFICIENT_MAX)], 1, &vec![(1, 1)], 2), None, "too large");
+    }
+}
