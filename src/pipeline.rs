@@ -2,6 +2,7 @@
 
 pub mod inputs;
 pub mod ledger;
+pub mod office;
 pub mod whatif;
 
 use crate::config::{About, Policy, Profile, Unit};
@@ -24,7 +25,7 @@ use crate::steps::secrecy::{
 };
 use crate::steps::validate::validate;
 use ledger::Dossier;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One zoning to publish: its file and what the file does not say.
 pub struct ZoningUpload {
@@ -58,6 +59,8 @@ pub struct Order {
     pub zonings: Vec<ZoningUpload>,
     /// The registers; rows of all of them are one set.
     pub registers: Vec<RegisterUpload>,
+    /// The vintages wanted, by the year of their 31 December; every one of the registers when none is named.
+    pub vintages: BTreeSet<u16>,
     /// What people decided about establishments, applied before they are placed.
     pub decisions: Decisions,
     /// The policy in force.
@@ -212,6 +215,9 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
         all.establishments.extend(accepted);
         report.rejected.extend(rejected);
     }
+    if !order.vintages.is_empty() {
+        all.establishments.retain(|e| order.vintages.contains(&e.vintage));
+    }
     if !order.decisions.is_empty() {
         inputs.insert("decisions.csv".to_owned(), sha256_hex(order.decisions.csv().as_bytes()));
     }
@@ -245,7 +251,7 @@ fn publish(prepared: Prepared<'_>, past: &[Published]) -> Result<Made, NotPublis
     if let Some(release) = to_partners {
         return Err(NotPublished::PartnersForgotten { release: release.id.clone() });
     }
-    let years: std::collections::BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
+    let years: BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
     let work = Work { all: &all, zonings: &zonings, placements: &placements, order, public: &public, past };
     let work = &work;
     let partner = partner.as_ref();

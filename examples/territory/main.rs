@@ -36,17 +36,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = Pcg64::seed_from_u64(SEED);
     let mesh = Mesh::scatter(&frame, &mut rng);
     let territory = zones::draw(&mesh, &mut rng);
-    let layers = layers(&mesh, &territory);
+    let second = zones::second_cut(&mesh, &territory.sectors);
+    let layers = layers(&mesh, &territory, &second);
     checks::layers(&mesh, &layers);
     checks::nesting(&territory);
     let establishments = register::fill(&mesh, &territory, &mut Pcg64::seed_from_u64(SEED + 1));
     checks::register(&mesh, &territory, &establishments);
 
     std::fs::create_dir_all(&folder)?;
-    let fields: [&[files::Field]; 3] = [
+    let fields: [&[files::Field]; 4] = [
         &[("CODE", 3), ("NOM", 60)],
         &[("INSEE_COM", 5), ("NOM_COM", 45), ("IRIS", 4), ("CODE_IRIS", 9), ("NOM_IRIS", 60), ("TYP_IRIS", 1)],
         &[("INSEE_COM", 5), ("NOM_COM", 45)],
+        &[("CODE", 3), ("NOM", 60)],
     ];
     for (layer, fields) in layers.iter().zip(fields) {
         let bytes = files::zipped_shapefile(layer.name, fields, &layer.features)?;
@@ -61,13 +63,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn layers<'a>(mesh: &Mesh, territory: &'a Territory) -> [Layer<'a>; 3] {
+fn layers<'a>(mesh: &Mesh, territory: &'a Territory, second: &'a Cover) -> [Layer<'a>; 4] {
     let cut = |cover: &Cover, attributes: Vec<Vec<String>>| -> Vec<Feature> {
         let zones = attributes.into_iter().enumerate();
         zones.map(|(zone, attributes)| Feature { attributes, rings: rings(mesh, cover, zone) }).collect()
     };
-    let sectors = names::SECTOR_NAMES.iter().enumerate();
-    let sectors = sectors.map(|(zone, name)| vec![format!("S{:02}", zone + 1), (*name).to_owned()]).collect();
+    let sectors = || {
+        let names = names::SECTOR_NAMES.iter().enumerate();
+        names.map(|(zone, name)| vec![format!("S{:02}", zone + 1), (*name).to_owned()]).collect::<Vec<_>>()
+    };
     let iris = territory.iris_list.iter().map(|iris| {
         let commune = &names::COMMUNES[iris.commune];
         let code = format!("{}{}", commune.code, iris.number);
@@ -76,7 +80,7 @@ fn layers<'a>(mesh: &Mesh, territory: &'a Territory) -> [Layer<'a>; 3] {
     });
     let communes = names::COMMUNES.iter().map(|commune| vec![commune.code.to_owned(), commune.name.to_owned()]);
     [
-        Layer { name: "secteurs", cover: &territory.sectors, features: cut(&territory.sectors, sectors), code: 0 },
+        Layer { name: "secteurs", cover: &territory.sectors, features: cut(&territory.sectors, sectors()), code: 0 },
         Layer { name: "iris", cover: &territory.iris, features: cut(&territory.iris, iris.collect()), code: 3 },
         Layer {
             name: "communes",
@@ -84,5 +88,6 @@ fn layers<'a>(mesh: &Mesh, territory: &'a Territory) -> [Layer<'a>; 3] {
             features: cut(&territory.communes, communes.collect()),
             code: 0,
         },
+        Layer { name: "secteurs-2", cover: second, features: cut(second, sectors()), code: 0 },
     ]
 }

@@ -90,6 +90,35 @@ pub fn rings(mesh: &Mesh, cover: &Cover, zone: usize) -> Vec<Vec<Spot>> {
     rings
 }
 
+/// Cells which pass from a sector to its neighbour in the second cut: as many streets as a revision of perimeters moves.
+const CELLS_MOVED: usize = 12;
+
+/// A second cut of the sectors, as a revision would draw it: some cells at borders pass to the sector across.
+pub fn second_cut(mesh: &Mesh, sectors: &Cover) -> Cover {
+    let mut cover = sectors.clone();
+    let mut moved: Vec<usize> = Vec::new();
+    // Spread over the territory: cells in the order of their numbers lie side by side.
+    for cell in (0..cover.len()).step_by(7) {
+        let (Some(from), true) = (cover[cell], moved.len() < CELLS_MOVED) else { continue };
+        let across: Vec<Option<usize>> = mesh.neighbours[cell].iter().map(|&other| cover[other]).collect();
+        let Some(to) = across.iter().flatten().copied().find(|&zone| zone != from) else { continue };
+        // Neither at the rim, nor where three sectors meet, nor beside a sector already changed.
+        let between_two = across.iter().all(|&zone| zone == Some(from) || zone == Some(to));
+        let fresh =
+            moved.iter().all(|&other| ![cover[other], sectors[other]].iter().flatten().any(|&z| z == from || z == to));
+        if !between_two || !fresh {
+            continue;
+        }
+        cover[cell] = Some(to);
+        match is_connected(mesh, &cover, from) && is_connected(mesh, &cover, to) {
+            true => moved.push(cell),
+            false => cover[cell] = Some(from),
+        }
+    }
+    assert_eq!(moved.len(), CELLS_MOVED, "the second cut moves too little");
+    cover
+}
+
 /// Whether the cells of a zone hang together.
 pub fn is_connected(mesh: &Mesh, cover: &Cover, zone: usize) -> bool {
     let cells: Vec<usize> = (0..cover.len()).filter(|&cell| cover[cell] == Some(zone)).collect();

@@ -6,7 +6,8 @@ use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, ledger};
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
 use crate::steps::review::decisions::Decisions;
-use crate::store::{Stamp, Store};
+use crate::store::{Served, Stamp, Store};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,20 +37,20 @@ const AUTHOR: &str = "demo";
 /// Publishes if nothing is published yet, then serves until told to stop.
 pub fn run(args: &Args) -> ExitCode {
     serve::report("demo", || {
-        let config = Config { data: args.data.clone(), listen: args.listen, ..Config::default() };
+        let config = Config { listen: args.listen, ..Config::read(None, Some(&args.data))? };
         serve::run_async(async {
             let listener = serve::bind(&config).await?;
-            let (store, shelf) = serve::open(&config.data).await?;
-            if store.current().await.map_err(|e| e.to_string())?.is_none() {
+            let (store, shelf, office) = serve::open(&config).await?;
+            if store.served().await.map_err(|e| e.to_string())? == Served::Nothing {
                 let start = Instant::now();
                 tracing::info!("placing, protecting and auditing the demo territory: some seconds");
                 let mut order = order(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true))?;
                 let stamp = Stamp { at: order.now.clone(), author: AUTHOR.to_owned() };
-                order.policy = match ledger::policy_in_force(&store).await.map_err(|e| e.to_string())? {
+                order.policy = match ledger::policy_in_force(&*store).await.map_err(|e| e.to_string())? {
                     Some(in_force) => in_force,
-                    None => ledger::put_in_force(&store, POLICY, None, &stamp).await.map_err(|e| e.to_string())?,
+                    None => ledger::put_in_force(&*store, POLICY, None, &stamp).await.map_err(|e| e.to_string())?,
                 };
-                let past = ledger::past(&store).await.map_err(|e| e.to_string())?;
+                let past = ledger::past(&*store).await.map_err(|e| e.to_string())?;
                 let (order, made) = tokio::task::spawn_blocking(move || {
                     let made = pipeline::run_after(&order, &past);
                     (order, made)
@@ -57,7 +58,7 @@ pub fn run(args: &Args) -> ExitCode {
                 .await
                 .map_err(|e| e.to_string())?;
                 let made = made.map_err(|e| e.to_string())?;
-                ledger::keep(&store, &order, &made, AUTHOR, "demonstration").await.map_err(|e| e.to_string())?;
+                ledger::keep(&*store, &order, &made, AUTHOR, "demonstration").await.map_err(|e| e.to_string())?;
                 let (release, report) = (made.release, made.report);
                 for (zoning, [inside, border, outside]) in &report.placed {
                     tracing::info!("{zoning}: {inside} establishments inside, {border} on a border, {outside} outside");
@@ -76,9 +77,13 @@ pub fn run(args: &Args) -> ExitCode {
                     .collect();
                 let seconds = start.elapsed().as_secs_f64();
                 tracing::info!("published release {} in {seconds:.1} s ({})", release.id, years.join("; "));
-                shelf.put(release);
+                office.refresh().await.map_err(|fault| fault.to_string())?;
             }
-            serve::serve(listener, &config, shelf).await
+            tracing::info!(
+                "a key for the acts of staff: `arpent token new --name NAME --role owner --data {}`",
+                config.data.display()
+            );
+            serve::serve(listener, &config, shelf, office).await
         })
     })
 }
@@ -100,6 +105,7 @@ pub fn order(now: String) -> Result<Order, String> {
             bytes: REGISTER.to_vec(),
             options: RegisterOptions::default(),
         }],
+        vintages: BTreeSet::new(),
         decisions: Decisions::default(),
         policy: Policy::parse(POLICY).map_err(|e| e.to_string())?,
         about: About {

@@ -7,17 +7,21 @@ pub mod assign;
 pub mod audit;
 pub mod compose;
 pub mod demo;
+mod desk;
 pub mod exchange;
 pub mod files;
+pub mod import;
 pub mod inspect;
 pub mod output;
 pub mod policy;
 pub mod protect;
+pub mod publish;
 pub mod register;
 pub mod release;
 pub mod review;
 pub mod series;
 pub mod serve;
+pub mod token;
 pub mod whatif;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +52,9 @@ enum Command {
     Advise(advise::Args),
     Policy(policy::Args),
     Exchange(exchange::Args),
+    Import(import::Args),
+    Publish(Box<publish::Args>),
+    Token(token::Args),
 }
 
 /// Reads the arguments and runs one command; clap itself answers wrong usage with 2.
@@ -81,6 +88,9 @@ pub fn main() -> ExitCode {
         Command::Advise(args) => advise::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Exchange(args) => exchange::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Token(args) => token::run(&args),
     }
 }
 

@@ -1,15 +1,17 @@
 //! `arpent serve`: serves what is published.
 
+use super::desk::settings;
 use crate::config::Config;
-use crate::http::{self, Shelf, Site};
-use crate::steps::seal;
-use crate::store::Store;
+use crate::http::{self, Shelf, Site, TakenBack};
+use crate::pipeline::office::{Office, Shown};
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Served, Store};
 use std::future::IntoFuture;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -28,9 +30,13 @@ pub struct Args {
     /// Address that links must show, when a proxy stands in front
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// A TOML file with these settings; options of the command line win over it
+    /// A TOML file with these settings; options of the command line win over it [default: arpent.toml in the directory,
+    /// when there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Serve the public alone, without /api/v1
+    #[arg(long)]
+    pub no_staff: bool,
 }
 
 /// Requests under way when the service is told to stop have this long to end: longer than the slowest answer allowed.
@@ -41,11 +47,13 @@ pub fn run(args: &Args) -> ExitCode {
     report("serve", || {
         let config = settle(args)?;
         run_async(async {
-            let (store, shelf) = open(&config.data).await?;
-            if store.current().await.map_err(|e| e.to_string())?.is_none() {
-                tracing::warn!("nothing is published yet: /readyz answers 503 until a release is");
+            let (store, shelf, office) = open(&config).await?;
+            match store.served().await.map_err(|e| e.to_string())? {
+                Served::Nothing => tracing::warn!("nothing is published yet: /readyz answers 503 until a release is"),
+                Served::Withdrawn(w) => tracing::warn!("release {} is withdrawn: the public is told why", w.release),
+                Served::Release(_) => {}
             }
-            serve(bind(&config).await?, &config, shelf).await
+            serve(bind(&config).await?, &config, shelf, office).await
         })
     })
 }
@@ -76,37 +84,34 @@ pub(super) fn run_async(work: impl Future<Output = Result<(), String>>) -> Resul
 }
 
 fn settle(args: &Args) -> Result<Config, String> {
-    let mut config = match &args.config {
-        None => Config::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| {
-                format!("{}: found a file that cannot be read ({e}), expected settings in TOML", path.display())
-            })?;
-            Config::parse(&text)
-                .map_err(|e| format!("{}: found {e}, expected `data`, `listen` and `public_url`", path.display()))?
-        }
-    };
+    let mut config = Config::read(args.config.as_deref(), args.data.as_deref())?;
     if let Some(url) = &args.database {
         let scheme = url.split(':').next().unwrap_or_default();
         return Err(format!(
             "--database: found an address of scheme `{scheme}`, expected none: this version keeps everything in SQLite in --data"
         ));
     }
-    config.data = args.data.clone().unwrap_or(config.data);
+    config.staff &= !args.no_staff;
     config.listen = args.listen.unwrap_or(config.listen);
     config.public_url = args.public_url.clone().or(config.public_url);
     Ok(config)
 }
 
-/// Opens the store and shelves what it publishes.
-pub(super) async fn open(data: &Path) -> Result<(SqliteStore, Shelf), String> {
-    let store = SqliteStore::open(data).await.map_err(|e| e.to_string())?;
+/// Opens the store, shelves what it publishes, and keeps the shelf as the store says from then on.
+pub(super) async fn open(config: &Config) -> Result<(Arc<SqliteStore>, Shelf, Office), String> {
+    let store = Arc::new(SqliteStore::open(&config.data).await.map_err(|e| e.to_string())?);
     let shelf = Shelf::new();
-    if let Some(kept) = store.current().await.map_err(|e| e.to_string())? {
-        let release = seal::unseal(&kept.bytes).map_err(|e| format!("release {}: {e}", kept.entry.id))?;
-        shelf.put(release);
+    let shelved = shelf.clone();
+    let office = Office::new(store.clone(), settings(config), move |shown| match shown {
+        Shown::Release(release) => shelved.put(*release),
+        Shown::Withdrawn { release, at, reason } => shelved.take_back(TakenBack { release, at, reason }),
+    });
+    // Settled before anybody asks: a damaged release is a reason not to start.
+    office.refresh().await.map_err(|fault| fault.found)?;
+    if config.staff {
+        office.take_over().await.map_err(|fault| fault.to_string())?;
     }
-    Ok((store, shelf))
+    Ok((store, shelf, office))
 }
 
 /// Takes the address, before any work that would be lost without it.
@@ -117,10 +122,15 @@ pub(super) async fn bind(config: &Config) -> Result<TcpListener, String> {
 }
 
 /// Answers until told to stop, then lets requests under way end.
-pub(super) async fn serve(listener: TcpListener, config: &Config, shelf: Shelf) -> Result<(), String> {
+pub(super) async fn serve(listener: TcpListener, config: &Config, shelf: Shelf, office: Office) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     tracing::info!("serving on http://{address}");
-    let router = http::router(shelf, Site { public_url: config.public_url.clone() });
+    let site = Site { public_url: config.public_url.clone() };
+    tokio::spawn(office.clone().follow());
+    let router = match config.staff {
+        true => http::router_with_staff(shelf, site, office),
+        false => http::router(shelf, site),
+    };
     let (stopped, draining) = tokio::sync::oneshot::channel();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         stop_signal().await;

@@ -31,10 +31,11 @@ pub async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `/readyz`: a release is served; 503 until then.
+/// `/readyz`: a release is served; 503 until then. A service whose release was withdrawn is ready to say so.
 pub async fn ready(State(app): State<App>) -> Response {
     match app.shelf.current() {
         Ok(_) => "ok\n".into_response(),
+        Err(_) if app.shelf.is_taken_back() => "ok: withdrawn\n".into_response(),
         Err(problem) => problem.into_response(),
     }
 }

@@ -1,13 +1,17 @@
 //! The public face: every route on this page. Handlers are given a [`Shelf`], hence a release, and nothing else.
+//! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod health;
 mod ogc;
 mod page;
 mod problem;
+mod staff;
 mod state;
 
 pub use problem::{About, Problem};
-pub use state::{Shelf, Site};
+pub use state::{Shelf, Site, TakenBack};
+
+use crate::pipeline::office::Office;
 
 use axum::Router;
 use axum::extract::Request;
@@ -66,10 +70,15 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
 /// # drop(service);
 /// ```
 pub fn router(shelf: Shelf, site: Site) -> Router {
-    assemble(routes(), App { shelf, site: Arc::new(site), metrics: health::Metrics::default() })
+    assemble(routes(), None, App { shelf, site: Arc::new(site), metrics: health::Metrics::default() })
 }
 
-fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, app: App) -> Router {
+/// The same with the acts of staff beside it, each behind a key.
+pub fn router_with_staff(shelf: Shelf, site: Site, office: Office) -> Router {
+    assemble(routes(), Some(office), App { shelf, site: Arc::new(site), metrics: health::Metrics::default() })
+}
+
+fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Office>, app: App) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -78,15 +87,19 @@ fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, app: App) -> Router 
         .expose_headers([header::ETAG, header::LINK, HeaderName::from_static("content-crs"), request_id.clone()])
         .vary([]);
     let timeout = Duration::from_secs(ANSWER_SECONDS_MAX);
-    routes
-        .into_iter()
-        .fold(Router::new(), |router, (path, method)| router.route(path, method))
-        .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        // The layer written last is met first.
-        .layer(CatchPanicLayer::custom(problem::panicked))
+    let public = routes.into_iter().fold(Router::new(), |router, (path, method)| router.route(path, method));
+    // The layer written last is met first.
+    let mut router: Router = public
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
+        .with_state(app.clone());
+    if let Some(office) = office {
+        router = router.merge(staff::router(staff::Staff { office, app: app.clone() }));
+    }
+    router
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(problem::dress))
         .layer(CompressionLayer::new())
         .layer(from_fn(finish))
@@ -94,7 +107,6 @@ fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, app: App) -> Router 
         .layer(from_fn_with_state(app.clone(), health::watch))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
-        .with_state(app)
 }
 
 /// A strong ETag names bytes (RFC 9110, 8.8.1), so a compressed answer needs another one than the plain answer.

@@ -176,6 +176,7 @@ pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
         "unknown_path" | "unknown_collection" | "unknown_zone" => "Cette page n'existe pas",
         "crossing_not_published" => "Ce croisement n'est pas publié",
         "nothing_published" => "Rien n'est encore publié",
+        "withdrawn" => "Ces chiffres ont été retirés",
         "failure" | "too_slow" => "Le service n'a pas pu répondre",
         _ => "Cette demande n'a pas été comprise",
     };
@@ -184,8 +185,11 @@ pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
         About::Incident { number, .. } => context! { number },
     };
     let status = problem.status.as_u16();
+    let reason = problem.more.get("reason").and_then(|reason| reason.as_str());
     // A problem is answered without the request at hand: its links are relative to the service.
-    PAGES.get_template("problem.html")?.render(context! { title, about, status, code => problem.code, base => "" })
+    PAGES
+        .get_template("problem.html")?
+        .render(context! { title, about, reason, status, code => problem.code, base => "" })
 }
 
 /// What every page shows around its subject.

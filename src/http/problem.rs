@@ -2,11 +2,14 @@
 //! incident number, and the log holds the cause under the same number.
 
 use super::page;
+use super::state::TakenBack;
+use crate::pipeline::office::{Fault, FaultKind};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
 use std::any::Any;
 
 /// Longest piece of a request that an answer repeats, in characters; a real code or number has fewer.
@@ -21,6 +24,8 @@ pub struct Problem {
     pub code: &'static str,
     /// What part of the request is meant, or the incident number of a failure.
     pub about: About,
+    /// What there is to say beside: rejected rows, a report, the reason of a withdrawal.
+    pub more: Map<String, Value>,
 }
 
 /// What a problem is about.
@@ -57,7 +62,36 @@ impl Problem {
             Some((cut, _)) => format!("{}…", &found.as_ref()[..cut]),
             None => found.as_ref().to_owned(),
         };
-        Self { status, code, about: About::Request { place: place.into(), found, expected: expected.into() } }
+        Self {
+            status,
+            code,
+            about: About::Request { place: place.into(), found, expected: expected.into() },
+            more: Map::new(),
+        }
+    }
+
+    /// The served release was taken back: status 410 on everything, with the reason (RFC 9110, 15.5.11).
+    pub fn withdrawn(taken_back: &TakenBack) -> Self {
+        let place = format!("release {}", taken_back.release);
+        let expected = "nothing, until another release is served";
+        let mut problem = Self::refused(StatusCode::GONE, "withdrawn", place, "a release that was withdrawn", expected);
+        problem.more.insert("withdrawn".to_owned(), taken_back.at.as_str().into());
+        problem.more.insert("reason".to_owned(), taken_back.reason.as_str().into());
+        problem
+    }
+
+    /// What the office said no to.
+    pub fn of_staff(fault: Fault) -> Self {
+        let status = match fault.kind {
+            FaultKind::Unknown => StatusCode::NOT_FOUND,
+            FaultKind::Wrong => StatusCode::UNPROCESSABLE_ENTITY,
+            FaultKind::Conflict => StatusCode::CONFLICT,
+            FaultKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            FaultKind::Broken => return Self::failure(&fault.found),
+        };
+        let more = fault.more();
+        let about = About::Request { place: fault.place, found: fault.found, expected: fault.expected };
+        Self { status, code: fault.code, about, more }
     }
 
     /// A parameter whose value is not one we know: status 400.
@@ -93,6 +127,7 @@ impl Problem {
                 number,
                 detail: "the service failed; tell its operator the incident number, under which the log holds the cause",
             },
+            more: Map::new(),
         }
     }
 
@@ -121,6 +156,9 @@ impl Problem {
             }
             About::Incident { number, .. } => json["incident"] = number.as_str().into(),
         }
+        for (name, value) in &self.more {
+            json[name.as_str()] = value.clone();
+        }
         json
     }
 }
@@ -134,6 +172,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         answer.extensions_mut().insert(self);
         answer
@@ -207,7 +248,7 @@ fn stranger(status: StatusCode) -> Problem {
             "body_too_large",
             "body",
             "more bytes than this door takes",
-            format!("{} bytes at most", super::BODY_BYTES_MAX),
+            format!("{} bytes at most, or a file that the acts of staff take", super::BODY_BYTES_MAX),
         ),
         StatusCode::SERVICE_UNAVAILABLE => Problem::refused(
             status,

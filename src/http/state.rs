@@ -10,7 +10,27 @@ use std::sync::{Arc, PoisonError, RwLock};
 ///
 /// Clones share one shelf, so the pipeline puts and the service takes.
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<RwLock<Option<Arc<Shelved>>>>);
+pub struct Shelf(Arc<RwLock<OnShelf>>);
+
+/// What lies on the shelf.
+#[derive(Default)]
+enum OnShelf {
+    #[default]
+    Nothing,
+    Release(Arc<Shelved>),
+    TakenBack(TakenBack),
+}
+
+/// A release that was served and is no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenBack {
+    /// Its name.
+    pub release: String,
+    /// When it was withdrawn.
+    pub at: String,
+    /// Why, in words for the public.
+    pub reason: String,
+}
 
 /// A release on the shelf, with the list of what it holds, made once.
 pub(super) struct Shelved {
@@ -45,22 +65,45 @@ impl Shelf {
 
     /// Serves this release from now on; requests under way end with the one they began with.
     pub fn put(&self, release: Release) {
-        let shelved = Shelved { menu: Menu::of(&release), release: Arc::new(release) };
+        self.lay(OnShelf::Release(Arc::new(Shelved::of(Arc::new(release)))));
+    }
+
+    /// Serves nothing from now on, and says why.
+    pub fn take_back(&self, taken_back: TakenBack) {
+        self.lay(OnShelf::TakenBack(taken_back));
+    }
+
+    /// Whether the last release was taken back.
+    pub(super) fn is_taken_back(&self) -> bool {
+        matches!(*self.0.read().unwrap_or_else(PoisonError::into_inner), OnShelf::TakenBack(_))
+    }
+
+    fn lay(&self, thing: OnShelf) {
         // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shelved));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = thing;
     }
 
     /// The served release.
     ///
     /// # Errors
-    /// A 503 problem while nothing is published.
+    /// A 503 problem while nothing is published; a 410 problem with the reason once it was withdrawn.
     pub fn current(&self) -> Result<Arc<Release>, Problem> {
         Ok(self.shelved()?.release.clone())
     }
 
     /// The served release with its menu.
     pub(super) fn shelved(&self) -> Result<Arc<Shelved>, Problem> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(Problem::nothing_published)
+        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            OnShelf::Nothing => Err(Problem::nothing_published()),
+            OnShelf::Release(shelved) => Ok(shelved.clone()),
+            OnShelf::TakenBack(taken_back) => Err(Problem::withdrawn(taken_back)),
+        }
+    }
+}
+
+impl Shelved {
+    pub(super) fn of(release: Arc<Release>) -> Self {
+        Self { menu: Menu::of(&release), release }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::steps::review::decisions::Decisions;
 use crate::store::{Store, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
 
 /// Why the inputs of a release could not be read back. No text holds a raw figure.
@@ -60,6 +60,7 @@ pub(super) fn listed(order: &Order) -> String {
     json!({
         "zonings": order.zonings.iter().map(zoning).collect::<Vec<_>>(),
         "registers": order.registers.iter().map(register).collect::<Vec<_>>(),
+        "vintages": order.vintages,
         "decisions": order.decisions.csv(),
         "about": { "owners": owners, "dataset": dataset, "inhabitants": inhabitants, "groups": groups },
     })
@@ -90,23 +91,25 @@ fn crs_json(crs: &Crs) -> Value {
 }
 
 /// One file for a store: the file of an upload, or a zip of its files, which is read as they are.
-pub(super) fn one_file(upload: &ZoningUpload) -> (String, Vec<u8>) {
-    if let [(name, bytes)] = &upload.files.parts[..] {
+pub(super) fn one_file(id: &str, parts: &[(String, Vec<u8>)]) -> (String, Vec<u8>) {
+    if let [(name, bytes)] = parts {
         return (name.clone(), bytes.clone());
     }
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     // Times are left at the zip format's first day, so that equal files give equal bytes.
     let options = zip::write::SimpleFileOptions::default().large_file(true);
-    for (name, bytes) in &upload.files.parts {
+    for (name, bytes) in parts {
         zip.start_file(name.as_str(), options).and_then(|()| Ok(zip.write_all(bytes)?)).expect("memory takes a file");
     }
-    (format!("{}.zip", upload.id), zip.finish().expect("memory takes a file").into_inner())
+    (format!("{id}.zip"), zip.finish().expect("memory takes a file").into_inner())
 }
 
 #[derive(Deserialize)]
 struct Listed {
     zonings: Vec<ListedZoning>,
     registers: Vec<ListedRegister>,
+    #[serde(default)]
+    vintages: BTreeSet<u16>,
     decisions: String,
     about: ListedAbout,
 }
@@ -185,7 +188,7 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
     let (_, listed) = Dossier::open(&kept.bytes).map_err(|damaged| NoPast::Damaged { id: id.clone(), damaged })?;
     let listed = listed.ok_or_else(|| NoInputs::NotListed { release: id.clone() })?;
     let unknown = |why: String| NoInputs::Unknown { release: id.clone(), why };
-    let Listed { zonings, registers, decisions, about } =
+    let Listed { zonings, registers, vintages, decisions, about } =
         serde_json::from_str(&listed).map_err(|e| unknown(e.to_string()))?;
     let decisions = Decisions::read("decisions.csv", decisions.into_bytes().into())
         .map_err(|rejects| unknown(rejects.first().map_or_else(String::new, ToString::to_string)))?;
@@ -193,6 +196,7 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
     let mut order = Order {
         zonings: Vec::new(),
         registers: Vec::new(),
+        vintages,
         decisions,
         policy,
         about: About {
@@ -269,8 +273,8 @@ mod tests {
             options: options.clone(),
             expected: None,
         };
-        let (name, kept) = one_file(&upload);
-        assert_eq!(one_file(&upload).1, kept);
+        let (name, kept) = one_file(&upload.id, &upload.files.parts);
+        assert_eq!(one_file(&upload.id, &upload.files.parts).1, kept);
         let files = Files { name: name.clone(), parts: vec![(name, kept)] };
         let read = |files: &Files| zones(files, &options).unwrap().records.accepted;
         let geometries = |files: &Files| read(files).into_iter().map(|r| (r.code, r.contour)).collect::<Vec<_>>();

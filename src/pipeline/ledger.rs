@@ -7,6 +7,7 @@ use crate::steps::bytes::{Damaged, Opened, Sealer};
 use crate::steps::publish::Release;
 use crate::steps::seal;
 use crate::steps::secrecy::earlier_of;
+pub use crate::store::ACT_PARTNERS;
 use crate::store::{
     DossierEntry, LedgerEntry, PolicyEntry, RegisterEntry, ReleaseEntry, Stamp, Store, StoreError, ZoningVersion,
 };
@@ -17,9 +18,6 @@ const FORM: &str = "arpent dossier 2\n";
 
 /// The form before, which listed no inputs.
 const FORM_WITHOUT_INPUTS: &str = "arpent dossier 1\n";
-
-/// The act of a ledger line that says partners were given a release; its subject is the release's id.
-pub const ACT_PARTNERS: &str = "release.partners";
 
 /// Why the past could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +132,7 @@ pub async fn past(store: &dyn Store) -> Result<Vec<Published>, NoPast> {
 /// See [`StoreError`].
 pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, reason: &str) -> Result<(), StoreError> {
     for zoning in &order.zonings {
-        let (file_name, bytes) = one_file(zoning);
+        let (file_name, bytes) = one_file(&zoning.id, &zoning.files.parts);
         let entry = ZoningVersion {
             zoning: zoning.id.clone(),
             version: zoning.version.clone(),
@@ -145,6 +143,8 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
             reason: reason.to_owned(),
             options: zoning_options(zoning).to_string(),
             file_name,
+            valid_from: String::new(),
+            valid_to: String::new(),
         };
         store.put_zoning(&entry, bytes.into()).await?;
     }
@@ -158,8 +158,8 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
         };
         store.put_register(&entry, register.bytes.clone().into()).await?;
     }
-    if let Some((release, dossier)) = &made.partner {
-        put(store, order, release, dossier).await?;
+    keep_releases(store, order, made).await?;
+    if let Some((release, _)) = &made.partner {
         let act = LedgerEntry {
             at: order.now.clone(),
             author: author.to_owned(),
@@ -169,10 +169,20 @@ pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, r
         };
         store.append(&act).await?;
     }
-    put(store, order, &made.release, &made.dossier).await?;
     let stamp = Stamp { at: order.now.clone(), author: author.to_owned() };
     store.set_current(made.release.id.as_str(), &stamp).await?;
     Ok(())
+}
+
+/// Keeps releases and dossiers, and shows nobody anything.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn keep_releases(store: &dyn Store, order: &Order, made: &Made) -> Result<(), StoreError> {
+    if let Some((release, dossier)) = &made.partner {
+        put(store, order, release, dossier).await?;
+    }
+    put(store, order, &made.release, &made.dossier).await
 }
 
 async fn put(store: &dyn Store, order: &Order, release: &Release, dossier: &Dossier) -> Result<(), StoreError> {

@@ -5,8 +5,10 @@
 //! the ledger. Digests are SHA-256 in lower-case hexadecimal, and bytes are checked against theirs at every reading.
 //! A store has no clock: times are RFC 3339 in UTC and come from the caller.
 
+pub mod desk;
 pub mod sqlite;
 
+pub use desk::{Approval, Begun, Desk, Draft, KeptAnswer, KeyEntry, Slot, Standing, Why, Withdrawal};
 pub use sqlite::SqliteStore;
 
 use bytes::Bytes;
@@ -51,11 +53,14 @@ pub trait Store: Send + Sync {
     fn releases(&self) -> Answer<'_, Vec<ReleaseEntry>>;
     /// A release with its sealed bytes. Errors: [`StoreError::Damaged`].
     fn release<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Kept<ReleaseEntry>>>;
-    /// The release being served; `None` before the first. Errors: [`StoreError::Damaged`].
+    /// The release being served; `None` before the first, and while the last one is withdrawn.
+    /// Errors: [`StoreError::Damaged`].
     fn current(&self) -> Answer<'_, Option<Kept<ReleaseEntry>>>;
+    /// What is being served, by name: one short row, cheap enough to be asked every second.
+    fn served(&self) -> Answer<'_, Served>;
     /// Serves this release from now on, and writes [`ACT_CURRENT`] in the ledger in the same transaction.
-    /// Errors: [`StoreError::Missing`]; [`StoreError::Damaged`], so that the pointer never leaves a sound release for
-    /// a damaged one.
+    /// Errors: [`StoreError::Missing`]; [`StoreError::Stands`] when it is withdrawn; [`StoreError::Damaged`], so that the
+    /// pointer never leaves a sound release for a damaged one.
     fn set_current<'a>(&'a self, id: &'a str, by: &'a Stamp) -> Answer<'a, LedgerLine>;
 
     /// Keeps what the owner needs of a kept release to protect later ones against it: raw figures, which rest apart and
@@ -141,6 +146,9 @@ const LEDGER_PAGE_LINES: u32 = 1_000;
 /// The act of a ledger line written by [`Store::set_current`]; its subject is the id of the release.
 pub const ACT_CURRENT: &str = "release.current";
 
+/// The act of a ledger line that says partners were given a release; its subject is the release's id.
+pub const ACT_PARTNERS: &str = "release.partners";
+
 /// The act of a ledger line written by [`Store::set_policy`]; its subject is the version of the policy.
 pub const ACT_POLICY: &str = "policy.in_force";
 
@@ -193,6 +201,10 @@ pub struct ZoningVersion {
     pub options: String,
     /// Name of the uploaded file.
     pub file_name: String,
+    /// First day on which the perimeter holds (`2026-01-01`); empty when it is not told.
+    pub valid_from: String,
+    /// Last day on which it holds; empty while it has no end.
+    pub valid_to: String,
 }
 
 /// What is said of a register, apart from its raw figures. It never changes once kept.
@@ -219,6 +231,17 @@ pub struct ReleaseEntry {
     pub created: String,
     /// SHA-256 of the sealed bytes.
     pub digest: String,
+}
+
+/// What the public is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served {
+    /// Nothing yet.
+    Nothing,
+    /// The release of this id.
+    Release(String),
+    /// Nothing any more: the release that was served last was taken back.
+    Withdrawn(Withdrawal),
 }
 
 /// An entry with its bytes, whose digest held when they were read.
@@ -252,6 +275,10 @@ pub struct Job {
     pub created: String,
     /// When it last changed.
     pub updated: String,
+    /// Who asked for it.
+    pub author: String,
+    /// What was asked, as JSON, so that it can be asked again.
+    pub request: String,
     /// What there is to say of it, as JSON, without any raw figure.
     pub report: String,
 }
@@ -267,11 +294,13 @@ pub enum JobState {
     Done,
     /// It ended badly; the report says why.
     Failed,
+    /// Its process ended before it did.
+    Interrupted,
 }
 
 impl JobState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Queued, Self::Running, Self::Done, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Done, Self::Failed, Self::Interrupted];
 
     /// The stable code of this state.
     pub fn as_str(self) -> &'static str {
@@ -280,6 +309,7 @@ impl JobState {
             Self::Running => "running",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -402,6 +432,18 @@ pub enum StoreError {
         /// Its name.
         name: String,
     },
+    /// It stands elsewhere than the act asks; nothing was done.
+    #[error("{what} `{name}`: found {found}, expected {expected}")]
+    Stands {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// How it stands.
+        found: String,
+        /// How it should stand.
+        expected: &'static str,
+    },
     /// The bytes given are not those of the digest given; nothing was kept.
     #[error("{what} `{name}`: found bytes of another digest, expected the digest given with them")]
     Mislabelled {
@@ -485,6 +527,10 @@ impl Named {
 
     fn missing(self) -> StoreError {
         StoreError::Missing { what: self.what, name: self.name }
+    }
+
+    fn stands(self, found: impl Into<String>, expected: &'static str) -> StoreError {
+        StoreError::Stands { what: self.what, name: self.name, found: found.into(), expected }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What every store promises, as tests that any backend runs: it gives a [`Bench`] and calls [`every_rule!`].
 
+mod desk;
+
 use super::*;
+pub(crate) use desk::*;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,6 +35,13 @@ macro_rules! every_rule {
             two_handles_share_one_store,
             handles_may_open_a_new_place_at_once,
             a_write_abandoned_at_any_moment_is_done_whole_or_not_at_all,
+            a_key_is_known_by_its_public_name_until_it_is_revoked,
+            what_is_sent_is_kept_with_its_report_and_its_line,
+            a_draft_is_published_once_everything_holds,
+            what_is_taken_back_is_never_served_again,
+            a_draft_is_written_from_the_stage_it_was_read_at,
+            jobs_that_nobody_works_at_are_marked,
+            an_answer_is_given_once_and_again,
         }
     };
     ($bench:ty: $($rule:ident),* $(,)?) => {
@@ -50,7 +60,7 @@ pub(crate) trait Bench: Sized {
     /// An empty place.
     async fn new() -> Self;
     /// A handle on the store in that place.
-    async fn open(&self) -> Result<Arc<dyn Store>, StoreError>;
+    async fn open(&self) -> Result<Arc<dyn Desk>, StoreError>;
     /// Alters what is stored, as damage or a hostile hand would.
     async fn spoil(&self, spoil: Spoil);
 }
@@ -69,7 +79,7 @@ pub(crate) enum Spoil {
     SchemaNewer,
 }
 
-async fn fresh<B: Bench>() -> (B, Arc<dyn Store>) {
+async fn fresh<B: Bench>() -> (B, Arc<dyn Desk>) {
     let bench = B::new().await;
     let store = bench.open().await.unwrap();
     (bench, store)
@@ -86,6 +96,8 @@ async fn secteurs(version: &str, bytes: &'static [u8]) -> (ZoningVersion, Bytes)
         reason: "L'avenue est passée d'un secteur à l'autre".into(),
         options: r#"{"zone_id":"CODE"}"#.into(),
         file_name: "secteurs.zip".into(),
+        valid_from: "2026-01-01".into(),
+        valid_to: String::new(),
     };
     (entry, Bytes::from_static(bytes))
 }
@@ -134,6 +146,8 @@ fn job(id: &str) -> Job {
         state: JobState::Queued,
         created: "2026-04-01T09:00:00Z".into(),
         updated: "2026-04-01T09:00:00Z".into(),
+        author: "sig".into(),
+        request: r#"{"zonings":{}}"#.into(),
         report: "{}".into(),
     }
 }
@@ -491,7 +505,7 @@ pub(crate) async fn two_handles_share_one_store<B: Bench>() {
     let other = bench.open().await.unwrap();
     kept_release(&*one, "r1").await;
     kept_release(&*other, "r2").await;
-    let writer = |store: Arc<dyn Store>, id: &'static str| {
+    let writer = |store: Arc<dyn Desk>, id: &'static str| {
         tokio::spawn(async move {
             for number in 0..LINES_EACH {
                 store.append(&act(number)).await.unwrap();

@@ -1,9 +1,11 @@
 //! The store in one SQLite file, `arpent.db`, in the data directory.
 
+mod desk;
+
 use super::{
     ACT_CURRENT, ACT_POLICY, Answer, DOSSIER_BYTES_MAX, DossierEntry, JSON_BYTES_MAX, Job, JobState, Kept, LedgerEntry,
     LedgerLine, Named, POLICY_BYTES_MAX, PolicyEntry, Put, REGISTER_BYTES_MAX, RELEASE_BYTES_MAX, RegisterEntry,
-    ReleaseEntry, Stamp, Store, StoreError, ZONING_BYTES_MAX, ZoningVersion,
+    ReleaseEntry, Served, Stamp, Store, StoreError, Withdrawal, ZONING_BYTES_MAX, ZoningVersion,
 };
 use bytes::Bytes;
 use sqlx::sqlite::{
@@ -86,6 +88,58 @@ const MIGRATIONS: &[&str] = &[
         number INTEGER PRIMARY KEY,
         version TEXT NOT NULL, digest TEXT NOT NULL, created TEXT NOT NULL, author TEXT NOT NULL,
         content BLOB NOT NULL
+    ) STRICT;
+    ",
+    // What staff work at. SQLite cannot widen a CHECK, so the jobs move to a new table.
+    "
+    ALTER TABLE zonings ADD COLUMN valid_from TEXT NOT NULL DEFAULT '';
+    ALTER TABLE zonings ADD COLUMN valid_to TEXT NOT NULL DEFAULT '';
+    CREATE TABLE jobs_with_requests (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'interrupted')),
+        created TEXT NOT NULL, updated TEXT NOT NULL, author TEXT NOT NULL, request TEXT NOT NULL, report TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO jobs_with_requests SELECT number, id, kind, state, created, updated, '', '{}', report FROM jobs;
+    DROP TABLE jobs;
+    ALTER TABLE jobs_with_requests RENAME TO jobs;
+    CREATE TABLE keys (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL, role TEXT NOT NULL, digest TEXT NOT NULL UNIQUE,
+        created TEXT NOT NULL, expires TEXT NOT NULL, revoked TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE reports (
+        subject TEXT PRIMARY KEY,
+        report TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE drafts (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        title TEXT NOT NULL, request TEXT NOT NULL, created TEXT NOT NULL, author TEXT NOT NULL,
+        stage TEXT NOT NULL CHECK (stage IN ('preparing', 'refused', 'draft', 'published')),
+        updated TEXT NOT NULL, job TEXT NOT NULL, report TEXT NOT NULL,
+        release TEXT NOT NULL, partner_release TEXT NOT NULL, past TEXT NOT NULL, policy TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE approvals (
+        number INTEGER PRIMARY KEY,
+        draft TEXT NOT NULL REFERENCES drafts (id),
+        partner TEXT NOT NULL, key TEXT NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
+        UNIQUE (draft, partner)
+    ) STRICT;
+    CREATE TABLE withdrawals (
+        release TEXT PRIMARY KEY REFERENCES releases (id),
+        at TEXT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE reasons (
+        line INTEGER PRIMARY KEY REFERENCES ledger (number),
+        reason TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE answers (
+        key TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL,
+        status INTEGER, location TEXT, body TEXT,
+        PRIMARY KEY (key, name)
     ) STRICT;
     ",
 ];
@@ -220,34 +274,10 @@ impl Store for SqliteStore {
             named.within(entry.options.len(), JSON_BYTES_MAX)?;
             named.labelled(&entry.digest, &bytes, ZONING_BYTES_MAX).await?;
             let mut writing = self.write().await?;
-            let done = sqlx::query(
-                "INSERT INTO zonings (zoning, version, title, digest, created, author, reason, options, file_name, \
-                 content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (zoning, version) DO NOTHING",
-            )
-            .bind(&entry.zoning)
-            .bind(&entry.version)
-            .bind(&entry.title)
-            .bind(&entry.digest)
-            .bind(&entry.created)
-            .bind(&entry.author)
-            .bind(&entry.reason)
-            .bind(&entry.options)
-            .bind(&entry.file_name)
-            .bind(Vec::from(bytes))
-            .execute(&mut *writing)
-            .await
-            .map_err(&failed)?;
-            if done.rows_affected() == 0 {
-                let kept: String = sqlx::query_scalar("SELECT digest FROM zonings WHERE zoning = $1 AND version = $2")
-                    .bind(&entry.zoning)
-                    .bind(&entry.version)
-                    .fetch_one(&mut *writing)
-                    .await
-                    .map_err(&failed)?;
-                return if kept == entry.digest { Ok(Put::Already) } else { Err(named.taken()) };
-            }
+            let put = insert_zoning(&mut writing, entry, bytes).await.map_err(&failed)?;
+            let Some(put) = put else { return Err(named.taken()) };
             writing.commit().await.map_err(&failed)?;
-            Ok(Put::New)
+            Ok(put)
         })
     }
 
@@ -255,7 +285,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let failed = self.failed("list the zonings");
             let rows = sqlx::query(
-                "SELECT zoning, version, title, digest, created, author, reason, options, file_name FROM zonings \
+                "SELECT zoning, version, title, digest, created, author, reason, options, file_name, valid_from, valid_to FROM zonings \
                  ORDER BY number",
             );
             let rows = rows.fetch_all(&self.pool).await.map_err(&failed)?;
@@ -267,7 +297,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let failed = self.failed("find the latest version of a zoning");
             let row = sqlx::query(
-                "SELECT zoning, version, title, digest, created, author, reason, options, file_name FROM zonings \
+                "SELECT zoning, version, title, digest, created, author, reason, options, file_name, valid_from, valid_to FROM zonings \
                  WHERE zoning = $1 ORDER BY number DESC LIMIT 1",
             );
             let row = row.bind(zoning).fetch_optional(&self.pool).await.map_err(&failed)?;
@@ -294,28 +324,9 @@ impl Store for SqliteStore {
             named.within(entry.options.len(), JSON_BYTES_MAX)?;
             named.labelled(&entry.digest, &bytes, REGISTER_BYTES_MAX).await?;
             let mut writing = self.write().await?;
-            sqlx::query(
-                "INSERT INTO registers (digest, created, author, file_name, options) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (digest) DO NOTHING",
-            )
-            .bind(&entry.digest)
-            .bind(&entry.created)
-            .bind(&entry.author)
-            .bind(&entry.file_name)
-            .bind(&entry.options)
-            .execute(&mut *writing)
-            .await
-            .map_err(&failed)?;
-            let figures = sqlx::query(
-                "INSERT INTO register_figures (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
-            )
-            .bind(&entry.digest)
-            .bind(Vec::from(bytes))
-            .execute(&mut *writing)
-            .await
-            .map_err(&failed)?;
+            let put = insert_register(&mut writing, entry, bytes).await.map_err(&failed)?;
             writing.commit().await.map_err(&failed)?;
-            Ok(if figures.rows_affected() == 0 { Put::Already } else { Put::New })
+            Ok(put)
         })
     }
 
@@ -391,9 +402,28 @@ impl Store for SqliteStore {
 
     fn current(&self) -> Answer<'_, Option<Kept<ReleaseEntry>>> {
         Box::pin(async move {
-            let row = sqlx::query("SELECT * FROM releases WHERE id = (SELECT id FROM current_release)");
+            let row = sqlx::query(
+                "SELECT * FROM releases WHERE id = (SELECT id FROM current_release) \
+                 AND id NOT IN (SELECT release FROM withdrawals)",
+            );
             let row = row.fetch_optional(&self.pool).await.map_err(self.failed("read the current release"))?;
             self.sound(row, release_entry, |r| (r.named(), &r.digest)).await
+        })
+    }
+
+    fn served(&self) -> Answer<'_, Served> {
+        Box::pin(async move {
+            let failed = self.failed("see what is served");
+            let row = sqlx::query(
+                "SELECT c.id AS id, w.release AS release, at, author, reason FROM current_release AS c \
+                 LEFT JOIN withdrawals AS w ON w.release = c.id",
+            );
+            let Some(row) = row.fetch_optional(&self.pool).await.map_err(&failed)? else { return Ok(Served::Nothing) };
+            let taken_back: Option<String> = row.try_get("release").map_err(&failed)?;
+            match taken_back {
+                None => Ok(Served::Release(row.try_get("id").map_err(&failed)?)),
+                Some(_) => withdrawal(&row).map(Served::Withdrawn).map_err(&failed),
+            }
         })
     }
 
@@ -402,22 +432,16 @@ impl Store for SqliteStore {
             let failed = self.failed("change the current release");
             // Releases never change, so this one is looked at before the writer's place is taken.
             let release = self.release(id).await?.ok_or_else(|| Named::new("release", id).missing())?;
-            let entry = LedgerEntry {
-                at: by.at.clone(),
-                author: by.author.clone(),
-                act: ACT_CURRENT.to_owned(),
-                subject: id.to_owned(),
-                digest: release.entry.digest,
-            };
             let mut writing = self.write().await?;
-            sqlx::query(
-                "INSERT INTO current_release (pointer, id) VALUES (1, $1) ON CONFLICT (pointer) DO UPDATE SET id = $1",
-            )
-            .bind(id)
-            .execute(&mut *writing)
-            .await
-            .map_err(&failed)?;
-            let line = add_line(&mut writing, &entry).await.map_err(&failed)?;
+            let taken_back: Option<i64> = sqlx::query_scalar("SELECT 1 FROM withdrawals WHERE release = $1")
+                .bind(id)
+                .fetch_optional(&mut *writing)
+                .await
+                .map_err(&failed)?;
+            if taken_back.is_some() {
+                return Err(Named::new("release", id).stands("withdrawn", "a release that nobody took back"));
+            }
+            let line = move_pointer(&mut writing, &release.entry, by).await.map_err(&failed)?;
             writing.commit().await.map_err(&failed)?;
             Ok(line)
         })
@@ -505,16 +529,18 @@ impl Store for SqliteStore {
     fn insert_job<'a>(&'a self, job: &'a Job) -> Answer<'a, ()> {
         Box::pin(async move {
             let named = Named::new("job", &job.id);
-            named.within(job.report.len(), JSON_BYTES_MAX)?;
+            named.within(job.report.len().max(job.request.len()), JSON_BYTES_MAX)?;
             let done = sqlx::query(
-                "INSERT INTO jobs (id, kind, state, created, updated, report) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO jobs (id, kind, state, created, updated, author, request, report) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
             )
             .bind(&job.id)
             .bind(&job.kind)
             .bind(job.state.as_str())
             .bind(&job.created)
             .bind(&job.updated)
+            .bind(&job.author)
+            .bind(&job.request)
             .bind(&job.report)
             .execute(&self.pool)
             .await
@@ -579,6 +605,87 @@ impl Store for SqliteStore {
     }
 }
 
+/// Keeps a zoning; `None` when its version holds other bytes.
+async fn insert_zoning(
+    writing: &mut SqliteConnection,
+    entry: &ZoningVersion,
+    bytes: Bytes,
+) -> Result<Option<Put>, sqlx::Error> {
+    let done = sqlx::query(
+        "INSERT INTO zonings (zoning, version, title, digest, created, author, reason, options, file_name, content, \
+         valid_from, valid_to) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         ON CONFLICT (zoning, version) DO NOTHING",
+    )
+    .bind(&entry.zoning)
+    .bind(&entry.version)
+    .bind(&entry.title)
+    .bind(&entry.digest)
+    .bind(&entry.created)
+    .bind(&entry.author)
+    .bind(&entry.reason)
+    .bind(&entry.options)
+    .bind(&entry.file_name)
+    .bind(Vec::from(bytes))
+    .bind(&entry.valid_from)
+    .bind(&entry.valid_to)
+    .execute(&mut *writing)
+    .await?;
+    if done.rows_affected() > 0 {
+        return Ok(Some(Put::New));
+    }
+    let kept: String = sqlx::query_scalar("SELECT digest FROM zonings WHERE zoning = $1 AND version = $2")
+        .bind(&entry.zoning)
+        .bind(&entry.version)
+        .fetch_one(&mut *writing)
+        .await?;
+    Ok((kept == entry.digest).then_some(Put::Already))
+}
+
+async fn insert_register(
+    writing: &mut SqliteConnection,
+    entry: &RegisterEntry,
+    bytes: Bytes,
+) -> Result<Put, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO registers (digest, created, author, file_name, options) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (digest) DO NOTHING",
+    )
+    .bind(&entry.digest)
+    .bind(&entry.created)
+    .bind(&entry.author)
+    .bind(&entry.file_name)
+    .bind(&entry.options)
+    .execute(&mut *writing)
+    .await?;
+    let figures =
+        sqlx::query("INSERT INTO register_figures (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING")
+            .bind(&entry.digest)
+            .bind(Vec::from(bytes))
+            .execute(&mut *writing)
+            .await?;
+    Ok(if figures.rows_affected() == 0 { Put::Already } else { Put::New })
+}
+
+/// Serves a release from now on, and says so in the ledger.
+async fn move_pointer(
+    writing: &mut SqliteConnection,
+    release: &ReleaseEntry,
+    by: &Stamp,
+) -> Result<LedgerLine, sqlx::Error> {
+    sqlx::query("INSERT INTO current_release (pointer, id) VALUES (1, $1) ON CONFLICT (pointer) DO UPDATE SET id = $1")
+        .bind(&release.id)
+        .execute(&mut *writing)
+        .await?;
+    let entry = LedgerEntry {
+        at: by.at.clone(),
+        author: by.author.clone(),
+        act: ACT_CURRENT.to_owned(),
+        subject: release.id.clone(),
+        digest: release.digest.clone(),
+    };
+    add_line(writing, &entry).await
+}
+
 /// Chains an entry to the last line. The caller holds the writer's place, so nobody chains to that line meanwhile.
 async fn add_line(writing: &mut SqliteConnection, entry: &LedgerEntry) -> Result<LedgerLine, sqlx::Error> {
     let last: Option<(i64, String)> = sqlx::query_as("SELECT number, hash FROM ledger ORDER BY number DESC LIMIT 1")
@@ -618,6 +725,8 @@ fn zoning_version(row: &SqliteRow) -> Result<ZoningVersion, sqlx::Error> {
         reason: row.try_get("reason")?,
         options: row.try_get("options")?,
         file_name: row.try_get("file_name")?,
+        valid_from: row.try_get("valid_from")?,
+        valid_to: row.try_get("valid_to")?,
     })
 }
 
@@ -633,6 +742,15 @@ fn register_entry(row: &SqliteRow) -> Result<RegisterEntry, sqlx::Error> {
 
 fn release_entry(row: &SqliteRow) -> Result<ReleaseEntry, sqlx::Error> {
     Ok(ReleaseEntry { id: row.try_get("id")?, created: row.try_get("created")?, digest: row.try_get("digest")? })
+}
+
+fn withdrawal(row: &SqliteRow) -> Result<Withdrawal, sqlx::Error> {
+    Ok(Withdrawal {
+        release: row.try_get("release")?,
+        at: row.try_get("at")?,
+        author: row.try_get("author")?,
+        reason: row.try_get("reason")?,
+    })
 }
 
 fn dossier_entry(row: &SqliteRow) -> Result<DossierEntry, sqlx::Error> {
@@ -659,6 +777,8 @@ fn job(row: &SqliteRow) -> Result<Job, sqlx::Error> {
             .ok_or_else(|| sqlx::Error::Decode("a job in a state which does not exist".into()))?,
         created: row.try_get("created")?,
         updated: row.try_get("updated")?,
+        author: row.try_get("author")?,
+        request: row.try_get("request")?,
         report: row.try_get("report")?,
     })
 }
@@ -680,7 +800,7 @@ fn ledger_line(row: &SqliteRow) -> Result<LedgerLine, sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::super::rules::{Bench, Spoil, abandon, act, every_rule, kept_release, stamp};
-    use super::super::{LedgerCheck, digest};
+    use super::super::{Desk, LedgerCheck, digest};
     use super::*;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
@@ -696,7 +816,7 @@ mod tests {
             Self(tempfile::tempdir().unwrap())
         }
 
-        async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        async fn open(&self) -> Result<Arc<dyn Desk>, StoreError> {
             Ok(Arc::new(SqliteStore::open(self.0.path()).await?))
         }
 

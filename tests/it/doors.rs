@@ -53,6 +53,12 @@ const RULES: &[Rule] = &[
         never: &["Register", "Placement", "RawTables", "Microdata", "crate::store"],
         because: "a handler that holds no raw figure cannot show one",
     },
+    Rule {
+        here: &["src/http/"],
+        but: &["src/http/mod.rs", "src/http/problem.rs", "src/http/staff/"],
+        never: &["crate::pipeline"],
+        because: "public handlers are given a shelf and nothing else; the office stands behind the keys of staff",
+    },
     Rule { here: &["src/http/"], but: &[], never: &["crate::cli"], because: "the two doors do not know each other" },
     Rule {
         here: &["src/cli/"],

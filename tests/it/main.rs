@@ -13,4 +13,5 @@ mod policy;
 mod registers;
 mod secrecy;
 mod service;
+mod story;
 mod whatif;

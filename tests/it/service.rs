@@ -5,15 +5,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-struct Service {
+pub struct Service {
     process: Child,
-    address: String,
+    pub address: String,
     log: Vec<String>,
     rest: Option<BufReader<std::process::ChildStderr>>,
 }
 
 impl Service {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_arpent"))
             .args(arguments)
             .args(["--listen", "127.0.0.1:0"])
@@ -35,7 +35,7 @@ impl Service {
     }
 
     /// Status, headers in lower case, body.
-    fn ask(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
+    pub fn ask(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address)
             .unwrap();
@@ -48,14 +48,20 @@ impl Service {
         (status, head.to_lowercase(), if chunked { dechunked(body) } else { body.to_owned() })
     }
 
-    fn json(&self, path: &str) -> Value {
+    pub fn json(&self, path: &str) -> Value {
         let (status, _, body) = self.ask("GET", path, "");
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap()
     }
 
+    /// SIGKILL: the process has no time for a word.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     /// SIGTERM, then everything it still said.
-    fn stop(mut self) -> String {
+    pub fn stop(mut self) -> String {
         let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
         assert!(killed.success());
         let mut rest = String::new();

@@ -86,6 +86,8 @@ fn order(zoning: ZoningUpload, vintages: &[u16], least: u32) -> Order {
         zonings: vec![zoning],
         decisions: Default::default(),
         registers: vintages.iter().map(|year| register(*year)).collect(),
+        vintages: Default::default(),
+        decisions: Default::default(),
         policy: Policy::parse(&policy(least)).unwrap(),
         about: About { owners: vec!["urssaf".into()], dataset: "effectifs".into(), ..About::default() },
         source: "Urssaf".into(),

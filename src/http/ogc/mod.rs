@@ -92,19 +92,23 @@ pub async fn schema(State(app): State<App>, Path(zoning): Path<String>, ask: Ask
 
 /// `/collections/{zoning}/items`
 pub async fn items(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+    items_of(&app.shelf.shelved()?, &zoning, &ask)
+}
+
+/// The zones of a release, served or drafted.
+pub(in crate::http) fn items_of(shelved: &Arc<Shelved>, zoning: &str, ask: &Ask) -> Result<Response, Problem> {
     let own = ["f", "limit", "offset", "bbox", "bbox-crs", "crs", "datetime", "properties", "skipGeometry"];
     ask.only(&[&own[..], &SELECTORS].concat())?;
     let format = ask.format(&[Format::Json, Format::Html, Format::Csv])?;
-    let shelved = app.shelf.shelved()?;
-    let (release, zoning) = find(&shelved, &zoning)?;
-    let wanted = ask.wanted(&shelved, zoning)?;
+    let (release, zoning) = find(shelved, zoning)?;
+    let wanted = ask.wanted(shelved, zoning)?;
     let page = view::page(zoning, &wanted);
-    let mut reply = answer(&ask, release.id.as_str(), format, view::GEOJSON, || match format {
-        Format::Json => json(&view::items(&ask, release, zoning, &wanted, &page)),
-        Format::Html => page::items(&ask, &shelved, zoning, &wanted, &page),
+    let mut reply = answer(ask, release.id.as_str(), format, view::GEOJSON, || match format {
+        Format::Json => json(&view::items(ask, release, zoning, &wanted, &page)),
+        Format::Html => page::items(ask, shelved, zoning, &wanted, &page),
         Format::Csv => view::csv(release, zoning, &wanted, &page).map_err(|e| Problem::failure(&e.to_string())),
     })?;
-    link_headers(reply.headers_mut(), &view::page_links(&ask, zoning, &wanted, &page, format));
+    link_headers(reply.headers_mut(), &view::page_links(ask, zoning, &wanted, &page, format));
     content_crs(reply.headers_mut(), format);
     Ok(reply)
 }

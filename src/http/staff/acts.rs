@@ -1,0 +1,377 @@
+//! The handlers: each takes a request, asks the office, and shows what it says.
+
+use super::Staff;
+use super::delivery::{Asked, Delivery};
+use super::once::{Reply, act, wait};
+use crate::http::ogc;
+use crate::http::ogc::query::{Ask, encode};
+use crate::http::problem::Problem;
+use crate::http::state::Shelved;
+use crate::model::{Duty, Source};
+use crate::pipeline::office::{RegisterSent, Who, ZoneReading, ZoningSent};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type Told = Result<Json<Value>, Problem>;
+
+/// `/api/v1/me`
+pub async fn me(who: Who) -> Json<Value> {
+    let may: Vec<&str> = Duty::ALL.into_iter().filter(|duty| who.role.may(*duty)).map(Duty::as_str).collect();
+    Json(json!({ "key": who.key, "name": who.name, "role": who.role.to_string(), "may": may }))
+}
+
+/// `/api/v1/zonings`
+pub async fn zonings(State(staff): State<Staff>) -> Told {
+    Ok(Json(staff.office.zonings().await?))
+}
+
+/// `/api/v1/zonings/{zoning}/versions`
+pub async fn versions(State(staff): State<Staff>, Path(zoning): Path<String>) -> Told {
+    Ok(Json(staff.office.versions(&zoning).await?))
+}
+
+/// `/api/v1/zonings/{zoning}/versions/{version}`
+pub async fn version(State(staff): State<Staff>, Path((zoning, version)): Path<(String, String)>) -> Told {
+    Ok(Json(staff.office.version(&zoning, &version).await?))
+}
+
+/// `/api/v1/zonings/{zoning}/versions/{version}/file`
+pub async fn file(
+    State(staff): State<Staff>,
+    Path((zoning, version)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (name, bytes) = staff.office.file(&zoning, &version).await?;
+    let mut answer = Response::new(Body::from(bytes));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{}", encode(&name, ""))) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    Ok(answer)
+}
+
+/// `/api/v1/zonings/{zoning}/versions/{version}/items`
+pub async fn contours(
+    State(staff): State<Staff>,
+    Path((zoning, version)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let contours = staff.office.contours(&zoning, &version).await?;
+    let mut answer = Response::new(Body::from(contours.to_string()));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(ogc::view::GEOJSON));
+    Ok(answer)
+}
+
+/// `/api/v1/zonings/{zoning}/versions/{version}/compare?with=`
+pub async fn compare(State(staff): State<Staff>, Path((zoning, version)): Path<(String, String)>, ask: Ask) -> Told {
+    ask.only(&["with"])?;
+    let with = ask.get("with").ok_or_else(|| Problem::bad_parameter("with", "", "another version of this zoning"))?;
+    Ok(Json(staff.office.compare(&zoning, &version, with).await?))
+}
+
+/// `/api/v1/zonings/{zoning}/versions/{version}/what-if`: a summary, or with `f=geojson` the ground that would move.
+pub async fn what_if(
+    State(staff): State<Staff>,
+    who: Who,
+    Path((zoning, version)): Path<(String, String)>,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let (media, told) = match ask.get("f") {
+        None | Some("json") => (ogc::view::JSON, staff.office.what_if(&who, &zoning, &version).await?),
+        Some("geojson") => (ogc::view::GEOJSON, staff.office.what_if_map(&zoning, &version).await?),
+        Some(other) => return Err(Problem::bad_parameter("f", other, "json or geojson")),
+    };
+    let mut answer = Response::new(Body::from(told.to_string()));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    Ok(answer)
+}
+
+/// Fields of a version on its way in.
+const ZONING_FIELDS: [&str; 11] = [
+    "version",
+    "title",
+    "reason",
+    "valid_from",
+    "valid_to",
+    "layer",
+    "code_field",
+    "label_field",
+    "crs",
+    "expected",
+    "any_count",
+];
+
+/// `POST /api/v1/zonings/{zoning}/versions`
+pub async fn send_zoning(
+    State(staff): State<Staff>,
+    who: Who,
+    Path(zoning): Path<String>,
+    headers: HeaderMap,
+    mut delivery: Delivery,
+) -> Result<Response, Problem> {
+    delivery.nothing_left(&ZONING_FIELDS)?;
+    let sent = ZoningSent {
+        zoning: zoning.clone(),
+        version: delivery.take("version"),
+        title: delivery.take("title"),
+        reason: delivery.take("reason").unwrap_or_default(),
+        valid_from: delivery.take("valid_from"),
+        valid_to: delivery.take("valid_to"),
+        reading: ZoneReading {
+            layer: delivery.take("layer"),
+            code_field: delivery.take("code_field"),
+            label_field: delivery.take("label_field"),
+            crs: delivery.take_as("crs", "EPSG:2154, or its number alone", epsg)?,
+        },
+        expected: delivery.take_as("expected", "a number of zones", |n| n.parse().ok())?,
+        any_count: delivery.take_as("any_count", "true or false", |word| word.parse().ok())?.unwrap_or_default(),
+    };
+    let (digest, sending) = (delivery.digest, delivery.sending);
+    let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());
+    act(&staff, &who, &headers, digest, async move {
+        let started = inside.office.send_zoning(&sender, sent, sending).await?;
+        let home = format!("/api/v1/zonings/{}/versions/", encode(&zoning, ""));
+        wait(&inside, &held, started, |v| home + &encode(v["version"].as_str().unwrap_or_default(), "")).await
+    })
+    .await
+}
+
+/// `POST /api/v1/zonings/{zoning}/versions/{version}/restore`
+pub async fn restore(
+    State(staff): State<Staff>,
+    who: Who,
+    Path((zoning, version)): Path<(String, String)>,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let known = ["reason", "version"];
+    let (reason, new) = (asked.text("reason", &known)?, asked.text("version", &known)?);
+    let (office, sender) = (staff.office.clone(), who.clone());
+    act(&staff, &who, &headers, asked.digest, async move {
+        let new = Some(new.as_str()).filter(|new| !new.is_empty());
+        let body = office.restore(&sender, &zoning, &version, new, &reason).await?;
+        let named = encode(body["version"].as_str().unwrap_or_default(), "");
+        let location = format!("/api/v1/zonings/{}/versions/{named}", encode(&zoning, ""));
+        Ok(Reply { status: StatusCode::CREATED, location, body })
+    })
+    .await
+}
+
+/// `/api/v1/registers`
+pub async fn registers(State(staff): State<Staff>) -> Told {
+    Ok(Json(staff.office.registers().await?))
+}
+
+/// `/api/v1/registers/{digest}`
+pub async fn register(State(staff): State<Staff>, Path(digest): Path<String>) -> Told {
+    Ok(Json(staff.office.register(&digest).await?))
+}
+
+/// `POST /api/v1/registers`
+pub async fn send_register(
+    State(staff): State<Staff>,
+    who: Who,
+    headers: HeaderMap,
+    mut delivery: Delivery,
+) -> Result<Response, Problem> {
+    delivery.nothing_left(&["vintage", "source", "crs"])?;
+    let sent = RegisterSent {
+        vintage: delivery.take_as("vintage", "a year", |year| year.parse().ok())?,
+        source: delivery.take_as("source", "urssaf or msa", Source::from_code)?,
+        crs: delivery.take_as("crs", "EPSG:2154, or its number alone", epsg)?,
+    };
+    let (digest, sending) = (delivery.digest, delivery.sending);
+    let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());
+    act(&staff, &who, &headers, digest, async move {
+        let started = inside.office.send_register(&sender, sent, sending).await?;
+        let at = |r: &Value| format!("/api/v1/registers/{}", r["digest"].as_str().unwrap_or_default());
+        wait(&inside, &held, started, at).await
+    })
+    .await
+}
+
+/// `/api/v1/jobs`
+pub async fn jobs(State(staff): State<Staff>) -> Told {
+    Ok(Json(staff.office.jobs().await?))
+}
+
+/// `/api/v1/jobs/{id}`
+pub async fn job(State(staff): State<Staff>, Path(id): Path<String>) -> Told {
+    Ok(Json(staff.office.job(&id).await?))
+}
+
+/// `POST /api/v1/jobs/{id}/again`
+pub async fn again(
+    State(staff): State<Staff>,
+    who: Who,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    asked.text("", &[])?;
+    let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());
+    act(&staff, &who, &headers, asked.digest, async move {
+        let started = inside.office.again(&sender, &id).await?;
+        wait(&inside, &held, started, |d| at_draft(d["id"].as_str().unwrap_or_default())).await
+    })
+    .await
+}
+
+/// `/api/v1/drafts`
+pub async fn drafts(State(staff): State<Staff>, who: Who) -> Told {
+    Ok(Json(staff.office.drafts(&who).await?))
+}
+
+/// `POST /api/v1/drafts`
+pub async fn draft(
+    State(staff): State<Staff>,
+    who: Who,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());
+    act(&staff, &who, &headers, asked.digest, async move {
+        let (id, started) = inside.office.draft(&sender, &asked.json).await?;
+        let mut reply = wait(&inside, &held, started, |_| at_draft(&id)).await?;
+        if reply.status == StatusCode::ACCEPTED {
+            reply.body["draft"] = id.into();
+        }
+        Ok(reply)
+    })
+    .await
+}
+
+/// `/api/v1/drafts/{id}`
+pub async fn one_draft(State(staff): State<Staff>, who: Who, Path(id): Path<String>) -> Told {
+    Ok(Json(staff.office.draft_told(&who, &id).await?))
+}
+
+/// `/api/v1/drafts/{id}/collections`
+pub async fn preview(State(staff): State<Staff>, Path(id): Path<String>) -> Told {
+    let release = staff.office.preview(&id).await?;
+    let zonings = release.zonings.iter().map(|z| {
+        let items = format!("{}/collections/{}/items", at_draft(&id), encode(&z.id, ""));
+        json!({ "id": z.id, "title": z.title, "version": z.version, "zones": z.zones.len(), "items": items })
+    });
+    let vintages: Vec<u16> = release.vintages.keys().copied().collect();
+    Ok(Json(
+        json!({ "release": release.id.as_str(), "vintages": vintages, "collections": zonings.collect::<Vec<_>>() }),
+    ))
+}
+
+/// `/api/v1/drafts/{id}/collections/{zoning}/items`: as the public will see them, by the same encoder.
+pub async fn preview_items(
+    State(staff): State<Staff>,
+    Path((id, zoning)): Path<(String, String)>,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    let release = staff.office.preview(&id).await?;
+    ogc::items_of(&Arc::new(Shelved::of(release)), &zoning, &ask)
+}
+
+/// `POST /api/v1/drafts/{id}/approve`
+pub async fn approve(
+    State(staff): State<Staff>,
+    who: Who,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    asked.text("", &[])?;
+    let (office, sender) = (staff.office.clone(), who.clone());
+    act(&staff, &who, &headers, asked.digest, async move { Ok(Reply::ok(office.approve(&sender, &id).await?)) }).await
+}
+
+/// `POST /api/v1/drafts/{id}/publish`
+pub async fn publish(
+    State(staff): State<Staff>,
+    who: Who,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let reason = asked.text("reason", &["reason"])?;
+    let (office, sender) = (staff.office.clone(), who.clone());
+    act(
+        &staff,
+        &who,
+        &headers,
+        asked.digest,
+        async move { Ok(Reply::ok(office.publish(&sender, &id, &reason).await?)) },
+    )
+    .await
+}
+
+/// `/api/v1/releases`
+pub async fn releases(State(staff): State<Staff>) -> Told {
+    Ok(Json(staff.office.releases().await?))
+}
+
+/// `/api/v1/releases/{id}`
+pub async fn release(State(staff): State<Staff>, Path(id): Path<String>) -> Told {
+    Ok(Json(staff.office.release(&id).await?))
+}
+
+/// `POST /api/v1/releases/{id}/withdraw`
+pub async fn withdraw(
+    State(staff): State<Staff>,
+    who: Who,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let reason = asked.text("reason", &["reason"])?;
+    let (office, sender) = (staff.office.clone(), who.clone());
+    act(
+        &staff,
+        &who,
+        &headers,
+        asked.digest,
+        async move { Ok(Reply::ok(office.withdraw(&sender, &id, &reason).await?)) },
+    )
+    .await
+}
+
+/// `POST /api/v1/releases/{id}/rollback`
+pub async fn roll_back(
+    State(staff): State<Staff>,
+    who: Who,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let reason = asked.text("reason", &["reason"])?;
+    let (office, sender) = (staff.office.clone(), who.clone());
+    act(
+        &staff,
+        &who,
+        &headers,
+        asked.digest,
+        async move { Ok(Reply::ok(office.roll_back(&sender, &id, &reason).await?)) },
+    )
+    .await
+}
+
+/// `/api/v1/history?after=`
+pub async fn history(State(staff): State<Staff>, ask: Ask) -> Told {
+    ask.only(&["after"])?;
+    let after = match ask.get("after") {
+        None => 0,
+        Some(n) => n.parse().map_err(|_| Problem::bad_parameter("after", n, "the number of a line"))?,
+    };
+    Ok(Json(staff.office.history(after).await?))
+}
+
+fn at_draft(id: &str) -> String {
+    format!("/api/v1/drafts/{}", encode(id, ""))
+}
+
+/// `EPSG:2154` or `2154`.
+fn epsg(text: &str) -> Option<u32> {
+    text.trim_start_matches("EPSG:").trim_start_matches("epsg:").parse().ok()
+}

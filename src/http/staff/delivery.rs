@@ -1,0 +1,220 @@
+//! Bodies on their way in: a file with its fields in parts, or raw with its fields in the query.
+
+use super::Staff;
+use crate::http::problem::Problem;
+use crate::pipeline::office::Sending;
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Multipart, Query, Request};
+use axum::http::{StatusCode, header};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Largest field beside a file, in bytes: a reason of some pages.
+const FIELD_BYTES_MAX: usize = 64 << 10;
+
+/// Fields and files of one request: a shapefile has five parts, and this leaves room.
+const PARTS_MAX: usize = 40;
+
+/// Largest JSON body, in bytes: a draft of fifty inputs has some thousand.
+const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// A file with what is said of it.
+pub struct Delivery {
+    fields: BTreeMap<String, String>,
+    /// The file, with its place in memory.
+    pub sending: Sending,
+    /// SHA-256 of all that was sent.
+    pub digest: String,
+}
+
+impl Delivery {
+    /// Takes a field; an empty one, as forms send, was not told.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        self.fields.remove(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// Takes a field that is a number, a source or another word.
+    pub fn take_as<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        parse(&text).map(Some).ok_or_else(|| wrong(&format!("field `{name}`"), &format!("`{text}`"), expected))
+    }
+
+    /// Refuses the fields that nobody took.
+    pub fn nothing_left(&self, known: &[&str]) -> Result<(), Problem> {
+        match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(unknown) => Err(wrong("body", &format!("field `{unknown}`"), &format!("only {}", known.join(", ")))),
+        }
+    }
+}
+
+impl FromRequest<Staff> for Delivery {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, staff: &Staff) -> Result<Self, Problem> {
+        // Nothing is read before there is room for it.
+        let place = staff.office.place_for_upload().await?;
+        let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map(|q| q.0).unwrap_or_default();
+        let media = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let path = request.uri().path().to_owned();
+        let mut fields: BTreeMap<String, String> = query.into_iter().collect();
+        let mut parts = Vec::new();
+        if media == "multipart/form-data" {
+            let cut = |_| wrong("body", "parts that cannot be read", "multipart/form-data (RFC 7578)");
+            let mut multipart = Multipart::from_request(request, &())
+                .await
+                .map_err(|_| wrong("header `Content-Type`", "no boundary", "multipart/form-data with its boundary"))?;
+            while let Some(mut field) = multipart.next_field().await.map_err(cut)? {
+                if parts.len() + fields.len() >= PARTS_MAX {
+                    return Err(wrong("body", "more parts", &format!("{PARTS_MAX} parts at most")));
+                }
+                let (name, file) = (field.name().unwrap_or_default().to_owned(), field.file_name().map(base_name));
+                let mut bytes = Vec::new();
+                while let Some(chunk) = field.chunk().await.map_err(cut)? {
+                    bytes.extend_from_slice(&chunk);
+                    if file.is_none() && bytes.len() > FIELD_BYTES_MAX {
+                        return Err(wrong(
+                            &format!("field `{name}`"),
+                            "a longer text",
+                            &format!("{FIELD_BYTES_MAX} bytes at most"),
+                        ));
+                    }
+                }
+                match file {
+                    Some(file) => parts.push((file, bytes)),
+                    None => {
+                        let text = String::from_utf8(bytes)
+                            .map_err(|_| wrong(&format!("field `{name}`"), "bytes that are no text", "UTF-8"))?;
+                        fields.insert(name, text);
+                    }
+                }
+            }
+        } else {
+            let file = match fields.remove("file_name") {
+                Some(name) => base_name(&name),
+                None => format!("upload.{}", extension(&media)),
+            };
+            let bytes = to_bytes(request.into_body(), super::BODY_BYTES_MAX).await.map_err(|_| cut_short())?;
+            parts.push((file, Vec::from(bytes)));
+        }
+        if parts.iter().all(|(_, bytes)| bytes.is_empty()) {
+            let expected = "a file: raw, or as a part of multipart/form-data with its `filename`";
+            return Err(wrong("body", "no byte of a file", expected));
+        }
+        let digest = digest(&path, &fields, &parts).await;
+        Ok(Self { fields, sending: Sending { parts, place: Some(place) }, digest })
+    }
+}
+
+/// A JSON body, an empty one counting as an empty object, and the digest of the request.
+pub struct Asked {
+    /// What was asked.
+    pub json: Value,
+    /// SHA-256 of path and body.
+    pub digest: String,
+}
+
+impl Asked {
+    /// A text of the object; another key than these is refused.
+    pub fn text(&self, name: &str, known: &[&str]) -> Result<String, Problem> {
+        let object = self.json.as_object().ok_or_else(|| wrong("body", "no object", "a JSON object"))?;
+        if let Some(unknown) = object.keys().find(|key| !known.contains(&key.as_str())) {
+            let expected =
+                if known.is_empty() { "an empty object".to_owned() } else { format!("only {}", known.join(", ")) };
+            return Err(wrong("body", &format!("`{unknown}`"), &expected));
+        }
+        match object.get(name) {
+            None | Some(Value::Null) => Ok(String::new()),
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(_) => Err(wrong(&format!("`{name}`"), "another value", "a text")),
+        }
+    }
+}
+
+impl FromRequest<Staff> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Staff) -> Result<Self, Problem> {
+        let path = request.uri().path().to_owned();
+        let bytes = to_bytes(request.into_body(), JSON_BYTES_MAX).await.map_err(|_| {
+            let (place, found) = ("body", "more bytes, or a body cut short");
+            Problem::refused(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                place,
+                found,
+                format!("{JSON_BYTES_MAX} bytes at most"),
+            )
+        })?;
+        let json = match bytes.trim_ascii() {
+            b"" => Value::Object(serde_json::Map::new()),
+            text => serde_json::from_slice(text).map_err(|e| {
+                wrong("body", &format!("text that is no JSON, at line {} column {}", e.line(), e.column()), "JSON")
+            })?,
+        };
+        let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.to_vec())]).await;
+        Ok(Self { json, digest })
+    }
+}
+
+fn wrong(place: &str, found: &str, expected: &str) -> Problem {
+    Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, "bad_request", place, found, expected)
+}
+
+fn cut_short() -> Problem {
+    let expected = format!("a whole body of {} bytes at most", super::BODY_BYTES_MAX);
+    Problem::refused(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "body",
+        "more bytes, or a body cut short",
+        expected,
+    )
+}
+
+/// The name of a file without the folders some browsers send with it.
+fn base_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let plain: String = name.chars().filter(|c| !c.is_control()).take(120).collect();
+    if plain.is_empty() { "upload".to_owned() } else { plain }
+}
+
+/// The usual ending of a raw body's type; readers look at the bytes and not at it.
+fn extension(media: &str) -> &'static str {
+    match media {
+        "application/zip" | "application/x-zip-compressed" => "zip",
+        "application/geo+json" | "application/json" => "geojson",
+        "application/geopackage+sqlite3" => "gpkg",
+        "text/csv" | "text/plain" => "csv",
+        "application/gzip" => "csv.gz",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => "xlsx",
+        "application/vnd.ms-excel" => "xls",
+        "application/vnd.oasis.opendocument.spreadsheet" => "ods",
+        "application/vnd.apache.parquet" => "parquet",
+        _ => "bin",
+    }
+}
+
+/// Names a request by all that decides its answer; the boundary between parts, which changes each time, does not.
+async fn digest(path: &str, fields: &BTreeMap<String, String>, parts: &[(String, Vec<u8>)]) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    add(path.as_bytes());
+    fields.iter().for_each(|(name, value)| [name, value].into_iter().for_each(|text| add(text.as_bytes())));
+    for (name, bytes) in parts {
+        add(name.as_bytes());
+        add(crate::pipeline::sha256_hex(bytes).as_bytes());
+        tokio::task::yield_now().await;
+    }
+    format!("{:x}", hash.finalize())
+}

@@ -1,0 +1,192 @@
+//! Jobs: work done off the request threads, one heavy piece at a time, told step by step and remembered across restarts.
+
+use super::{Fault, FaultKind, Office, Who, new_name, now, words};
+use crate::store::{Job, JobState};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot, watch};
+
+/// Jobs that may wait for their turn; more are asked to come back, since each may hold a file in memory.
+const WAITING_MAX: usize = 16;
+
+/// Uploads held in memory at once; others wait at the door with their bytes unsent.
+const UPLOADS_MAX: usize = 2;
+
+/// Jobs in a list.
+const LISTED_MAX: u32 = 200;
+
+/// Turns, places and the bell.
+pub(super) struct Jobs {
+    /// Placing and protecting take all cores and much memory: one at a time.
+    turn: Semaphore,
+    waiting: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+    /// Rings when any job changes.
+    bell: watch::Sender<u64>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            turn: Semaphore::new(1),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            bell: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Jobs {
+    /// Waits for its turn, as jobs do.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.turn.acquire().await.map_err(Fault::broken)
+    }
+}
+
+/// A job begun.
+pub struct Started {
+    /// Its name.
+    pub id: String,
+    /// How it ends.
+    pub outcome: oneshot::Receiver<Result<Value, Fault>>,
+}
+
+impl Started {
+    /// Waits for the end of the job.
+    ///
+    /// # Errors
+    /// Its own.
+    pub async fn end(self) -> Result<Value, Fault> {
+        self.outcome.await.unwrap_or_else(|_| Err(Fault::broken("a job ended without a word")))
+    }
+}
+
+/// What a job says of its steps with.
+#[derive(Clone)]
+pub(super) struct Pen {
+    office: Office,
+    id: String,
+}
+
+impl Pen {
+    /// Says which step the job is at.
+    pub(super) async fn step(&self, step: &str) -> Result<(), Fault> {
+        self.write(JobState::Running, &json!({ "step": step })).await
+    }
+
+    async fn write(&self, state: JobState, report: &Value) -> Result<(), Fault> {
+        let report = report.to_string();
+        self.office.desk().update_job(&self.id, state, &now(), &report).await?;
+        self.office.0.jobs.bell.send_modify(|rung| *rung += 1);
+        Ok(())
+    }
+}
+
+impl Office {
+    /// A place for an upload; waits until there is one. The file may be read once it is had.
+    ///
+    /// # Errors
+    /// The service is ending.
+    pub async fn place_for_upload(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.0.jobs.uploads.clone().acquire_owned().await.map_err(Fault::broken)
+    }
+
+    /// Begins a job.
+    pub(super) async fn start<F>(
+        &self,
+        who: &Who,
+        kind: &str,
+        request: &Value,
+        work: impl FnOnce(Office, Pen) -> F + Send + 'static,
+    ) -> Result<Started, Fault>
+    where
+        F: Future<Output = Result<Value, Fault>> + Send + 'static,
+    {
+        let Ok(place) = self.0.jobs.waiting.clone().try_acquire_owned() else {
+            let found = format!("{WAITING_MAX} jobs that wait for their turn");
+            return Err(Fault::new(FaultKind::Busy, "too_many_jobs", "service", found, "fewer; ask again in a minute"));
+        };
+        let at = now();
+        let job = Job {
+            id: new_name(),
+            kind: kind.to_owned(),
+            state: JobState::Queued,
+            created: at.clone(),
+            updated: at,
+            author: who.name.clone(),
+            request: request.to_string(),
+            report: "{}".to_owned(),
+        };
+        self.desk().insert_job(&job).await?;
+        let (tell, outcome) = oneshot::channel();
+        let (office, pen) = (self.clone(), Pen { office: self.clone(), id: job.id.clone() });
+        tokio::spawn(async move {
+            let _place = place;
+            let ended = match office.0.jobs.turn().await {
+                Ok(_turn) => {
+                    // A task of its own, so that a panic of the work ends the job and not the account of it.
+                    let work = tokio::spawn(work(office.clone(), pen.clone()));
+                    work.await.unwrap_or_else(|panic| Err(Fault::broken(panic)))
+                }
+                Err(closed) => Err(closed),
+            };
+            let (state, report) = match &ended {
+                Ok(result) => (JobState::Done, json!({ "result": result })),
+                Err(fault) => (JobState::Failed, json!({ "problem": words::fault(fault) })),
+            };
+            if let Err(fault) = pen.write(state, &report).await {
+                tracing::error!("the end of job {} could not be kept: {fault}", pen.id);
+            }
+            let _ = tell.send(ended);
+        });
+        Ok(Started { id: job.id, outcome })
+    }
+
+    /// A job, and how it stands.
+    ///
+    /// # Errors
+    /// None of this name; the store's.
+    pub async fn job(&self, id: &str) -> Result<Value, Fault> {
+        let job = self.desk().job(id).await?;
+        job.as_ref().map(words::job).ok_or_else(|| Fault::unknown(format!("job `{id}`"), "one of /api/v1/jobs"))
+    }
+
+    /// The jobs, the newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn jobs(&self) -> Result<Value, Fault> {
+        let jobs = self.desk().jobs(LISTED_MAX).await?;
+        Ok(json!({ "jobs": jobs.iter().map(words::job).collect::<Vec<_>>() }))
+    }
+
+    /// Rings when any job of this process changes.
+    pub fn bell(&self) -> watch::Receiver<u64> {
+        self.0.jobs.bell.subscribe()
+    }
+
+    /// Asks again for a job that was interrupted or failed, where what it needs is in the store.
+    ///
+    /// # Errors
+    /// A job that ended well or is under way, or one whose file must be sent again; the store's.
+    pub async fn again(&self, who: &Who, id: &str) -> Result<Started, Fault> {
+        let place = format!("job `{id}`");
+        let job = self.desk().job(id).await?.ok_or_else(|| Fault::unknown(&place, "one of /api/v1/jobs"))?;
+        match job.state {
+            JobState::Interrupted | JobState::Failed => {}
+            JobState::Queued | JobState::Running | JobState::Done => {
+                let expected = "a job that was interrupted or failed";
+                return Err(Fault::conflict("not_to_be_redone", place, job.state.as_str(), expected));
+            }
+        }
+        let request: Value = serde_json::from_str(&job.request).map_err(Fault::broken)?;
+        match request["draft"].as_str() {
+            Some(draft) => self.draft_again(who, draft).await,
+            None => {
+                let found = "a job whose file was not kept";
+                Err(Fault::conflict("file_not_kept", place, found, "the file, sent again"))
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What a version that was sent would change, if it took the place of the one served now.
+
+use super::drafts::{no_past, not_published};
+use super::{Fault, Office, Who, now};
+use crate::model::Role;
+use crate::pipeline::inputs::{NoInputs, order_of};
+use crate::pipeline::ledger;
+use crate::pipeline::whatif::{Reader, WhatIf, what_if};
+use crate::steps::seal;
+use serde_json::Value;
+
+impl Office {
+    /// What a version would change: ground, establishments and cells, and whether it could be published at all.
+    ///
+    /// Partners read no figure of establishments and no name of an unsafe cell.
+    ///
+    /// # Errors
+    /// None of this name; nothing served to compare with; a file refused; the store's.
+    pub async fn what_if(&self, who: &Who, zoning: &str, version: &str) -> Result<Value, Fault> {
+        let reader = match who.role {
+            Role::Gis | Role::Owner => Reader::Owner,
+            Role::Partner(_) => Reader::Partner,
+        };
+        Ok(self.asked(zoning, version).await?.json(reader))
+    }
+
+    /// The ground that would move, as GeoJSON to lay over a map.
+    ///
+    /// # Errors
+    /// As [`Office::what_if`].
+    pub async fn what_if_map(&self, zoning: &str, version: &str) -> Result<Value, Fault> {
+        Ok(self.asked(zoning, version).await?.geojson())
+    }
+
+    async fn asked(&self, zoning: &str, version: &str) -> Result<WhatIf, Fault> {
+        let proposed = self.upload_of(zoning, version).await?;
+        let nothing = || {
+            let expected = "a release to compare with, which drafting and publishing make";
+            Fault::conflict("nothing_served", "service", "no release served", expected)
+        };
+        let served = self.desk().current().await?.ok_or_else(nothing)?;
+        let served = seal::unseal(&served.bytes).map_err(Fault::broken)?;
+        let policy = ledger::policy_in_force(self.desk()).await.map_err(Fault::broken)?;
+        let policy = policy.ok_or_else(|| Fault::conflict("no_policy", "policy", "none in force", "one"))?;
+        let order = order_of(self.desk(), &served, policy, now()).await.map_err(no_inputs)?;
+        let past = ledger::past(self.desk()).await.map_err(no_past)?;
+        let _turn = self.0.jobs.turn().await?;
+        let asked = tokio::task::spawn_blocking(move || what_if(&order, &proposed, Some(&served), &past));
+        asked.await.map_err(Fault::broken)?.map_err(not_published)
+    }
+}
+
+fn no_inputs(no: NoInputs) -> Fault {
+    let text = no.to_string();
+    match no {
+        NoInputs::Past(past) => no_past(past),
+        NoInputs::NotListed { .. } | NoInputs::Missing { .. } => {
+            Fault::conflict("inputs_missing", "release served", text, "one whose inputs are all in this store")
+        }
+        NoInputs::Unknown { .. } => Fault::broken(text),
+    }
+}

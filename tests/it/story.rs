@@ -1,0 +1,324 @@
+//! The whole story with curl alone: a cut and a register are sent, drafted, approved, published; a changed cut follows;
+//! then back, withdrawn, and back again. And a kill at any moment leaves what was served.
+
+use crate::command::{arpent, demo, said, text};
+use crate::service::Service;
+use arpent::store::{LedgerCheck, SqliteStore, Store};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// A data directory with its policy and settings, and the keys of those who act.
+struct Desk {
+    home: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new(settings: &str) -> Self {
+        let desk = Self { home: tempfile::tempdir().unwrap() };
+        let policy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/data/policy.toml")).unwrap();
+        // One small table, so that the story is short.
+        let policy = policy.replace("secteurs = [[\"naf_section\"], [\"source\"]]", "secteurs = [[\"source\"]]");
+        assert!(policy.contains("secteurs = [[\"source\"]]"));
+        std::fs::write(desk.file("policy.toml"), policy).unwrap();
+        let publication = "[publication]\nsource = 'Urssaf et MSA'\nlicence = 'CC0-1.0'\nnotice = 'Données fictives'\n\
+                           owners = ['urssaf', 'msa']\ndataset = 'effectifs'\n";
+        std::fs::create_dir(desk.file("data")).unwrap();
+        std::fs::write(desk.file("data/arpent.toml"), format!("{settings}\n{publication}")).unwrap();
+        desk.run(&["policy", "set", &desk.text("policy.toml"), "--data", &desk.text("data")]);
+        desk
+    }
+    fn file(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+    fn text(&self, name: &str) -> String {
+        self.file(name).display().to_string()
+    }
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = arpent(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+    /// An act of the command line on this directory.
+    fn act(&self, arguments: &[&str]) -> Value {
+        let told = self.run(&[arguments, &["--data", &self.text("data"), "--author", "operator", "--json"]].concat());
+        serde_json::from_str(&told).unwrap()
+    }
+    fn key(&self, role: &str) -> String {
+        self.act(&["token", "new", "--name", &format!("Holder of {role}"), "--role", role])["key"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+    fn serve(&self) -> Service {
+        Service::start(&["serve", "--data", &self.text("data")])
+    }
+}
+
+fn curl(service: &Service, key: &str, path: &str, options: &[&str]) -> Command {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "-w", "\n%{http_code}", "-H", &format!("Authorization: Bearer {key}")]).args(options);
+    command.arg(format!("http://{}{path}", service.address));
+    command
+}
+
+/// Status and body.
+fn asked(service: &Service, key: &str, path: &str, options: &[&str]) -> (u16, Value) {
+    let output = curl(service, key, path, options).output().expect("curl is there; `make setup` installs it");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (body, status) = text.rsplit_once('\n').unwrap_or_else(|| panic!("{path}: {text}"));
+    (status.parse().unwrap(), serde_json::from_str(body).unwrap_or_else(|_| body.into()))
+}
+
+fn done(service: &Service, key: &str, path: &str, options: &[&str]) -> Value {
+    let (status, body) = asked(service, key, path, options);
+    assert!((200..=201).contains(&status), "{path}: {status} {body}");
+    body
+}
+
+/// The perimeter that the public sees, or the status it gets instead.
+fn public(service: &Service) -> Result<String, u16> {
+    match asked(service, "", "/collections/secteurs/items?limit=1&skipGeometry=true", &[]) {
+        (200, body) => Ok(body["perimetre"].as_str().unwrap().to_owned()),
+        (status, _) => Err(status),
+    }
+}
+
+fn word(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
+}
+
+fn draft_of(version: &str, register: &str) -> String {
+    json!({ "title": "Emploi 2024", "zonings": { "secteurs": version }, "registers": [register], "vintages": [2024] })
+        .to_string()
+}
+
+const WAIT: [&str; 2] = ["-H", "Prefer: wait=50"];
+
+#[test]
+fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_alone() {
+    let desk = Desk::new("approvals = ['urssaf', 'metropole']\nexpected = { secteurs = 48 }");
+    let [gis, owner, urssaf, metropole] = ["gis", "owner", "partner:urssaf", "partner:metropole"].map(|r| desk.key(r));
+    let service = desk.serve();
+    assert_eq!(asked(&service, "arpent_00_00", "/api/v1/zonings", &[]).0, 401);
+    assert_eq!(public(&service), Err(503));
+
+    // 23 communes are no 48 sectors.
+    let versions = "/api/v1/zonings/secteurs/versions";
+    let file = |name: &str| format!("file=@{}", demo(name).display());
+    let form = |fields: &[&str]| fields.iter().flat_map(|f| ["-F".to_owned(), (*f).to_owned()]).collect::<Vec<_>>();
+    let send = |file: &str, version: &str| {
+        let fields =
+            [file, &format!("version={version}"), "title=Secteurs d'emploi", "reason=périmètre", "code_field=CODE"];
+        let fields: Vec<String> = if file.contains("communes") { form(&fields[..4]) } else { form(&fields) };
+        asked(&service, &gis, versions, &fields.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let (status, refused) = send(&file("communes.zip"), "2025");
+    assert_eq!((status, &refused["code"]), (422, &json!("zoning_refused")), "{refused}");
+    assert!(refused["rejects"]["listed"].to_string().contains("48"), "{refused}");
+    let (status, first) = send(&file("secteurs.zip"), "2025");
+    assert_eq!((status, &first["report"]["topology"]["zones"]), (201, &json!(48)), "{first}");
+
+    let body = format!("@{}", demo("etablissements.csv.gz").display());
+    let sent = done(&service, &gis, "/api/v1/registers?file_name=etablissements.csv.gz", &["--data-binary", &body]);
+    assert!(sent["report"]["by_vintage"]["2024"].as_u64() > Some(20_000), "{sent}");
+    let register = word(&sent, "digest");
+
+    let drafted = |version: &str| {
+        let draft = draft_of(version, &register);
+        done(&service, &gis, "/api/v1/drafts", &[&WAIT[..], &["-d", &draft]].concat())
+    };
+    let draft = drafted("2025");
+    assert_eq!(draft["approvals_missing"], json!(["urssaf", "metropole"]));
+    let at = |draft: &Value, act: &str| format!("/api/v1/drafts/{}{act}", word(draft, "id"));
+    let preview = done(&service, &urssaf, &at(&draft, "/collections/secteurs/items?skipGeometry=true"), &[]);
+    assert_eq!((&preview["numberMatched"], &preview["perimetre"]), (&json!(48), &json!("2025")));
+    assert_eq!(public(&service), Err(503), "a draft is nobody's but staff's");
+
+    let post = ["-X", "POST"];
+    let published = |draft: &Value| {
+        for (partner, key) in [("urssaf", &urssaf), ("metropole", &metropole)] {
+            let (status, missing) = asked(&service, &owner, &at(draft, "/publish"), &post);
+            assert_eq!((status, &missing["code"]), (409, &json!("approval_missing")));
+            assert!(word(&missing, "found").contains(partner), "{missing}");
+            done(&service, key, &at(draft, "/approve"), &post);
+        }
+        assert_eq!(asked(&service, &gis, &at(draft, "/publish"), &post).0, 403);
+        word(&done(&service, &owner, &at(draft, "/publish"), &post), "release")
+    };
+    let one = published(&draft);
+    assert_eq!(public(&service), Ok("2025".to_owned()));
+    let shown = service.json("/collections/secteurs/items?limit=100");
+    let same = |preview: &Value, shown: &Value| {
+        preview["features"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(shown["features"].as_array().unwrap())
+            .all(|(a, b)| a["properties"] == b["properties"])
+    };
+    assert!(same(&preview, &shown), "what was previewed is what is shown");
+
+    // A changed cut: what moved is told before anything changes.
+    let (status, second) = send(&file("secteurs-2.zip"), "2026");
+    assert_eq!(status, 201, "{second}");
+    let since = &second["report"]["since"];
+    assert_eq!((since["redrawn"].as_array().unwrap().len(), &since["appeared"]), (24, &json!([])), "{since}");
+    let changed = done(&service, &gis, &format!("{versions}/2026/what-if"), &[]);
+    assert_eq!(public(&service), Ok("2025".to_owned()));
+    assert!(changed["establishments"].as_array().is_some_and(|pairs| !pairs.is_empty()), "{changed}");
+    let to_partners = done(&service, &metropole, &format!("{versions}/2026/what-if"), &[]);
+    assert!(to_partners["establishments"].is_null(), "{to_partners}");
+
+    let draft = drafted("2026");
+    let two = published(&draft);
+    assert_eq!(public(&service), Ok("2026".to_owned()));
+    let stages = |key: &str| {
+        let told = done(&service, key, "/api/v1/releases", &[]);
+        told["releases"].as_array().unwrap().iter().map(|r| (word(r, "id"), word(r, "stage"))).collect::<Vec<_>>()
+    };
+    assert_eq!(stages(&owner), [(one.clone(), "superseded".to_owned()), (two.clone(), "published".to_owned())]);
+
+    // Back, by HTTP at once; then withdrawn; then back by the command line, which the service notices.
+    let reason = ["-d", r#"{"reason":"La voirie a changé trop tôt"}"#];
+    done(&service, &owner, &format!("/api/v1/releases/{one}/rollback"), &reason);
+    assert_eq!(public(&service), Ok("2025".to_owned()));
+    done(&service, &owner, &format!("/api/v1/releases/{one}/withdraw"), &reason);
+    let (status, gone) = asked(&service, "", "/collections", &[]);
+    assert_eq!((status, &gone["reason"]), (410, &json!("La voirie a changé trop tôt")));
+    assert_eq!(asked(&service, &owner, &format!("/api/v1/releases/{one}/rollback"), &reason).0, 409);
+    desk.act(&["publish", "--rollback", &two, "--reason", "le second périmètre tient"]);
+    let noticed = Command::new("curl")
+        .args(["-sSf", "--retry", "30", "--retry-delay", "1", "--retry-all-errors", "-o", "/dev/null"])
+        .arg(format!("http://{}/collections", service.address))
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(noticed.success());
+    assert_eq!(public(&service), Ok("2026".to_owned()));
+
+    // The first cut again, as a third version; the history says who did what; nobody's key or SIRET is in the log.
+    let restored =
+        done(&service, &gis, &format!("{versions}/2025/restore"), &["-d", r#"{"reason":"retour","version":"2027"}"#]);
+    assert_eq!(word(&restored, "digest"), word(&first, "digest"));
+    let compared = done(&service, &gis, &format!("{versions}/2027/compare?with=2026"), &[]);
+    assert_eq!(compared["redrawn"].as_array().unwrap().len(), 24);
+    let history = done(&service, &metropole, "/api/v1/history", &[]);
+    let acts: Vec<String> = history["lines"].as_array().unwrap().iter().map(|l| word(l, "act")).collect();
+    for act in [
+        "key.made",
+        "zoning.sent",
+        "register.sent",
+        "draft.approved",
+        "release.current",
+        "release.withdrawn",
+        "release.rolled_back",
+    ] {
+        assert!(acts.iter().any(|a| a == act), "{act} in {acts:?}");
+    }
+    let log = service.stop();
+    for secret in [&gis, &owner, &urssaf, &metropole] {
+        assert!(!log.contains(secret.rsplit_once('_').unwrap().1), "a key is in the log");
+    }
+    let register = text(&demo("etablissements.csv.gz"));
+    let sirets = register.lines().skip(1).step_by(50).filter_map(|row| row.split(';').next());
+    assert!(!sirets.into_iter().any(|siret| log.contains(siret)), "an establishment is in the log");
+}
+
+#[test]
+fn a_kill_while_a_draft_is_made_or_published_leaves_what_was_served() {
+    let desk = Desk::new("");
+    let sectors = |name: &str| demo(name).display().to_string();
+    for (file, version) in [("secteurs.zip", "2025"), ("secteurs-2.zip", "2026")] {
+        let act =
+            ["import", "zoning", &sectors(file), "--name", "secteurs", "--version", version, "--reason", "périmètre"];
+        desk.act(&act);
+    }
+    let register = word(&desk.act(&["import", "register", &sectors("etablissements.csv.gz")]), "digest");
+    let first = desk.act(&["publish", "--zoning", "secteurs=2025", "--vintage", "2024", "--title", "un"]);
+    assert_eq!((word(&first, "stage"), &first["request"]["registers"]), ("published".to_owned(), &json!([register])));
+    let owner = desk.key("owner");
+
+    // Killed while the draft is made: the job is marked, and asked for again it makes the same draft.
+    let service = desk.serve();
+    assert_eq!(public(&service), Ok("2025".to_owned()));
+    let soon = ["-H", "Prefer: respond-async", "-d", &draft_of("2026", &register)];
+    let (status, job) = asked(&service, &owner, "/api/v1/drafts", &soon);
+    assert_eq!(status, 202, "{job}");
+    service.kill();
+    let service = desk.serve();
+    assert_eq!(public(&service), Ok("2025".to_owned()));
+    let path = format!("/api/v1/jobs/{}", word(&job, "id"));
+    assert_eq!(word(&done(&service, &owner, &path, &[]), "state"), "interrupted");
+    let events = asked(&service, &owner, &format!("{path}/events"), &[]).1;
+    assert!(
+        events.as_str().unwrap().contains("event: job\ndata: {") && events.as_str().unwrap().contains("interrupted")
+    );
+    let again = done(&service, &owner, &format!("{path}/again"), &[&WAIT[..], &["-X", "POST"]].concat());
+    assert_eq!((word(&again, "id"), word(&again, "stage")), (word(&job, "draft"), "draft".to_owned()));
+
+    // Killed while it is published: either all of it happened or nothing.
+    let draft = format!("/api/v1/drafts/{}", word(&again, "id"));
+    let mut service = service;
+    for _ in 0..3 {
+        let mut asking: Child = curl(&service, &owner, &format!("{draft}/publish"), &["-X", "POST"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        service.kill();
+        asking.wait().unwrap();
+        service = desk.serve();
+        let stage = word(&done(&service, &owner, &draft, &[]), "stage");
+        let expected = match stage.as_str() {
+            "draft" => "2025",
+            "published" => "2026",
+            other => panic!("{other}"),
+        };
+        assert_eq!(public(&service), Ok(expected.to_owned()), "{stage}");
+    }
+    if public(&service) == Ok("2025".to_owned()) {
+        done(&service, &owner, &format!("{draft}/publish"), &["-X", "POST"]);
+    }
+    assert_eq!(public(&service), Ok("2026".to_owned()));
+    service.stop();
+    let check = tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(async { SqliteStore::open(&desk.file("data")).await.unwrap().verify_ledger().await.unwrap() });
+    assert!(matches!(check, LedgerCheck::Holds { .. }), "{check:?}");
+}
+
+#[test]
+fn the_command_line_says_no_with_1_and_wrong_with_2() {
+    let desk = Desk::new("approvals = ['urssaf']");
+    let (data, missing) = (desk.text("data"), desk.text("nothing.zip"));
+    let sectors = demo("secteurs.zip").display().to_string();
+    let zoning = |file: &str, name: &str, reason: &str| {
+        ["import", "zoning", file, "--name", name, "--version", "1", "--reason", reason].map(str::to_owned).to_vec()
+    };
+    let key = desk.key("gis");
+    let id = key.split('_').nth(1).unwrap().to_owned();
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    for (mut arguments, code) in [
+        (zoning(&sectors, "secteurs", "premier"), 0),
+        (zoning(&sectors, "naf", "premier"), 2),
+        (zoning(&sectors, "secteurs", ""), 2),
+        (zoning(&missing, "secteurs", "premier"), 2),
+        (zoning(&demo("communes.zip").display().to_string(), "secteurs", "autre"), 1),
+        (words("token new --name A --role chief"), 2),
+        (words("token list"), 0),
+        (words(&format!("token revoke {id}")), 0),
+        (words(&format!("token revoke {id}")), 1),
+        (words("token revoke 00"), 2),
+        (words("publish --list"), 0),
+        (words("publish --draft 00"), 2),
+        (words("publish --withdraw 00 --reason r"), 2),
+        (words("publish --withdraw 00"), 2),
+        (words("publish --zoning secteurs=9"), 2),
+        (words("publish --zoning secteurs"), 2), // no register yet
+    ] {
+        arguments.extend(["--data".to_owned(), data.clone()]);
+        let output = arpent(&arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+    }
+}
