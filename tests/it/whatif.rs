@@ -84,7 +84,6 @@ fn policy(least: u32) -> String {
 fn order(zoning: ZoningUpload, vintages: &[u16], least: u32) -> Order {
     Order {
         zonings: vec![zoning],
-        decisions: Default::default(),
         registers: vintages.iter().map(|year| register(*year)).collect(),
         vintages: Default::default(),
         decisions: Default::default(),

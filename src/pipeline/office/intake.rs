@@ -4,11 +4,11 @@ use super::{Fault, FaultKind, Office, Started, Who, now, reasoned, words};
 use crate::model::{Crs, Reject, Source, Unreadable, Wgs84, Zoning};
 use crate::pipeline::inputs::one_file;
 use crate::steps::bytes::sha256_hex;
+use crate::steps::intake::{Intake, Wanted, take_in};
 use crate::steps::read::register::{RegisterOptions, register};
 use crate::steps::read::table::Input;
-use crate::steps::read::{self, Files, ZoneOptions};
+use crate::steps::read::{Files, ZoneOptions};
 use crate::steps::reproject;
-use crate::steps::validate::validate;
 use crate::store::{Kept, Put, RegisterEntry, ZoningVersion};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -443,22 +443,17 @@ fn read_zoning(
     expected: Option<usize>,
 ) -> Result<(Zoning, Value), Fault> {
     let files = Files { name: name.to_owned(), parts: vec![(name.to_owned(), bytes)] };
-    let mut layer = read::zones(&files, options).map_err(refused)?;
-    let mut rejects = std::mem::take(&mut layer.records.rejected);
-    let in_metres = reproject::zones(std::mem::take(&mut layer.records.accepted)).map_err(refused)?;
-    rejects.extend(in_metres.rejected);
+    let wanted = Wanted { options: options.clone(), expected, ..Wanted::default() };
+    let Intake { layer, mut rejected, errors, topology, zoning, .. } = take_in(&files, &wanted).map_err(refused)?;
     let mut report = words::layer(&layer);
-    let judged = validate(&layer.layer, in_metres.accepted, expected);
-    let (zoning, topology) = match judged {
-        Ok((zoning, topology)) if rejects.is_empty() => (zoning, topology),
-        Ok((_, topology)) => return Err(zones_refused(name, rejects, report, &topology)),
-        Err(no) => {
-            rejects.extend(no.errors);
-            return Err(zones_refused(name, rejects, report, &no.topology));
+    rejected.extend(errors);
+    match zoning {
+        Some(zoning) if rejected.is_empty() => {
+            report["topology"] = words::topology(&topology)?;
+            Ok((zoning, report))
         }
-    };
-    report["topology"] = words::topology(&topology);
-    Ok((zoning, report))
+        Some(_) | None => Err(zones_refused(name, rejected, report, &topology)),
+    }
 }
 
 fn zones_refused(
@@ -467,7 +462,10 @@ fn zones_refused(
     mut report: Value,
     topology: &crate::steps::validate::TopologyReport,
 ) -> Fault {
-    report["topology"] = words::topology(topology);
+    match words::topology(topology) {
+        Ok(topology) => report["topology"] = topology,
+        Err(broken) => return broken,
+    }
     let found = match &rejects[..] {
         [one] => format!("{} [{}]", one.found, one.code),
         several => format!("{} faults", several.len()),

@@ -4,6 +4,7 @@ use super::{Fault, FaultKind};
 use crate::model::{Establishment, Read, Reject, Stage, Wgs84, Zoning};
 use crate::pipeline::Report;
 use crate::steps::read::ZoneLayer;
+use crate::steps::reproject::ToDegrees;
 use crate::steps::validate::TopologyReport;
 use crate::store::{Approval, Draft, Job, KeyEntry, LedgerLine, RegisterEntry, Standing, Withdrawal, ZoningVersion};
 use serde_json::{Map, Value, json};
@@ -139,19 +140,22 @@ pub(super) fn layer(layer: &ZoneLayer) -> Value {
     })
 }
 
-/// How zones lie beside each other.
-pub(super) fn topology(report: &TopologyReport) -> Value {
+/// How zones lie beside each other; places in longitude and latitude (CRS84), and in metres (EPSG:2154).
+pub(super) fn topology(report: &TopologyReport) -> Result<Value, Fault> {
+    let degrees = ToDegrees::new().map_err(Fault::broken)?;
     let findings = report.findings.iter().take(FINDINGS_MAX).map(|finding| {
+        let place = finding.place.and_then(|(x, y)| degrees.point(x, y));
         json!({
             "severity": finding.kind.severity().code(), "kind": finding.kind.code(), "zones": finding.zones,
-            "area_m2": finding.area_m2, "place": [finding.place.0, finding.place.1],
+            "area_m2": finding.area_m2, "place": place.map(|(longitude, latitude)| [longitude, latitude]),
+            "place_l93": finding.place.map(|(x, y)| [x, y]),
         })
     });
-    json!({
+    Ok(json!({
         "zones": report.zones, "vertices": report.vertices, "area_m2": report.area_m2, "overlaid": report.overlaid,
         "below_tolerance": report.below_tolerance, "findings_count": report.findings.len(),
         "findings": findings.collect::<Vec<_>>(),
-    })
+    }))
 }
 
 /// What differs between two versions of a zoning, by code.
