@@ -252,7 +252,7 @@ fn what_cannot_be_advised_on_is_answered_with_place_found_and_expected() {
         (zones("@one.geojson"), "found one zone", "two zones or more"),
         (zones("@other.geojson"), "found 2 pairs of zones", "zones whose codes the level has"),
         (zones("@apart.geojson"), "found 2 zones that share no border", "zones side by side"),
-        (zones("@absent.geojson"), "found no such file", "a zone file"),
+        (zones("@absent.geojson"), "found no such file", "a file that can be read"),
         (apply("0", &[]), "--apply: found 0", "a rank from 1 to"),
         (apply("99", &[]), "--apply: found 99", "a rank from 1 to"),
         (apply("1", &[]), "--out-micro: found a change of the records", "a file to write"),

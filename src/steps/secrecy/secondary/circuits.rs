@@ -25,8 +25,8 @@ const COMBINED: [(usize, usize); 3] = [(100, 300), (300, 600), (usize::MAX, usiz
 /// Steps of the simplex method after which programs over more circuits than the first are given up, and after which all
 /// are. A limit of steps and not of seconds: the pattern is the same on every machine. What is not decided by then is
 /// still tried, by circuits and mending alone.
-const STEPS_WIDE: u64 = 400_000;
-const STEPS_MAX: u64 = 1_000_000;
+const STEPS_WIDE: u64 = 200_000;
+const STEPS_MAX: u64 = 500_000;
 
 /// Witnesses tried when one is to be mended, and circuits tried on each.
 const BROKEN_MAX: usize = 10;

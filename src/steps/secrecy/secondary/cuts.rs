@@ -41,7 +41,7 @@ pub(super) struct Effort {
 
 impl Effort {
     /// Masters and cuts.
-    const FULL: Self = Self { gap: 0.0075, steps: 600_000, relaxed: 30, whole: 30, nodes: 2_000 };
+    const FULL: Self = Self { gap: 0.0075, steps: 300_000, relaxed: 30, whole: 30, nodes: 2_000 };
 
     /// What a system allows; `None` when single programs over all of it already take too long.
     pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {

@@ -202,12 +202,12 @@ impl Pool {
 
     /// Unsafe rows that some witness moves which rests since this row, and no other, is shown; ascending.
     pub fn broken_by(&self, system: &System<'_>, row: u32) -> Vec<u32> {
-        let mut seen = vec![false; system.raw.rows.len()];
-        for &id in self.users.get(&row).into_iter().flatten().filter(|id| self.blocked[**id as usize] == 1) {
-            self.witnesses[id as usize].rows.iter().for_each(|r| seen[r.0 as usize] = true);
-        }
-        let unsafe_too = |r: &u32| seen[*r as usize] && system.verdict[*r as usize].is_some();
-        (0..system.raw.rows.len() as u32).filter(unsafe_too).collect()
+        let broken = self.users.get(&row).into_iter().flatten().filter(|id| self.blocked[**id as usize] == 1);
+        let moved = broken.flat_map(|&id| self.witnesses[id as usize].rows.iter().map(|r| r.0));
+        let mut rows: Vec<u32> = moved.filter(|&r| system.verdict[r as usize].is_some()).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
     }
 
     /// Drops the witnesses that change a row which stays shown for good.
