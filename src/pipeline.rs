@@ -25,7 +25,7 @@ use crate::steps::secrecy::{
 };
 use crate::steps::validate::validate;
 use ledger::Dossier;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// One zoning to publish: its file and what the file does not say.
 pub struct ZoningUpload {
@@ -162,6 +162,15 @@ pub enum NotPublished {
         /// How many faults it found, in the tables and in their certificate.
         faults: u64,
     },
+    /// Registers overlap, and their figures would be counted twice.
+    #[error(
+        "registers: found {count} establishments that two files hold for one year and source, expected each of them once; \
+         nothing is published"
+    )]
+    MetTwice {
+        /// How many.
+        count: usize,
+    },
     /// No establishment to count.
     #[error("registers: found no usable establishment, expected at least one; nothing is published")]
     Empty,
@@ -220,6 +229,11 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
     }
     if !order.decisions.is_empty() {
         inputs.insert("decisions.csv".to_owned(), sha256_hex(order.decisions.csv().as_bytes()));
+    }
+    let mut met = HashSet::new();
+    let count = all.establishments.iter().filter(|e| !met.insert((e.siret, e.vintage, e.source))).count();
+    if count > 0 {
+        return Err(NotPublished::MetTwice { count });
     }
     settle(&mut all, &order.decisions, &mut report);
     let (x, y) = places(&all, &mut report)?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::files;
-use super::output::{OutCells, OutColumn, OutKind, TableFormat, TableWriter, WholeFile, WordList};
+use super::output::{OutCells, OutColumn, OutKind, TableFormat, TableWriter, WholeFile, WordList, kept_apart};
 use crate::model::establishment::Unplaced;
 use crate::model::{Crs, Reject, Unreadable, ZoneCode, Zoning};
 use crate::steps::assign::{Placed, Placements, place as place_points};
@@ -201,20 +201,9 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
     Ok(report)
 }
 
-/// No output may take the place of an input, nor of another output.
 fn refuse_overwriting(args: &AssignArgs) -> Result<(), Unreadable> {
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut taken: Vec<PathBuf> = args.zones.iter().chain([&args.points]).map(|path| real(path)).collect();
     let outputs = [Some(&args.out), args.report.as_ref(), args.unplaced.as_ref(), args.index.as_ref()];
-    for output in outputs.into_iter().flatten() {
-        let output_path = real(output);
-        if taken.contains(&output_path) {
-            let file = output.display().to_string();
-            return Err(Unreadable::file("output_is_input", file, "a file this command already uses", "another file"));
-        }
-        taken.push(output_path);
-    }
-    Ok(())
+    kept_apart(args.zones.iter().chain([&args.points]), outputs.into_iter().flatten())
 }
 
 /// What the report says of the zones.

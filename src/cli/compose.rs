@@ -1,5 +1,6 @@
 //! `arpent compose`: headcounts and the public files of Sirene become one register.
 
+use super::output::kept_apart;
 use super::register::{columns, columns_json, mapping, open, rejected, rejected_json, write_whole};
 use crate::model::{Source, Unreadable};
 use crate::steps::compose::{Composed, PublicFiles, compose};
@@ -66,6 +67,8 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn composed(args: &Args) -> Result<String, String> {
     let said = |unreadable: Unreadable| unreadable.to_string();
+    let inputs = args.urssaf.iter().chain(&args.msa).chain([&args.geolocation, &args.stock]).chain(&args.mapping);
+    kept_apart(inputs, [&args.out].into_iter().chain(&args.rejects).chain(&args.summed)).map_err(said)?;
     let of_headcounts = mapping(&args.map, args.mapping.as_deref())?;
     let mut files = Vec::new();
     let sent = [(Source::Urssaf, &args.urssaf), (Source::Msa, &args.msa)];

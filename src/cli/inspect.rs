@@ -3,7 +3,7 @@
 mod view;
 
 use super::files;
-use super::output::WholeFile;
+use super::output::{WholeFile, kept_apart};
 use crate::model::{Crs, Reject, Unreadable};
 use crate::steps::groups::GroupOptions;
 use crate::steps::intake::{Intake, Wanted, take_in, territory};
@@ -133,27 +133,21 @@ fn intake(files: &Files, args: &Args) -> Result<Intake, Unreadable> {
 
 /// Writes what was asked for beside the report: findings whatever the verdict, zones when there is a zoning.
 fn write_files(report: &Report, args: &Args) -> Result<(), Unreadable> {
+    let inputs = [&args.file].into_iter().chain(&args.territory).chain(&args.groups);
+    kept_apart(inputs, args.topology.iter().chain(&args.out))?;
     let Ok(intake) = &report.outcome else { return Ok(()) };
     let mut ready = Vec::new();
     if let Some(path) = &args.topology {
-        ready.push(written(path, args, &view::findings(&intake.topology)?)?);
+        ready.push(written(path, &view::findings(&intake.topology)?)?);
     }
     if let (Some(path), Some(zoning)) = (&args.out, &intake.zoning) {
-        ready.push(written(path, args, &view::zones(zoning)?)?);
+        ready.push(written(path, &view::zones(zoning)?)?);
     }
     ready.into_iter().try_for_each(WholeFile::commit)
 }
 
-/// A draft of an output, which is never the file that was read.
-fn written(path: &Path, args: &Args, text: &str) -> Result<WholeFile, Unreadable> {
-    let same = |other: &PathBuf| match (path.canonicalize(), other.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    };
-    if [Some(&args.file), args.territory.as_ref(), args.groups.as_ref()].into_iter().flatten().any(same) {
-        let (found, expected) = ("the name of a file that is read", "another name; the original stays as it is");
-        return Err(Unreadable::file("output_is_input", path.display().to_string(), found, expected));
-    }
+/// A draft of an output.
+fn written(path: &Path, text: &str) -> Result<WholeFile, Unreadable> {
     let mut file = WholeFile::create(path)?;
     file.fill(text.as_bytes())?;
     Ok(file)

@@ -283,6 +283,27 @@ fn push_field(text: &mut Vec<u8>, field: &str) {
     }
 }
 
+/// No output may take the place of an input, nor of another output.
+///
+/// # Errors
+/// `output_is_input`, with the first that would.
+pub fn kept_apart<'a>(
+    inputs: impl IntoIterator<Item = &'a PathBuf>,
+    outputs: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<(), Unreadable> {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut taken: Vec<PathBuf> = inputs.into_iter().map(|path| real(path)).collect();
+    for output in outputs {
+        let place = real(output);
+        if taken.contains(&place) {
+            let file = output.display().to_string();
+            return Err(Unreadable::file("output_is_input", file, "a file this command already uses", "another file"));
+        }
+        taken.push(place);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

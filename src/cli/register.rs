@@ -1,7 +1,7 @@
 //! `arpent register`: how a register would be read, before anybody imports it.
 
 use super::inspect::epsg;
-use super::output::WholeFile;
+use super::output::{WholeFile, kept_apart};
 use crate::model::establishment::Trust;
 use crate::model::{Crs, Establishment, Reject, Rejects, Source, Unreadable};
 use crate::steps::read::columns::{ColumnReport, Mapping};
@@ -112,6 +112,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn report(args: &Args) -> Result<String, String> {
+    kept_apart(args.files.iter().chain(&args.reading.mapping), &args.rejects).map_err(|e| e.to_string())?;
     let options = args.reading.options()?;
     let mut reports = Vec::new();
     let mut all = Rejects::default();

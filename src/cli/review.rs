@@ -2,6 +2,7 @@
 
 use super::files;
 use super::inspect::epsg;
+use super::output::kept_apart;
 use super::register::{Reading, open, source, write_whole};
 use crate::model::{Crs, Register, Reject, Source, Unreadable, Zoning};
 use crate::steps::read::register::read_register;
@@ -94,6 +95,8 @@ pub fn run(args: &Args) -> ExitCode {
 fn review(args: &Args) -> Result<String, Vec<String>> {
     let one = |unreadable: Unreadable| vec![unreadable.to_string()];
     let every = |rejects: Vec<Reject>| rejects.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let inputs = args.register.iter().chain([&args.zones]).chain(&args.decisions);
+    kept_apart(inputs, [&args.out].into_iter().chain(&args.vanished).chain(&args.in_both)).map_err(one)?;
     let options = args.reading.options().map_err(|why| vec![why])?;
     let mut all = Register::default();
     let mut refused = 0;

@@ -2,7 +2,7 @@
 
 use super::files;
 use super::inspect::epsg;
-use super::output::WholeFile;
+use super::output::{WholeFile, kept_apart};
 use super::protect::Refusal;
 use super::serve;
 use crate::model::{Crs, Reject, Unreadable, ZoneCode};
@@ -84,6 +84,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn asked(args: &Args) -> Result<WhatIf, Refusal> {
+    kept_apart([&args.file], args.map.iter().chain(&args.moves))?;
     let files = files::load(&args.file)?;
     let Today { order, served, past } = today(&args.data)?;
     let known = order.zonings.iter().find(|z| z.id == args.zoning);
@@ -141,7 +142,10 @@ pub(super) fn refused(why: NotPublished) -> Refusal {
     match why {
         NotPublished::Unreadable(unreadable) => Refusal::Input(vec![unreadable.0]),
         NotPublished::Zoning(rejects) => Refusal::Input(rejects),
-        NotPublished::Policy(_) | NotPublished::PartnersForgotten { .. } | NotPublished::Empty => {
+        NotPublished::Policy(_)
+        | NotPublished::PartnersForgotten { .. }
+        | NotPublished::MetTwice { .. }
+        | NotPublished::Empty => {
             wrong("not_publishable", "store", why.to_string(), "inputs that can be published".to_owned())
         }
         NotPublished::Secrecy { .. } | NotPublished::NoVerdict(_) | NotPublished::Audit { .. } => {
@@ -172,10 +176,10 @@ pub(super) fn today(data: &Path) -> Result<Today, Refusal> {
         let said = |e: &dyn std::fmt::Display| e.to_string();
         let store = SqliteStore::open(data).await.map_err(|e| said(&e))?;
         let kept = store.current().await.map_err(|e| said(&e))?;
-        let kept = kept.ok_or_else(|| "found nothing published, expected a release".to_owned())?;
+        let kept = kept.ok_or_else(|| "nothing published".to_owned())?;
         let served = seal::unseal(&kept.bytes).map_err(|e| format!("release {}: {e}", kept.entry.id))?;
         let policy = policy_in_force(&store).await.map_err(|e| said(&e))?;
-        let policy = policy.ok_or_else(|| "found no policy in force, expected one".to_owned())?;
+        let policy = policy.ok_or_else(|| "no policy in force".to_owned())?;
         let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let order = order_of(&store, &served, policy, now).await.map_err(|e| said(&e))?;
         let past = ledger::past(&store).await.map_err(|e| said(&e))?;

@@ -33,8 +33,10 @@ pub enum Duty {
     ReadJobs,
     /// Have a publication drafted.
     Draft,
-    /// Look at drafts, their reports and their figures.
+    /// Look at drafts and their reports.
     ReadDrafts,
+    /// Look at the figures of a draft.
+    Preview,
     /// Approve a draft in the name of a partner.
     Approve,
     /// Look at the list of releases and at the history of acts.
@@ -49,7 +51,7 @@ pub enum Duty {
 
 impl Duty {
     /// Every act.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ReadZonings,
         Self::SendZoning,
         Self::ReadRegisters,
@@ -57,6 +59,7 @@ impl Duty {
         Self::ReadJobs,
         Self::Draft,
         Self::ReadDrafts,
+        Self::Preview,
         Self::Approve,
         Self::ReadHistory,
         Self::Publish,
@@ -74,6 +77,7 @@ impl Duty {
             Self::ReadJobs => "read_jobs",
             Self::Draft => "draft",
             Self::ReadDrafts => "read_drafts",
+            Self::Preview => "preview",
             Self::Approve => "approve",
             Self::ReadHistory => "read_history",
             Self::Publish => "publish",
@@ -86,13 +90,18 @@ impl Duty {
 impl Role {
     /// Whether this role allows an act: the one table of roles and acts.
     ///
-    /// Raw figures are never given to a partner (agreement of Dijon, article 4.1), so partners look at no register.
+    /// Raw figures are never given to a partner (agreement of Dijon, article 4.1), so partners look at no register. Nor do
+    /// they look at the figures of drafts: each draft is protected beside what is published, not beside other drafts, so
+    /// that whoever saw two of them could subtract one from the other.
     pub fn may(&self, duty: Duty) -> bool {
         match duty {
             Duty::ReadZonings | Duty::ReadDrafts | Duty::ReadHistory => true,
-            Duty::SendZoning | Duty::ReadRegisters | Duty::SendRegister | Duty::ReadJobs | Duty::Draft => {
-                matches!(self, Self::Gis | Self::Owner)
-            }
+            Duty::SendZoning
+            | Duty::ReadRegisters
+            | Duty::SendRegister
+            | Duty::ReadJobs
+            | Duty::Draft
+            | Duty::Preview => matches!(self, Self::Gis | Self::Owner),
             Duty::Approve => matches!(self, Self::Partner(_)),
             Duty::Publish | Duty::Withdraw | Duty::RollBack => matches!(self, Self::Owner),
         }

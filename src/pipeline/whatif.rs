@@ -233,6 +233,7 @@ impl Refusal {
             | NotPublished::Secrecy { .. }
             | NotPublished::PartnersForgotten { .. }
             | NotPublished::NoVerdict(_)
+            | NotPublished::MetTwice { .. }
             | NotPublished::Empty => None,
         };
         Self { vintage, said: why.to_string(), cells: Vec::new(), zones: Vec::new(), changes: Vec::new() }

@@ -81,6 +81,28 @@ fn headcounts_become_a_register_and_its_review_survives_the_next_one() {
     assert!(for_the_owner_alone(&register));
     assert_eq!(text(&refused).lines().nth(1).map(|line| line.contains("siret_digits")), Some(true));
 
+    // No output takes the place of an input.
+    let before = text(&register);
+    for line in [
+        vec!["register", &out, "--rejects", &out],
+        vec![
+            "review",
+            "--register",
+            &out,
+            "--zones",
+            &demo("secteurs.zip").display().to_string(),
+            "--zone-id",
+            "CODE",
+            "--out",
+            &out,
+        ],
+    ] {
+        let refused = arpent(&line);
+        assert_eq!(refused.status.code(), Some(2), "{line:?}");
+        assert!(said(&refused).contains("output_is_input"), "{line:?}: {}", said(&refused));
+    }
+    assert_eq!(text(&register), before);
+
     let read = json(&["register", &out, "--json"]);
     assert_eq!(read["files"][0]["accepted"], 300);
     assert_eq!(read["files"][0]["unplaced"]["not_diffused"], 1);

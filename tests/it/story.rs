@@ -131,7 +131,9 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     let draft = drafted("2025");
     assert_eq!(draft["approvals_missing"], json!(["urssaf", "metropole"]));
     let at = |draft: &Value, act: &str| format!("/api/v1/drafts/{}{act}", word(draft, "id"));
-    let preview = done(&service, &urssaf, &at(&draft, "/collections/secteurs/items?skipGeometry=true"), &[]);
+    let figures = at(&draft, "/collections/secteurs/items?skipGeometry=true");
+    assert_eq!(asked(&service, &urssaf, &figures, &[]).0, 403, "two drafts, subtracted, may tell what neither does");
+    let preview = done(&service, &owner, &figures, &[]);
     assert_eq!((&preview["numberMatched"], &preview["perimetre"]), (&json!(48), &json!("2025")));
     assert_eq!(public(&service), Err(503), "a draft is nobody's but staff's");
 

@@ -96,6 +96,17 @@ fn order(zoning: ZoningUpload, vintages: &[u16], least: u32) -> Order {
     }
 }
 
+#[test]
+fn registers_that_overlap_are_refused_and_nothing_is_counted_twice() {
+    let why = |vintages: &[u16]| {
+        let order = order(street("2025", &[("A", 100.0), ("B", 300.0)]), vintages, 3);
+        pipeline::run(&order).err().map_or(String::new(), |no| no.to_string())
+    };
+    let twice = "establishments that two files hold for one year and source";
+    assert!(why(&[2024, 2024]).contains(twice), "{}", why(&[2024, 2024]));
+    assert!(!why(&[2023, 2024]).contains(twice), "{}", why(&[2023, 2024]));
+}
+
 /// Publishes an order in a store, and puts its policy in force.
 async fn publish(store: &SqliteStore, order: &Order, least: u32) {
     let by = Stamp { at: order.now.clone(), author: "test".into() };

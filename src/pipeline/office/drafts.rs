@@ -174,10 +174,15 @@ impl Office {
         let missing = missing(&self.0.settings.approvals, &approvals.iter().map(|a| a.partner.clone()).collect());
         let mut told = words::draft(draft, stage, &approvals, &missing);
         if who.role.partner().is_some()
-            && let Some(problem) = told["report"]["problem"].as_object_mut()
+            && let Some(report) = told.get_mut("report").and_then(Value::as_object_mut)
         {
             // Why tables cannot be protected names unsafe cells, which partners are not told; rows are the owner's.
-            problem.retain(|member, _| member == "code" || member == "place");
+            if let Some(problem) = report.get_mut("problem").and_then(Value::as_object_mut) {
+                problem.retain(|member, _| member == "code" || member == "place");
+            }
+            if let Some(rejected) = report.get_mut("rejected").and_then(Value::as_object_mut) {
+                rejected.retain(|member, _| member == "count" || member == "by_code");
+            }
         }
         Ok(told)
     }
@@ -432,6 +437,10 @@ pub(super) fn not_published(no: NotPublished) -> Fault {
             Fault::wrong("not_protectable", "secrecy", text, expected)
         }
         NotPublished::Empty => Fault::wrong("no_establishment", "registers", text, "at least one usable establishment"),
+        NotPublished::MetTwice { count } => {
+            let found = format!("{count} establishments that two files hold for one year and source");
+            Fault::wrong("met_twice", "registers", found, "each of them once")
+        }
         NotPublished::NoVerdict(_) | NotPublished::Audit { .. } => {
             Fault::wrong("audit", "audit", text, "a verdict that nothing can be worked out")
         }

@@ -5,7 +5,7 @@ use crate::store::{Job, JobState};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 /// Jobs that may wait for their turn; more are asked to come back, since each may hold a file in memory.
 const WAITING_MAX: usize = 16;
@@ -19,7 +19,7 @@ const LISTED_MAX: u32 = 200;
 /// Turns, places and the bell.
 pub(super) struct Jobs {
     /// Placing and protecting take all cores and much memory: one at a time.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     /// Rings when any job changes.
@@ -29,7 +29,7 @@ pub(super) struct Jobs {
 impl Default for Jobs {
     fn default() -> Self {
         Self {
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             bell: watch::Sender::new(0),
@@ -39,8 +39,8 @@ impl Default for Jobs {
 
 impl Jobs {
     /// Waits for its turn, as jobs do.
-    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        self.turn.acquire().await.map_err(Fault::broken)
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.turn.clone().acquire_owned().await.map_err(Fault::broken)
     }
 }
 

@@ -44,8 +44,12 @@ impl Office {
         let policy = policy.ok_or_else(|| Fault::conflict("no_policy", "policy", "none in force", "one"))?;
         let order = order_of(self.desk(), &served, policy, now()).await.map_err(no_inputs)?;
         let past = ledger::past(self.desk()).await.map_err(no_past)?;
-        let _turn = self.0.jobs.turn().await?;
-        let asked = tokio::task::spawn_blocking(move || what_if(&order, &proposed, Some(&served), &past));
+        let turn = self.0.jobs.turn().await?;
+        let asked = tokio::task::spawn_blocking(move || {
+            // The work goes on when its client has left, and keeps its turn as long.
+            let _turn = turn;
+            what_if(&order, &proposed, Some(&served), &past)
+        });
         asked.await.map_err(Fault::broken)?.map_err(not_published)
     }
 }
