@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Write as _};
+use std::io::{BufReader, BufWriter, IsTerminal, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -72,7 +72,8 @@ pub struct AssignArgs {
     /// Where to write: .csv, .csv.gz or .parquet
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Adds the column `distance_m`: metres to the nearest edge of a zone; placing takes longer then
+    /// Adds the column `distance_m`: metres to the nearest edge of a zone; where zones overlap, an edge that lies under
+    /// another zone may be left out. Placing takes longer then
     #[arg(long)]
     pub distance: bool,
     /// Where to write the points that no zone got, as GeoJSON
@@ -219,6 +220,16 @@ struct ZonesRead {
     remarks: Vec<Reject>,
 }
 
+/// Whether a file is there that arpent never kept an index in: it is not to be written over.
+fn holds_something_else(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(INDEX_MARK.len() as u64).read_to_end(&mut start));
+    read.is_ok() && !start.is_empty() && start != INDEX_MARK
+}
+
+/// How every index that was ever kept begins, whatever its form.
+const INDEX_MARK: &[u8] = b"arpent index ";
+
 /// An index to place with.
 struct Ready {
     index: ZoneIndex,
@@ -251,6 +262,10 @@ impl Ready {
                 }
                 Err(found) if files.is_none() => {
                     let expected = "an index that this version of arpent kept, or --zones to build it from";
+                    return Err(one(Unreadable::file("index_unreadable", path.display().to_string(), found, expected)));
+                }
+                Err(_) if holds_something_else(path) => {
+                    let (found, expected) = ("a file that is no index", "an index, or a new name to keep one under");
                     return Err(one(Unreadable::file("index_unreadable", path.display().to_string(), found, expected)));
                 }
                 // It is built again from the zones.
