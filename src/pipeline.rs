@@ -10,10 +10,11 @@ use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Unreadable,
 use crate::steps::assign::{Placement, assign};
 pub use crate::steps::bytes::sha256_hex;
 use crate::steps::index::ZoneIndex;
+use crate::steps::intake::{Wanted, take_in};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use crate::steps::read::register::{RegisterOptions, register};
 use crate::steps::read::table::Input;
-use crate::steps::read::{self, Files, ZoneOptions};
+use crate::steps::read::{Files, ZoneOptions};
 use crate::steps::reconcile::{BothSources, reconcile};
 use crate::steps::reproject::{self, Reprojector};
 use crate::steps::review::decisions::{Applied, Decisions, apply};
@@ -23,7 +24,6 @@ use crate::steps::secrecy::{
     NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Spec, Years, examine,
     keep, protect_in, protect_profiles, protect_revision, published_together,
 };
-use crate::steps::validate::validate;
 use ledger::Dossier;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -339,18 +339,10 @@ fn publish(prepared: Prepared<'_>, past: &[Published]) -> Result<Made, NotPublis
 }
 
 fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPublished> {
-    let layer = read::zones(&upload.files, &upload.options)?;
-    if !layer.records.rejected.is_empty() {
-        return Err(NotPublished::Zoning(layer.records.rejected));
-    }
-    report.rejected.extend(layer.warnings);
-    let Read { accepted, rejected } = reproject::zones(layer.records.accepted)?;
-    if !rejected.is_empty() {
-        return Err(NotPublished::Zoning(rejected));
-    }
-    let (zoning, _topology) =
-        validate(&layer.layer, accepted, upload.expected).map_err(|refused| NotPublished::Zoning(refused.errors))?;
-    Ok(zoning)
+    let wanted = Wanted { options: upload.options.clone(), expected: upload.expected, ..Wanted::default() };
+    let mut intake = take_in(&upload.files, &wanted)?;
+    report.rejected.append(&mut intake.layer.warnings);
+    intake.whole().map_err(NotPublished::Zoning)
 }
 
 /// One record an establishment or site: what both sources sent is counted once, what people decided is applied, and who has

@@ -14,14 +14,13 @@ use super::output::WholeFile;
 use super::protect::Refusal;
 use super::release::{self, ReadBack};
 use crate::model::{Crs, Unreadable};
+use crate::steps::intake::{Wanted, take_in};
 use crate::steps::neighbours::neighbours;
+use crate::steps::read::ZoneOptions;
 use crate::steps::read::microdata::{CodedColumn, MicroTable};
-use crate::steps::read::{self, ZoneOptions};
-use crate::steps::reproject;
 use crate::steps::secrecy::{
     Advice, Advised, Change, Column, Earlier, Layer, NotAdvisable, Past, Question, Shown, Spec, advise,
 };
-use crate::steps::validate::validate;
 
 /// Ranks changes of a specification by the headcount they would show in addition: codes merged, a level or a table left out.
 ///
@@ -142,15 +141,10 @@ fn zones_side_by_side(path: &Path, args: &Args) -> Result<Vec<(String, String)>,
         label_field: None,
         crs: args.zones_crs.clone(),
     };
-    let layer = read::zones(&files::load(path)?, &options)?;
-    let mut rejected = layer.records.rejected;
-    let in_metres = reproject::zones(layer.records.accepted)?;
-    rejected.extend(in_metres.rejected);
-    let (zoning, _) = validate(&layer.layer, in_metres.accepted, None).map_err(|refused| {
-        let mut errors = refused.errors;
-        errors.extend(rejected);
-        Refusal::Input(errors)
-    })?;
+    let intake = take_in(&files::load(path)?, &Wanted { options, ..Wanted::default() })?;
+    let Some(zoning) = intake.zoning else {
+        return Err(Refusal::Input(intake.errors.into_iter().chain(intake.rejected).collect()));
+    };
     let zones = zoning.zones();
     let refuse = |found: String, expected: &str| {
         Refusal::from(Unreadable::file("zones_alone", path.display().to_string(), found, expected))

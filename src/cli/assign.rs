@@ -91,15 +91,8 @@ pub struct AssignArgs {
 }
 
 fn epsg(text: &str) -> Result<Crs, String> {
-    let code = match text.split_once(':') {
-        Some((authority, code)) if authority.eq_ignore_ascii_case("EPSG") => code,
-        Some(_) => "",
-        None => text,
-    };
-    match code.parse() {
-        Ok(code) if code > 0 => Ok(Crs::Epsg(code)),
-        _ => Err("expected a code of the EPSG register, such as EPSG:2154".to_owned()),
-    }
+    let none = || "expected a code of the EPSG register, such as EPSG:2154".to_owned();
+    Crs::epsg_code(text).map(Crs::Epsg).ok_or_else(none)
 }
 
 /// Runs the command and prints its report: text on standard error, or JSON on standard output with `--json`.

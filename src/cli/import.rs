@@ -2,7 +2,7 @@
 
 use super::desk::{self, Desk};
 use super::files;
-use crate::model::{Source, Unreadable};
+use crate::model::{Crs, Source, Unreadable};
 use crate::pipeline::office::{Fault, FaultKind, RegisterSent, Sending, ZoneReading, ZoningSent};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -169,8 +169,7 @@ fn unreadable(Unreadable(reject): Unreadable) -> Fault {
 }
 
 fn epsg(text: &str) -> Result<u32, String> {
-    let number = text.strip_prefix("EPSG:").or_else(|| text.strip_prefix("epsg:")).unwrap_or(text);
-    number.parse().map_err(|_| format!("found `{text}`, expected EPSG:2154 or the number of another system"))
+    Crs::epsg_code(text).ok_or_else(|| format!("found `{text}`, expected EPSG:2154 or the number of another system"))
 }
 
 fn source(text: &str) -> Result<Source, String> {

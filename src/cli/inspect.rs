@@ -64,9 +64,7 @@ pub struct Args {
 
 /// The code in `EPSG:N`, in any letter case, or in `N`.
 pub fn epsg(text: &str) -> Result<Crs, String> {
-    let upper = text.trim().to_ascii_uppercase();
-    let code = upper.strip_prefix("EPSG:").unwrap_or(&upper).parse().ok().filter(|code| *code > 0);
-    code.map(Crs::Epsg).ok_or_else(|| format!("found `{text}`, expected EPSG:N, such as EPSG:2154"))
+    Crs::epsg_code(text).map(Crs::Epsg).ok_or_else(|| format!("found `{text}`, expected EPSG:N, such as EPSG:2154"))
 }
 
 /// Prints the report; 0 when a zoning can be made, 1 when the topology gate refuses, 2 when the file cannot be used.

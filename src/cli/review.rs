@@ -5,13 +5,12 @@ use super::inspect::epsg;
 use super::output::kept_apart;
 use super::register::{Reading, open, source, write_whole};
 use crate::model::{Crs, Register, Reject, Source, Unreadable, Zoning};
+use crate::steps::intake::{Wanted, take_in};
+use crate::steps::read::ZoneOptions;
 use crate::steps::read::register::read_register;
-use crate::steps::read::{self, ZoneOptions};
 use crate::steps::reconcile::{self, BothSources, reconcile};
-use crate::steps::reproject;
 use crate::steps::review::decisions::{Applied, Date, Decisions, apply};
 use crate::steps::review::{NEAR_M, TOP, Terms, Worklist, worklist};
-use crate::steps::validate::validate;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -142,13 +141,8 @@ fn zoning(args: &Args) -> Result<Zoning, Vec<String>> {
         crs: args.zones_crs.clone(),
         ..ZoneOptions::default()
     };
-    let layer = read::zones(&files, &options).map_err(one)?;
-    let in_metres = reproject::zones(layer.records.accepted).map_err(one)?;
-    let refused: Vec<Reject> = layer.records.rejected.into_iter().chain(in_metres.rejected).collect();
-    if !refused.is_empty() {
-        return Err(every(refused));
-    }
-    validate(&layer.layer, in_metres.accepted, None).map(|(zoning, _)| zoning).map_err(|refused| every(refused.errors))
+    let intake = take_in(&files, &Wanted { options, ..Wanted::default() }).map_err(one)?;
+    intake.whole().map_err(every)
 }
 
 /// What the operator reads: counts alone.

@@ -18,6 +18,17 @@ impl Crs {
     pub const LAMBERT93: Self = Self::Epsg(2154);
     /// Longitude and latitude in degrees, in that order whatever the authority's axis order (OGC CRS84).
     pub const WGS84: Self = Self::Epsg(4326);
+
+    /// The code in `EPSG:2154`, in any letter case, or in `2154` alone, as people write it; zero is none.
+    pub fn epsg_code(text: &str) -> Option<u32> {
+        let text = text.trim();
+        let number = match text.split_once(':') {
+            Some((authority, number)) if authority.eq_ignore_ascii_case("EPSG") => number,
+            Some(_) => return None,
+            None => text,
+        };
+        number.parse().ok().filter(|code| *code > 0)
+    }
 }
 
 impl fmt::Display for Crs {

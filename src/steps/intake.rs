@@ -46,6 +46,21 @@ pub struct Intake {
     pub zoning: Option<Zoning>,
 }
 
+impl Intake {
+    /// The zoning when every record became a zone of it.
+    ///
+    /// # Errors
+    /// The records that did not, then what is wrong with the zones.
+    pub fn whole(self) -> Result<Zoning, Vec<Reject>> {
+        let mut refused = self.rejected;
+        refused.extend(self.errors);
+        match self.zoning {
+            Some(zoning) if refused.is_empty() => Ok(zoning),
+            Some(_) | None => Err(refused),
+        }
+    }
+}
+
 /// Reads, reprojects, mends as asked, judges and groups.
 ///
 /// # Errors

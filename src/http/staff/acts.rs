@@ -2,12 +2,12 @@
 
 use super::Staff;
 use super::delivery::{Asked, Delivery};
-use super::once::{Reply, act, wait};
+use super::once::{Deed, Reply, act, wait};
 use crate::http::ogc;
 use crate::http::ogc::query::{Ask, encode};
 use crate::http::problem::Problem;
 use crate::http::state::Shelved;
-use crate::model::{Duty, Source};
+use crate::model::{Crs, Duty, Source};
 use crate::pipeline::office::{RegisterSent, Who, ZoneReading, ZoningSent};
 use axum::Json;
 use axum::body::Body;
@@ -126,7 +126,7 @@ pub async fn send_zoning(
             layer: delivery.take("layer"),
             code_field: delivery.take("code_field"),
             label_field: delivery.take("label_field"),
-            crs: delivery.take_as("crs", "EPSG:2154, or its number alone", epsg)?,
+            crs: delivery.take_as("crs", "EPSG:2154, or its number alone", Crs::epsg_code)?,
         },
         expected: delivery.take_as("expected", "a number of zones", |n| n.parse().ok())?,
         any_count: delivery.take_as("any_count", "true or false", |word| word.parse().ok())?.unwrap_or_default(),
@@ -183,7 +183,7 @@ pub async fn send_register(
     let sent = RegisterSent {
         vintage: delivery.take_as("vintage", "a year", |year| year.parse().ok())?,
         source: delivery.take_as("source", "urssaf or msa", Source::from_code)?,
-        crs: delivery.take_as("crs", "EPSG:2154, or its number alone", epsg)?,
+        crs: delivery.take_as("crs", "EPSG:2154, or its number alone", Crs::epsg_code)?,
     };
     let (digest, sending) = (delivery.digest, delivery.sending);
     let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());
@@ -275,36 +275,15 @@ pub async fn preview_items(
 }
 
 /// `POST /api/v1/drafts/{id}/approve`
-pub async fn approve(
-    State(staff): State<Staff>,
-    who: Who,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    asked: Asked,
-) -> Result<Response, Problem> {
-    asked.text("", &[])?;
-    let (office, sender) = (staff.office.clone(), who.clone());
-    act(&staff, &who, &headers, asked.digest, async move { Ok(Reply::ok(office.approve(&sender, &id).await?)) }).await
+pub async fn approve(Path(id): Path<String>, deed: Deed) -> Result<Response, Problem> {
+    deed.asked.text("", &[])?;
+    deed.once(move |office, who| async move { office.approve(&who, &id).await }).await
 }
 
 /// `POST /api/v1/drafts/{id}/publish`
-pub async fn publish(
-    State(staff): State<Staff>,
-    who: Who,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    asked: Asked,
-) -> Result<Response, Problem> {
-    let reason = asked.text("reason", &["reason"])?;
-    let (office, sender) = (staff.office.clone(), who.clone());
-    act(
-        &staff,
-        &who,
-        &headers,
-        asked.digest,
-        async move { Ok(Reply::ok(office.publish(&sender, &id, &reason).await?)) },
-    )
-    .await
+pub async fn publish(Path(id): Path<String>, deed: Deed) -> Result<Response, Problem> {
+    let reason = deed.asked.text("reason", &["reason"])?;
+    deed.once(move |office, who| async move { office.publish(&who, &id, &reason).await }).await
 }
 
 /// `/api/v1/releases`
@@ -318,43 +297,15 @@ pub async fn release(State(staff): State<Staff>, Path(id): Path<String>) -> Told
 }
 
 /// `POST /api/v1/releases/{id}/withdraw`
-pub async fn withdraw(
-    State(staff): State<Staff>,
-    who: Who,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    asked: Asked,
-) -> Result<Response, Problem> {
-    let reason = asked.text("reason", &["reason"])?;
-    let (office, sender) = (staff.office.clone(), who.clone());
-    act(
-        &staff,
-        &who,
-        &headers,
-        asked.digest,
-        async move { Ok(Reply::ok(office.withdraw(&sender, &id, &reason).await?)) },
-    )
-    .await
+pub async fn withdraw(Path(id): Path<String>, deed: Deed) -> Result<Response, Problem> {
+    let reason = deed.asked.text("reason", &["reason"])?;
+    deed.once(move |office, who| async move { office.withdraw(&who, &id, &reason).await }).await
 }
 
 /// `POST /api/v1/releases/{id}/rollback`
-pub async fn roll_back(
-    State(staff): State<Staff>,
-    who: Who,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    asked: Asked,
-) -> Result<Response, Problem> {
-    let reason = asked.text("reason", &["reason"])?;
-    let (office, sender) = (staff.office.clone(), who.clone());
-    act(
-        &staff,
-        &who,
-        &headers,
-        asked.digest,
-        async move { Ok(Reply::ok(office.roll_back(&sender, &id, &reason).await?)) },
-    )
-    .await
+pub async fn roll_back(Path(id): Path<String>, deed: Deed) -> Result<Response, Problem> {
+    let reason = deed.asked.text("reason", &["reason"])?;
+    deed.once(move |office, who| async move { office.roll_back(&who, &id, &reason).await }).await
 }
 
 /// `/api/v1/history?after=`
@@ -369,9 +320,4 @@ pub async fn history(State(staff): State<Staff>, ask: Ask) -> Told {
 
 fn at_draft(id: &str) -> String {
     format!("/api/v1/drafts/{}", encode(id, ""))
-}
-
-/// `EPSG:2154` or `2154`.
-fn epsg(text: &str) -> Option<u32> {
-    text.trim_start_matches("EPSG:").trim_start_matches("epsg:").parse().ok()
 }

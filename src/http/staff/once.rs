@@ -1,9 +1,12 @@
 //! Acts that change something: done whole once begun, and done once where the asker named the request.
 
 use super::Staff;
+use super::delivery::Asked;
 use crate::http::problem::Problem;
-use crate::pipeline::office::{Fault, KeptAnswer, Once, Started, Who};
+use crate::pipeline::office::{Fault, KeptAnswer, Office, Once, Started, Who};
+use axum::RequestExt as _;
 use axum::body::Body;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
@@ -34,6 +37,37 @@ impl Reply {
     /// Something was changed.
     pub fn ok(body: Value) -> Self {
         Self { status: StatusCode::OK, location: String::new(), body }
+    }
+}
+
+/// An act that is done at once: who asks it, and what was asked.
+pub struct Deed {
+    staff: Staff,
+    who: Who,
+    headers: HeaderMap,
+    /// What was asked.
+    pub asked: Asked,
+}
+
+impl FromRequest<Staff> for Deed {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, staff: &Staff) -> Result<Self, Problem> {
+        let who = request.extract_parts_with_state::<Who, _>(staff).await?;
+        let headers = request.headers().clone();
+        Ok(Self { staff: staff.clone(), who, headers, asked: Asked::from_request(request, staff).await? })
+    }
+}
+
+impl Deed {
+    /// See [`act`].
+    pub async fn once<F>(self, work: impl FnOnce(Office, Who) -> F) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Value, Fault>> + Send + 'static,
+    {
+        let Self { staff, who, headers, asked } = self;
+        let work = work(staff.office.clone(), who.clone());
+        act(&staff, &who, &headers, asked.digest, async move { Ok(Reply::ok(work.await?)) }).await
     }
 }
 

@@ -224,11 +224,12 @@ impl Circuits {
 
     /// A combination of circuits near the row.
     pub fn combined(&mut self, system: &System<'_>, wanted: &Unmet) -> Combined {
+        let across: Vec<u32> = self.across(system, wanted.need.row).into_iter().map(|c| c.0).collect();
         for (stage, (near, all)) in COMBINED.into_iter().enumerate() {
             if self.steps > if stage == 0 { self.limits.1 } else { self.limits.0 } {
                 return Combined::Unknown;
             }
-            let (ids, whole) = self.near(system, wanted, near, all);
+            let (ids, whole) = self.near(wanted, &across, near, all);
             match self.combine(system, wanted, &ids) {
                 Combined::Near if !whole => {}
                 answer => return answer,
@@ -239,11 +240,10 @@ impl Circuits {
 
     /// Circuits that change the row, then those that share an atom with them: those with room first, then the shortest; at
     /// last all that hang together with the row. Whether these are all that can matter.
-    fn near(&mut self, system: &System<'_>, wanted: &Unmet, near: usize, all: usize) -> (Vec<u32>, bool) {
-        let across = self.across(system, wanted.need.row);
+    fn near(&mut self, wanted: &Unmet, across: &[u32], near: usize, all: usize) -> (Vec<u32>, bool) {
         let Self { circuits, of_atom, room, seen, seen_atom, turn, .. } = self;
         let fitness = |id: &u32| (Reverse(room[*id as usize].min(wanted.distance)), circuits[*id as usize].len(), *id);
-        let mut ids: Vec<u32> = across.into_iter().map(|c| c.0).collect();
+        let mut ids: Vec<u32> = across.to_vec();
         ids.sort_by_cached_key(fitness);
         let mut whole = ids.len() <= near;
         ids.truncate(near);
