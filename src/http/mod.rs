@@ -1,6 +1,7 @@
 //! The public face: every route on this page. Handlers are given a [`Shelf`], hence a release, and nothing else.
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
+mod answer;
 mod health;
 mod ogc;
 mod page;

@@ -5,22 +5,17 @@ pub mod query;
 pub mod view;
 
 use super::App;
+use super::answer::document;
 use super::page;
 use super::problem::Problem;
 use super::state::Shelved;
 use crate::steps::publish::{Release, ReleasedZoning};
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use query::{Ask, Format, SELECTORS};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
-
-/// How long a public answer may be kept, in seconds: a release lasts months, and five minutes bound how late a
-/// correction shows.
-pub const CACHE_SECONDS: u32 = 300;
 
 /// Formats of everything but zones.
 const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
@@ -31,7 +26,7 @@ pub async fn landing(State(app): State<App>, ask: Ask) -> Result<Response, Probl
     let format = ask.format(&DOCUMENTS)?;
     let shelved = app.shelf.shelved()?;
     let release = &shelved.release;
-    answer(&ask, release.id.as_str(), format, view::JSON, || match format {
+    document(&ask, release.id.as_str(), view::media_of(format, view::JSON), || match format {
         Format::Html => page::landing(&ask, release),
         Format::Json | Format::Csv => json(&view::landing(&ask, release)),
     })
@@ -41,7 +36,7 @@ pub async fn landing(State(app): State<App>, ask: Ask) -> Result<Response, Probl
 pub async fn conformance(ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
-    answer(&ask, "", format, view::JSON, || match format {
+    document(&ask, "", view::media_of(format, view::JSON), || match format {
         Format::Html => page::conformance(&ask),
         Format::Json | Format::Csv => json(&view::conformance()),
     })
@@ -51,7 +46,7 @@ pub async fn conformance(ask: Ask) -> Result<Response, Problem> {
 pub async fn api(ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
-    answer(&ask, "", format, view::OPENAPI, || match format {
+    document(&ask, "", view::media_of(format, view::OPENAPI), || match format {
         Format::Html => page::api(&ask, contract::openapi_30()),
         Format::Json | Format::Csv => json(&contract::served_at(&ask.base)),
     })
@@ -63,7 +58,7 @@ pub async fn collections(State(app): State<App>, ask: Ask) -> Result<Response, P
     let format = ask.format(&DOCUMENTS)?;
     let shelved = app.shelf.shelved()?;
     let release = &shelved.release;
-    answer(&ask, release.id.as_str(), format, view::JSON, || match format {
+    document(&ask, release.id.as_str(), view::media_of(format, view::JSON), || match format {
         Format::Html => page::collections(&ask, release),
         Format::Json | Format::Csv => json(&view::collections(&ask, release)),
     })
@@ -75,7 +70,7 @@ pub async fn collection(State(app): State<App>, Path(zoning): Path<String>, ask:
     let format = ask.format(&DOCUMENTS)?;
     let shelved = app.shelf.shelved()?;
     let (release, zoning) = find(&shelved, &zoning)?;
-    answer(&ask, release.id.as_str(), format, view::JSON, || match format {
+    document(&ask, release.id.as_str(), view::media_of(format, view::JSON), || match format {
         Format::Html => page::collection(&ask, release, zoning),
         Format::Json | Format::Csv => json(&view::collection(&ask, release, zoning)),
     })
@@ -87,7 +82,9 @@ pub async fn schema(State(app): State<App>, Path(zoning): Path<String>, ask: Ask
     let format = ask.format(&[Format::Json])?;
     let shelved = app.shelf.shelved()?;
     let (release, zoning) = find(&shelved, &zoning)?;
-    answer(&ask, release.id.as_str(), format, view::SCHEMA, || json(&view::schema(&ask, release, zoning)))
+    document(&ask, release.id.as_str(), view::media_of(format, view::SCHEMA), || {
+        json(&view::schema(&ask, release, zoning))
+    })
 }
 
 /// `/collections/{zoning}/items`
@@ -103,7 +100,7 @@ pub(in crate::http) fn items_of(shelved: &Arc<Shelved>, zoning: &str, ask: &Ask)
     let (release, zoning) = find(shelved, zoning)?;
     let wanted = ask.wanted(shelved, zoning)?;
     let page = view::page(zoning, &wanted);
-    let mut reply = answer(ask, release.id.as_str(), format, view::GEOJSON, || match format {
+    let mut reply = document(ask, release.id.as_str(), view::media_of(format, view::GEOJSON), || match format {
         Format::Json => json(&view::items(ask, release, zoning, &wanted, &page)),
         Format::Html => page::items(ask, shelved, zoning, &wanted, &page),
         Format::Csv => view::csv(release, zoning, &wanted, &page).map_err(|e| Problem::failure(&e.to_string())),
@@ -139,7 +136,7 @@ pub async fn item(
         Problem::refused(StatusCode::NOT_FOUND, "unknown_zone", "path", format!("zone `{code}`"), expected)
     })?;
     let wanted = ask.wanted(&shelved, zoning)?;
-    let mut reply = answer(&ask, release.id.as_str(), format, view::GEOJSON, || match format {
+    let mut reply = document(&ask, release.id.as_str(), view::media_of(format, view::GEOJSON), || match format {
         Format::Html => page::item(&ask, &shelved, zoning, zone, &wanted),
         Format::Json | Format::Csv => json(&view::item(&ask, release, zoning, zone, &wanted)),
     })?;
@@ -155,59 +152,6 @@ fn find<'s>(shelved: &'s Arc<Shelved>, id: &str) -> Result<(&'s Release, &'s Rel
         Problem::refused(StatusCode::NOT_FOUND, "unknown_collection", "path", format!("collection `{id}`"), expected)
     })?;
     Ok((&shelved.release, zoning))
-}
-
-/// Answers with the headers of a public document, or 304 when the asker already holds these bytes.
-fn answer(
-    ask: &Ask,
-    content: &str,
-    format: Format,
-    json: &'static str,
-    body: impl FnOnce() -> Result<String, Problem>,
-) -> Result<Response, Problem> {
-    let media = view::media_of(format, json);
-    let tag = etag(ask, content, media);
-    let held = ask.if_none_match.iter().find(|held| *held == "*" || opaque(held) == tag);
-    let mut reply = match held {
-        Some(_) => StatusCode::NOT_MODIFIED.into_response(),
-        None => Response::new(Body::from(body()?)),
-    };
-    let shown = match held {
-        Some(held) if held != "*" => held.trim_start_matches("W/").to_owned(),
-        _ => format!("\"{tag}\""),
-    };
-    let headers = reply.headers_mut();
-    if let Ok(shown) = HeaderValue::from_str(&shown) {
-        headers.insert(header::ETAG, shown);
-    }
-    if let Ok(cache) = HeaderValue::from_str(&format!("public, max-age={CACHE_SECONDS}")) {
-        headers.insert(header::CACHE_CONTROL, cache);
-    }
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    if held.is_none() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-        if format == Format::Html {
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
-        }
-    }
-    Ok(reply)
-}
-
-/// Names the bytes of an answer by all that decides them: version, release, address, query and format.
-fn etag(ask: &Ask, content: &str, media: &str) -> String {
-    let mut hash = Sha256::new();
-    for part in [env!("CARGO_PKG_VERSION"), content, &ask.base, &ask.path, &ask.query, media] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    // 128 bits: no two answers of a service ever share a name.
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The name within an entity tag, without the suffix that tells a compressed answer from the plain one.
-fn opaque(tag: &str) -> &str {
-    let tag = tag.trim_start_matches("W/").trim_matches('"');
-    tag.strip_suffix("-gzip").or_else(|| tag.strip_suffix("-br")).unwrap_or(tag)
 }
 
 fn json(view: &impl Serialize) -> Result<String, Problem> {

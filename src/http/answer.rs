@@ -1,0 +1,68 @@
+//! One way to answer in public: the bytes, their name (a strong `ETag`), how long they may be kept, 304 for those who
+//! hold them already. Every face of a release goes through [`document`].
+
+use super::ogc::query::Ask;
+use super::page;
+use super::problem::Problem;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+/// How long a public answer may be kept, in seconds: a release lasts months, and five minutes bound how late a
+/// correction shows.
+pub const CACHE_SECONDS: u32 = 300;
+
+/// Answers with the headers of a public document, or 304 when the asker already holds these bytes.
+///
+/// `content` names what is shown (the id of a release, or nothing), `media` the media type of the body. The body is made
+/// only when it is needed.
+pub(super) fn document<B: Into<Bytes>>(
+    ask: &Ask,
+    content: &str,
+    media: &'static str,
+    body: impl FnOnce() -> Result<B, Problem>,
+) -> Result<Response, Problem> {
+    let tag = etag(ask, content, media);
+    let held = ask.if_none_match.iter().find(|held| *held == "*" || opaque(held) == tag);
+    let mut reply = match held {
+        Some(_) => StatusCode::NOT_MODIFIED.into_response(),
+        None => Response::new(Body::from(body()?.into())),
+    };
+    let shown = match held {
+        Some(held) if held != "*" => held.trim_start_matches("W/").to_owned(),
+        _ => format!("\"{tag}\""),
+    };
+    let headers = reply.headers_mut();
+    if let Ok(shown) = HeaderValue::from_str(&shown) {
+        headers.insert(header::ETAG, shown);
+    }
+    if let Ok(cache) = HeaderValue::from_str(&format!("public, max-age={CACHE_SECONDS}")) {
+        headers.insert(header::CACHE_CONTROL, cache);
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if held.is_none() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        if media == page::HTML {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+        }
+    }
+    Ok(reply)
+}
+
+/// Names the bytes of an answer by all that decides them: version, release, address, query and format.
+fn etag(ask: &Ask, content: &str, media: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [env!("CARGO_PKG_VERSION"), content, &ask.base, &ask.path, &ask.query, media] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    // 128 bits: no two answers of a service ever share a name.
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name within an entity tag, without the suffix that tells a compressed answer from the plain one.
+fn opaque(tag: &str) -> &str {
+    let tag = tag.trim_start_matches("W/").trim_matches('"');
+    tag.strip_suffix("-gzip").or_else(|| tag.strip_suffix("-br")).or_else(|| tag.strip_suffix("-zstd")).unwrap_or(tag)
+}
