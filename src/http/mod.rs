@@ -2,6 +2,7 @@
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod answer;
+mod downloads;
 mod health;
 mod ogc;
 mod page;
@@ -42,6 +43,7 @@ struct App {
     shelf: Shelf,
     site: Arc<Site>,
     metrics: health::Metrics,
+    files: downloads::Files,
 }
 
 /// The public routes; `openapi.yaml` has the same ones.
@@ -55,6 +57,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections/{zoning}/schema", get(ogc::schema)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
+        ("/telechargements", get(downloads::list)),
+        ("/telechargements/{file}", get(downloads::file)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),
@@ -71,12 +75,20 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
 /// # drop(service);
 /// ```
 pub fn router(shelf: Shelf, site: Site) -> Router {
-    assemble(routes(), None, App { shelf, site: Arc::new(site), metrics: health::Metrics::default() })
+    assemble(
+        routes(),
+        None,
+        App { shelf, site: Arc::new(site), metrics: health::Metrics::default(), files: downloads::Files::default() },
+    )
 }
 
 /// The same with the acts of staff beside it, each behind a key.
 pub fn router_with_staff(shelf: Shelf, site: Site, office: Office) -> Router {
-    assemble(routes(), Some(office), App { shelf, site: Arc::new(site), metrics: health::Metrics::default() })
+    assemble(
+        routes(),
+        Some(office),
+        App { shelf, site: Arc::new(site), metrics: health::Metrics::default(), files: downloads::Files::default() },
+    )
 }
 
 fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Office>, app: App) -> Router {

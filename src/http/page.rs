@@ -1,12 +1,15 @@
 //! Pages for people, in French: plain HTML that a screen reader reads and a printer prints, with nothing from elsewhere.
 
 mod drawing;
+mod files;
+
+pub use files::downloads;
 
 use super::ogc::query::{Ask, Format, Wanted, encode, meaning};
 use super::ogc::view::{self, Page};
 use super::problem::{About, Problem};
 use super::state::Shelved;
-use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning};
+use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning, Selection};
 use minijinja::{Environment, Value, context};
 use std::sync::LazyLock;
 
@@ -27,6 +30,7 @@ static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("collections.html", include_str!("pages/collections.html")),
         ("collection.html", include_str!("pages/collection.html")),
         ("items.html", include_str!("pages/items.html")),
+        ("downloads.html", include_str!("pages/downloads.html")),
         ("item.html", include_str!("pages/item.html")),
         ("form.html", include_str!("pages/form.html")),
         ("map.html", include_str!("pages/map.html")),
@@ -135,7 +139,7 @@ pub fn items(
     render(
         "items.html",
         context! {
-            zoning => told(ask, zoning), rows, map, form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
+            zoning => told(ask, zoning), rows, map, form => form_of(ask, shelved, zoning, wanted), chosen => chosen(wanted.selection.as_ref()),
             vintage => wanted.selection.as_ref().map(|s| s.vintage),
             matched => number(page.matched as u64), returned => page.zones.len(),
             partial => page.zones.len() < page.matched, first, last => first + page.zones.len() - 1,
@@ -163,7 +167,7 @@ pub fn item(
         context! {
             zoning => told(ask, zoning), code => zone.code.as_str(), map => drawn,
             headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
-            form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
+            form => form_of(ask, shelved, zoning, wanted), chosen => chosen(wanted.selection.as_ref()),
             vintage => wanted.selection.as_ref().map(|s| s.vintage), json => ask.with(&[("f", "json".into())]),
             ..frame(ask, Some(release), &zone.label)
         },
@@ -229,9 +233,14 @@ fn item_href(ask: &Ask, zoning: &ReleasedZoning, zone: &ReleasedZone) -> String 
     ask.href(&path, &params)
 }
 
-/// The choices of the form: vintage, then what the release crosses this zoning with; other parameters of the request go along hidden.
-fn form(ask: &Ask, shelved: &Shelved, zoning: &ReleasedZoning, wanted: &Wanted) -> Value {
+/// The form of a zoning: what the release crosses it with.
+fn form_of(ask: &Ask, shelved: &Shelved, zoning: &ReleasedZoning, wanted: &Wanted) -> Value {
     let selection = wanted.selection.clone().unwrap_or_default();
+    form(ask, shelved, &selection, |name| shelved.menu.crosses(&zoning.id, name))
+}
+
+/// The choices of the form: vintage, then the dimensions that are crossed; other parameters of the request go along hidden.
+fn form(ask: &Ask, shelved: &Shelved, selection: &Selection, crosses: impl Fn(&str) -> bool) -> Value {
     let select = |name: &str, label: &str, total: &str, chosen: Option<&String>| {
         let options: Vec<Value> = shelved
             .menu
@@ -264,7 +273,7 @@ fn form(ask: &Ask, shelved: &Shelved, zoning: &ReleasedZoning, wanted: &Wanted) 
     ];
     let crossed = |select: &Value| {
         let name = select.get_attr("name").unwrap_or_default();
-        name.as_str().is_some_and(|name| shelved.menu.crosses(&zoning.id, name))
+        name.as_str().is_some_and(&crosses)
     };
     selects.extend(others.into_iter().filter(crossed));
     let set = ["millesime", "naf", "tranche", "source", "f", "offset"];
@@ -278,8 +287,8 @@ fn form(ask: &Ask, shelved: &Shelved, zoning: &ReleasedZoning, wanted: &Wanted) 
 }
 
 /// What the figures are about, in words.
-fn chosen(wanted: &Wanted) -> String {
-    let Some(selection) = &wanted.selection else { return "aucun millésime dans cet intervalle".to_owned() };
+fn chosen(selection: Option<&Selection>) -> String {
+    let Some(selection) = selection else { return "aucun millésime dans cet intervalle".to_owned() };
     let parts = [("naf", &selection.naf), ("tranche", &selection.tranche), ("source", &selection.source)];
     let parts = parts.into_iter().filter_map(|(name, code)| {
         let code = code.as_ref()?;

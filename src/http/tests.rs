@@ -66,7 +66,7 @@ fn square(i: usize) -> Wgs84<geo::MultiPolygon> {
 }
 
 /// Protecting takes longer than answering, so the tests share one release.
-fn release() -> Release {
+pub(super) fn release() -> Release {
     static RELEASE: LazyLock<Release> = LazyLock::new(build);
     RELEASE.clone()
 }
@@ -105,31 +105,31 @@ fn build() -> Release {
 }
 
 /// The service with the release on its shelf.
-fn house() -> Router {
+pub(super) fn house() -> Router {
     let shelf = Shelf::new();
     shelf.put(release());
     router(shelf, Site { public_url: Some("https://emploi.example.fr/".into()) })
 }
 
-struct Answer {
-    status: StatusCode,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 }
 
-async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(super) async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -362,7 +362,12 @@ async fn a_panic_is_a_500_with_an_incident_number_and_says_nothing_else() {
     }
     let mut broken_house = routes();
     broken_house.push(("/broken", get(broken)));
-    let app = App { shelf: Shelf::new(), site: Arc::new(Site::default()), metrics: health::Metrics::default() };
+    let app = App {
+        shelf: Shelf::new(),
+        site: Arc::new(Site::default()),
+        metrics: health::Metrics::default(),
+        files: Default::default(),
+    };
     let answer = send(&assemble(broken_house, None, app), Method::GET, "/broken", &[]).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.header("content-type"), "application/problem+json");

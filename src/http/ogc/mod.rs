@@ -145,7 +145,10 @@ pub async fn item(
 }
 
 /// The zoning of a path, with its release.
-fn find<'s>(shelved: &'s Arc<Shelved>, id: &str) -> Result<(&'s Release, &'s ReleasedZoning), Problem> {
+pub(in crate::http) fn find<'s>(
+    shelved: &'s Arc<Shelved>,
+    id: &str,
+) -> Result<(&'s Release, &'s ReleasedZoning), Problem> {
     let zoning = shelved.release.zoning(id).ok_or_else(|| {
         let known: Vec<&str> = shelved.release.zonings.iter().map(|z| z.id.as_str()).collect();
         let expected = format!("one of {}", known.join(", "));
@@ -154,7 +157,7 @@ fn find<'s>(shelved: &'s Arc<Shelved>, id: &str) -> Result<(&'s Release, &'s Rel
     Ok((&shelved.release, zoning))
 }
 
-fn json(view: &impl Serialize) -> Result<String, Problem> {
+pub(in crate::http) fn json(view: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(view).map_err(|e| Problem::failure(&e.to_string()))
 }
 

@@ -238,20 +238,22 @@ impl Ask {
         }
     }
 
+    /// The vintage of `millesime`, the latest without it.
+    pub fn vintage(&self, release: &Release) -> Result<u16, Problem> {
+        let vintages = || release.vintages.keys();
+        let Some(text) = self.get("millesime") else { return release.latest().ok_or_else(Problem::nothing_published) };
+        let known = || vintages().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        let asked = text.parse().ok().filter(|asked| vintages().any(|vintage| vintage == asked));
+        asked.ok_or_else(|| Problem::bad_parameter("millesime", text, format!("one of {}", known())))
+    }
+
     fn selection(&self, shelved: &Shelved, zoning: &ReleasedZoning) -> Result<Option<Selection>, Problem> {
         let release = &shelved.release;
-        let vintages: Vec<u16> = release.vintages.keys().copied().collect();
         let interval = self.get("datetime").map(Interval::parse).transpose()?;
         let described = |vintage: &u16| interval.as_ref().is_none_or(|i| i.holds((*vintage, 12, 31)));
         let vintage = match self.get("millesime") {
-            None => vintages.iter().rev().copied().find(described),
-            Some(text) => {
-                let vintage = text.parse().ok().filter(|v| vintages.contains(v)).ok_or_else(|| {
-                    let known: Vec<String> = vintages.iter().map(u16::to_string).collect();
-                    Problem::bad_parameter("millesime", text, format!("one of {}", known.join(", ")))
-                })?;
-                Some(vintage).filter(described)
-            }
+            None => release.vintages.keys().rev().copied().find(described),
+            Some(_) => Some(self.vintage(release)?).filter(described),
         };
         let chosen = |name: &str| match self.get(name) {
             None | Some("total") => Ok(None),

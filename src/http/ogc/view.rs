@@ -372,14 +372,21 @@ pub fn schema(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Value {
 
 /// The address of the licence and whether it is the licence's own page.
 pub fn licence(ask: &Ask, release: &Release) -> (String, bool) {
-    let name = &release.provenance.licence;
+    match licence_url(&release.provenance.licence) {
+        Some(url) => (url, true),
+        None => (format!("{}/?f=html#licence", ask.base), false),
+    }
+}
+
+/// The page of a licence, where its name says which it is.
+pub fn licence_url(name: &str) -> Option<String> {
     let folded = name.to_lowercase();
     if name.starts_with("https://") || name.starts_with("http://") {
-        (name.clone(), true)
+        Some(name.to_owned())
     } else if folded.contains("licence ouverte") || folded.contains("etalab-2.0") {
-        ("https://www.etalab.gouv.fr/licence-ouverte-open-licence".to_owned(), true)
+        Some("https://www.etalab.gouv.fr/licence-ouverte-open-licence".to_owned())
     } else {
-        (format!("{}/?f=html#licence", ask.base), false)
+        None
     }
 }
 
@@ -443,7 +450,8 @@ fn geometry(zone: &ReleasedZone) -> Geometry {
     Geometry { kind: "MultiPolygon", coordinates: contour.iter().map(rings).collect() }
 }
 
-fn round(degrees: f64) -> f64 {
+/// Degrees as they are shown.
+pub fn round(degrees: f64) -> f64 {
     (degrees * STEPS_A_DEGREE).round() / STEPS_A_DEGREE
 }
 
