@@ -2,6 +2,7 @@
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod answer;
+mod catalogue;
 mod downloads;
 mod health;
 mod ogc;
@@ -59,6 +60,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
         ("/telechargements", get(downloads::list)),
         ("/telechargements/{file}", get(downloads::file)),
+        ("/catalogue", get(catalogue::catalogue)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),

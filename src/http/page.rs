@@ -3,8 +3,9 @@
 mod drawing;
 mod files;
 
-pub use files::downloads;
+pub use files::{catalogue as catalogue_page, downloads};
 
+use super::catalogue;
 use super::ogc::query::{Ask, Format, Wanted, encode, meaning};
 use super::ogc::view::{self, Page};
 use super::problem::{About, Problem};
@@ -30,6 +31,7 @@ static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("collections.html", include_str!("pages/collections.html")),
         ("collection.html", include_str!("pages/collection.html")),
         ("items.html", include_str!("pages/items.html")),
+        ("catalogue.html", include_str!("pages/catalogue.html")),
         ("downloads.html", include_str!("pages/downloads.html")),
         ("item.html", include_str!("pages/item.html")),
         ("form.html", include_str!("pages/form.html")),
@@ -99,7 +101,7 @@ pub fn collection(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Resu
     let vintages: Vec<u16> = release.vintages.keys().copied().collect();
     render(
         "collection.html",
-        context! { zoning => told(ask, zoning), vintages, ..frame(ask, Some(release), &zoning.title) },
+        context! { zoning => told(ask, zoning), vintages, structured => structured(ask, release, zoning), ..frame(ask, Some(release), &zoning.title) },
     )
 }
 
@@ -144,6 +146,7 @@ pub fn items(
             matched => number(page.matched as u64), returned => page.zones.len(),
             partial => page.zones.len() < page.matched, first, last => first + page.zones.len() - 1,
             n_secret => figures.iter().filter(|f| f.is_none()).count(),
+            structured => structured(ask, release, zoning),
             next => href("next"), prev => href("prev"),
             json => ask.with(&[("f", "json".into())]), csv => ask.with(&[("f", "csv".into())]),
             ..frame(ask, Some(release), &zoning.title)
@@ -195,6 +198,11 @@ pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
     PAGES
         .get_template("problem.html")?
         .render(context! { title, about, reason, status, code => problem.code, base => "" })
+}
+
+/// What search engines read of a zoning.
+fn structured(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> String {
+    catalogue::script(&catalogue::schema_org(ask, release, zoning))
 }
 
 /// What every page shows around its subject.

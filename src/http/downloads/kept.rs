@@ -5,11 +5,14 @@ use crate::http::problem::Problem;
 use crate::http::state::Shelved;
 use axum::body::Bytes;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// Most bytes kept: every file of a territory with its vintages takes a few megabytes.
 const BYTES_MAX: usize = 64 << 20;
+
+/// Most sizes remembered: a catalogue asks for tens a release.
+const SIZES_MAX: usize = 10_000;
 
 /// Files made at the same time: they take the processor from those who ask for figures.
 const MADE_AT_ONCE: usize = 2;
@@ -29,6 +32,8 @@ struct Kept {
     files: HashMap<String, (Bytes, u64)>,
     bytes: usize,
     clock: u64,
+    /// By release and name, how long a file is, for catalogues: known though the file may be gone.
+    sizes: HashMap<String, u64>,
 }
 
 impl Default for Files {
@@ -43,7 +48,7 @@ impl Files {
     /// # Errors
     /// A failure of ours.
     pub async fn of(&self, shelved: &Arc<Shelved>, wanted: &Wanted) -> Result<Bytes, Problem> {
-        let key = format!("{} {}", shelved.release.id, wanted.file_name());
+        let key = key(shelved, wanted);
         if let Some(bytes) = self.kept(&key) {
             return Ok(bytes);
         }
@@ -60,9 +65,31 @@ impl Files {
         Ok(bytes)
     }
 
-    fn kept(&self, key: &str) -> Option<Bytes> {
+    /// How long a file is; it is made once to know.
+    ///
+    /// # Errors
+    /// A failure of ours.
+    pub async fn size_of(&self, shelved: &Arc<Shelved>, wanted: &Wanted) -> Result<u64, Problem> {
+        let key = key(shelved, wanted);
+        if let Some(size) = self.lock().sizes.get(&key) {
+            return Ok(*size);
+        }
+        let size = self.of(shelved, wanted).await?.len() as u64;
+        let mut kept = self.lock();
+        if kept.sizes.len() >= SIZES_MAX {
+            kept.sizes.clear();
+        }
+        kept.sizes.insert(key, size);
+        Ok(size)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         // A lock is poisoned by a panic of its holder; at worst a file is counted that is not there.
-        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self, key: &str) -> Option<Bytes> {
+        let mut kept = self.lock();
         kept.clock += 1;
         let now = kept.clock;
         let (bytes, asked) = kept.files.get_mut(key)?;
@@ -71,8 +98,12 @@ impl Files {
     }
 
     fn keep(&self, key: String, bytes: Bytes) {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner).keep(key, bytes, BYTES_MAX);
+        self.lock().keep(key, bytes, BYTES_MAX);
     }
+}
+
+fn key(shelved: &Shelved, wanted: &Wanted) -> String {
+    format!("{} {}", shelved.release.id, wanted.file_name())
 }
 
 impl Kept {

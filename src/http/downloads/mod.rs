@@ -218,8 +218,19 @@ impl Wanted {
             set("source", selection.source.as_ref());
         }
         set("dialecte", self.excel.then_some(&EXCEL.to_owned()));
-        let name = super::ogc::query::encode(name, "");
-        ask.href(&format!("/telechargements/{name}.{}", self.format.extension()), &params)
+        ask.href(&self.path(name), &params)
+    }
+
+    /// The address that always gives the latest vintage, totals of everything.
+    pub fn lasting_href(&self, ask: &Ask) -> String {
+        match &self.of {
+            Of::Zones(zoning, _) => ask.href(&self.path(zoning), &[]),
+            Of::Tables(_) => ask.href(&self.path(TABLES), &[]),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("/telechargements/{}.{}", super::ogc::query::encode(name, ""), self.format.extension())
     }
 
     /// The same figures for a French Excel.

@@ -85,6 +85,7 @@ impl Format {
                 "application/geo+json",
                 "application/vnd.oai.openapi+json",
                 "application/schema+json",
+                "application/ld+json",
             ],
             Self::Html => &["text/html", "application/xhtml+xml"],
             Self::Csv => &["text/csv"],

@@ -1,8 +1,9 @@
-//! The page of files to take away.
+//! The pages of files to take away and of the catalogue.
 
-use super::{chosen, form, frame, number, render};
-use crate::http::downloads::{FileFormat, Listed, SECRECY, TITLE, Wanted};
-use crate::http::ogc::query::Ask;
+use super::{chosen, day, form, frame, number, render};
+use crate::http::catalogue::{File, Stock, TITLE, schema_org, script};
+use crate::http::downloads::{self, FileFormat, Listed, SECRECY, Wanted};
+use crate::http::ogc::query::{Ask, encode};
 use crate::http::problem::Problem;
 use crate::http::state::Shelved;
 use minijinja::{Value, context};
@@ -29,7 +30,7 @@ pub fn downloads(ask: &Ask, shelved: &Shelved, listed: &Listed) -> Result<String
         context! {
             zonings, tables, secrecy => SECRECY, form => form(ask, shelved, &listed.selection, crossed),
             chosen => chosen(Some(&listed.selection)), vintage => listed.selection.vintage,
-            ..frame(ask, Some(release), TITLE)
+            ..frame(ask, Some(release), downloads::TITLE)
         },
     )
 }
@@ -45,4 +46,55 @@ fn links(ask: &Ask, files: &[(FileFormat, Wanted)]) -> Vec<Value> {
         links.push(context! { href => wanted.href(ask), title => format.title(), opened_by => format.opened_by() });
     }
     links
+}
+
+/// The catalogue: datasets with their formats, earlier releases, and those that were taken back.
+pub fn catalogue(ask: &Ask, stock: &Stock) -> Result<String, Problem> {
+    let current = stock.current.as_ref().map(|current| &current.shelved.release);
+    let mut datasets: Vec<Value> = Vec::new();
+    if let Some(current) = &stock.current {
+        for (zoning, files) in current.shelved.release.zonings.iter().zip(&current.zonings) {
+            let files: Vec<Value> = files.iter().map(|file| told(file, file.wanted.lasting_href(ask))).collect();
+            datasets.push(context! {
+                id => zoning.id.as_str(), title => zoning.title.as_str(), version => zoning.version.as_str(),
+                href => ask.href(&format!("/collections/{}", encode(&zoning.id, "")), &[]), files
+            });
+        }
+    }
+    let tables: Vec<Value> = stock
+        .current
+        .iter()
+        .flat_map(|current| &current.tables)
+        .map(|(vintage, files)| {
+            let files: Vec<Value> = files.iter().map(|file| told(file, file.wanted.href(ask))).collect();
+            context! { vintage, files }
+        })
+        .collect();
+    let earlier: Vec<Value> = stock
+        .shelf
+        .earlier()
+        .iter()
+        .map(|shelved| context! { id => shelved.release.id.as_str(), title => shelved.title() })
+        .collect();
+    let withdrawn: Vec<Value> = stock
+        .shelf
+        .withdrawn()
+        .iter()
+        .map(|gone| context! { id => gone.release.as_str(), day => day(&gone.at), at => gone.at.as_str(), reason => gone.reason.as_str() })
+        .collect();
+    let of_all: Vec<_> = current
+        .map(|release| release.zonings.iter().map(|zoning| schema_org(ask, release, zoning)).collect())
+        .unwrap_or_default();
+    render(
+        "catalogue.html",
+        context! {
+            datasets, tables, earlier, withdrawn, structured => script(&of_all.into()),
+            ..frame(ask, current.map(|release| &**release), TITLE)
+        },
+    )
+}
+
+fn told(file: &File, href: String) -> Value {
+    // In thousands of bytes, as people read sizes of files.
+    context! { href, title => file.format.title(), kilobytes => number(file.bytes.div_ceil(1000)) }
 }
