@@ -11,7 +11,7 @@ mod staff;
 mod state;
 
 pub use problem::{About, Problem};
-pub use state::{Shelf, Site, TakenBack};
+pub use state::{Shelf, Site, Stock, TakenBack};
 
 use crate::pipeline::office::Office;
 

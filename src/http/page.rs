@@ -173,8 +173,9 @@ pub fn item(
 /// A refusal or a failure, for a reader with a browser.
 pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
     let title = match problem.code {
-        "unknown_path" | "unknown_collection" | "unknown_zone" => "Cette page n'existe pas",
+        "unknown_path" | "unknown_collection" | "unknown_release" | "unknown_zone" => "Cette page n'existe pas",
         "crossing_not_published" => "Ce croisement n'est pas publié",
+        "still_closed" => "Cette publication s'ouvre, un instant",
         "nothing_published" => "Rien n'est encore publié",
         "withdrawn" => "Ces chiffres ont été retirés",
         "failure" | "too_slow" => "Le service n'a pas pu répondre",
@@ -304,7 +305,7 @@ fn number(n: u64) -> String {
 }
 
 /// The day of a date, as French writes it; the text itself when it is no date.
-fn day(rfc3339: &str) -> String {
+pub(super) fn day(rfc3339: &str) -> String {
     const MONTHS: [&str; 12] = [
         "janvier",
         "février",

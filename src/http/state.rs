@@ -1,24 +1,42 @@
-//! What public handlers are given: the served release, what it holds, and where the service stands.
+//! What public handlers are given: the releases on the shelf, what they hold, and where the service stands.
 
+use super::page::day;
 use super::problem::Problem;
 use crate::steps::publish::Release;
 use crate::steps::secrecy::{Coordinate, TableDimension};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The shelf of the served release: empty at first, then one release at a time, replaced whole.
+/// The shelf of what the public is served: the current release, the earlier ones that nobody took back, and a tombstone
+/// for each that was.
 ///
-/// Clones share one shelf, so the pipeline puts and the service takes.
+/// Clones share one shelf, so the pipeline puts and the service takes. It is replaced whole: a request sees one state.
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<RwLock<OnShelf>>);
+pub struct Shelf(Arc<RwLock<Arc<OnShelf>>>);
 
-/// What lies on the shelf.
+/// Everything the public is to be served.
+#[derive(Clone, Default)]
+pub struct Stock {
+    /// The release that plain names mean.
+    pub current: Option<Arc<Release>>,
+    /// Why there is none, when the last one was taken back.
+    pub taken_back: Option<TakenBack>,
+    /// Releases that were current once and that nobody took back, the newest first.
+    pub earlier: Vec<Arc<Release>>,
+    /// Names of earlier releases that are not open yet.
+    pub closed: Vec<String>,
+    /// Every release that was taken back, the last one first.
+    pub withdrawn: Vec<TakenBack>,
+}
+
+/// What lies on the shelf, as one request sees it.
 #[derive(Default)]
-enum OnShelf {
-    #[default]
-    Nothing,
-    Release(Arc<Shelved>),
-    TakenBack(TakenBack),
+pub(super) struct OnShelf {
+    current: Option<Arc<Shelved>>,
+    taken_back: Option<TakenBack>,
+    earlier: Vec<Arc<Shelved>>,
+    closed: Vec<String>,
+    withdrawn: Vec<TakenBack>,
 }
 
 /// A release that was served and is no more.
@@ -63,27 +81,56 @@ impl Shelf {
         Self::default()
     }
 
-    /// Serves this release from now on; requests under way end with the one they began with.
+    /// Serves this release from now on; the one before it stays under its own name. Requests under way end with what
+    /// they began with.
     pub fn put(&self, release: Release) {
-        self.lay(OnShelf::Release(Arc::new(Shelved::of(Arc::new(release)))));
+        let mut stock = self.look().stock();
+        let id = release.id.clone();
+        stock.earlier.splice(0..0, stock.current.take());
+        stock.earlier.retain(|earlier| earlier.id != id);
+        stock.withdrawn.retain(|withdrawn| withdrawn.release != id.as_str());
+        self.fill(Stock { current: Some(Arc::new(release)), taken_back: None, ..stock });
     }
 
-    /// Serves nothing from now on, and says why.
+    /// Serves no current release from now on, and says why.
     pub fn take_back(&self, taken_back: TakenBack) {
-        self.lay(OnShelf::TakenBack(taken_back));
+        let mut stock = self.look().stock();
+        stock.earlier.retain(|earlier| earlier.id.as_str() != taken_back.release);
+        stock.withdrawn.retain(|withdrawn| withdrawn.release != taken_back.release);
+        stock.withdrawn.insert(0, taken_back.clone());
+        self.fill(Stock { current: None, taken_back: Some(taken_back), ..stock });
+    }
+
+    /// Serves exactly this from now on. A release that lies there already is not looked through again.
+    pub fn fill(&self, stock: Stock) {
+        let before = self.look();
+        let shelved = |release: Arc<Release>| {
+            let known = before.releases().find(|shelved| Arc::ptr_eq(&shelved.release, &release)).cloned();
+            known.unwrap_or_else(|| Arc::new(Shelved::of(release)))
+        };
+        let after = OnShelf {
+            current: stock.current.map(shelved),
+            taken_back: stock.taken_back,
+            earlier: stock.earlier.into_iter().map(shelved).collect(),
+            closed: stock.closed,
+            withdrawn: stock.withdrawn,
+        };
+        // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+    }
+
+    /// What lies there now; it stays as it is while a request holds it.
+    pub(super) fn look(&self) -> Arc<OnShelf> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the last release was taken back.
     pub(super) fn is_taken_back(&self) -> bool {
-        matches!(*self.0.read().unwrap_or_else(PoisonError::into_inner), OnShelf::TakenBack(_))
+        let on_shelf = self.look();
+        on_shelf.current.is_none() && on_shelf.taken_back.is_some()
     }
 
-    fn lay(&self, thing: OnShelf) {
-        // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = thing;
-    }
-
-    /// The served release.
+    /// The current release.
     ///
     /// # Errors
     /// A 503 problem while nothing is published; a 410 problem with the reason once it was withdrawn.
@@ -91,12 +138,71 @@ impl Shelf {
         Ok(self.shelved()?.release.clone())
     }
 
-    /// The served release with its menu.
+    /// The current release with its menu.
     pub(super) fn shelved(&self) -> Result<Arc<Shelved>, Problem> {
-        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            OnShelf::Nothing => Err(Problem::nothing_published()),
-            OnShelf::Release(shelved) => Ok(shelved.clone()),
-            OnShelf::TakenBack(taken_back) => Err(Problem::withdrawn(taken_back)),
+        self.look().shelved()
+    }
+}
+
+impl OnShelf {
+    /// The current release with its menu; 503 while nothing is published, 410 once it was withdrawn.
+    pub fn shelved(&self) -> Result<Arc<Shelved>, Problem> {
+        match (&self.current, &self.taken_back) {
+            (Some(shelved), _) => Ok(shelved.clone()),
+            (None, Some(taken_back)) => Err(Problem::withdrawn(taken_back)),
+            (None, None) => Err(Problem::nothing_published()),
+        }
+    }
+
+    /// Every release that may be read: the current one first, then earlier ones, the newest first.
+    pub fn releases(&self) -> impl Iterator<Item = &Arc<Shelved>> {
+        self.current.iter().chain(&self.earlier)
+    }
+
+    /// Those that were current once, the newest first.
+    pub fn earlier(&self) -> &[Arc<Shelved>] {
+        &self.earlier
+    }
+
+    /// Whether plain names mean this release.
+    pub fn is_current(&self, release: &Release) -> bool {
+        self.current.as_ref().is_some_and(|current| current.release.id == release.id)
+    }
+
+    /// Every release that was taken back, the last one first.
+    pub fn withdrawn(&self) -> &[TakenBack] {
+        &self.withdrawn
+    }
+
+    /// The release of this name; 410 with the reason when it was withdrawn, 404 when no release bears it, 503 in the
+    /// moment after a start when it is not open yet.
+    pub fn release(&self, id: &str) -> Result<Arc<Shelved>, Problem> {
+        if let Some(shelved) = self.releases().find(|shelved| shelved.release.id.as_str() == id) {
+            return Ok(shelved.clone());
+        }
+        if let Some(taken_back) = self.withdrawn.iter().find(|withdrawn| withdrawn.release == id) {
+            return Err(Problem::withdrawn(taken_back));
+        }
+        match self.closed.iter().any(|closed| closed == id) {
+            true => Err(Problem::still_closed(id)),
+            false => Err(Problem::unknown_release(id, self.releases().map(|shelved| shelved.release.id.as_str()))),
+        }
+    }
+
+    /// Names all that lies here, for the entity tags of answers that list it.
+    pub fn name(&self) -> String {
+        let releases = self.releases().map(|shelved| shelved.release.id.as_str());
+        let withdrawn = self.withdrawn.iter().flat_map(|withdrawn| ["-", &withdrawn.release]);
+        releases.chain(withdrawn).collect::<Vec<_>>().join(" ")
+    }
+
+    fn stock(&self) -> Stock {
+        Stock {
+            current: self.current.as_ref().map(|shelved| shelved.release.clone()),
+            taken_back: self.taken_back.clone(),
+            earlier: self.earlier.iter().map(|shelved| shelved.release.clone()).collect(),
+            closed: self.closed.clone(),
+            withdrawn: self.withdrawn.clone(),
         }
     }
 }
@@ -104,6 +210,11 @@ impl Shelf {
 impl Shelved {
     pub(super) fn of(release: Arc<Release>) -> Self {
         Self { menu: Menu::of(&release), release }
+    }
+
+    /// Its name for people, by the day of its figures' last update, which it has whatever release is current.
+    pub fn title(&self) -> String {
+        format!("Publication du {}", day(&self.release.provenance.updated))
     }
 }
 
