@@ -2,6 +2,7 @@
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod answer;
+pub mod filter;
 mod health;
 mod ogc;
 mod page;
