@@ -1,6 +1,7 @@
 //! What a request asks: its parameters read once and strictly, the format it prefers, the address it was sent to.
 
 use super::systems::{Area, System};
+use crate::http::filter::Filter;
 use crate::http::problem::Problem;
 use crate::http::state::{Menu, Place};
 use crate::http::{App, Site};
@@ -100,6 +101,8 @@ pub struct Wanted {
     pub offset: usize,
     /// Where a zone must be.
     pub area: Option<Area>,
+    /// Which of them are kept.
+    pub filter: Option<Filter>,
     /// System of the coordinates.
     pub system: System,
     /// Decimals of the coordinates.
@@ -211,6 +214,7 @@ impl Ask {
             limit: self.whole_number("limit", 1)?.map_or(PAGE_ITEMS, |limit| limit.min(PAGE_ITEMS_MAX)),
             offset: self.whole_number("offset", 0)?.unwrap_or(0),
             area: self.get("bbox").map(|text| Area::parse(text, area_in)).transpose()?,
+            filter: self.filter(place)?,
             system,
             decimals: self.decimals(system)?,
             properties: self.properties(place.release())?,
