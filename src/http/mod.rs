@@ -4,6 +4,7 @@
 mod answer;
 mod catalogue;
 mod downloads;
+pub mod filter;
 mod health;
 mod ogc;
 mod page;
@@ -56,6 +57,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections", get(ogc::collections)),
         ("/collections/{zoning}", get(ogc::collection)),
         ("/collections/{zoning}/schema", get(ogc::schema)),
+        ("/collections/{zoning}/queryables", get(ogc::queryables)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
         ("/telechargements", get(downloads::list)),

@@ -4,13 +4,14 @@
 //! are datasets of their own, which say that they were replaced. A release that was taken back leaves a dataset without
 //! distributions, whose status says so with the day and the reason.
 
-use super::{Current, File, KEYWORDS, Stock, TITLE, bounds, days, description};
+use super::{Current, File, KEYWORDS, Stock, TITLE, bounds, days, description, permanent};
 use crate::http::downloads::FileFormat;
 use crate::http::ogc::query::{Ask, encode};
 use crate::http::ogc::view;
 use crate::http::state::{Shelved, TakenBack};
 use crate::steps::publish::{Release, ReleasedZoning};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Authority tables of the Publications Office of the European Union.
 const AUTHORITY: &str = "http://publications.europa.eu/resource/authority";
@@ -25,11 +26,11 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Value {
     let mut nodes = Vec::new();
     if let Some(current) = &stock.current {
         datasets.extend(graph.current(current));
-        nodes.push(graph.service(&current.shelved.release));
     }
     datasets.extend(stock.shelf.earlier().iter().map(|shelved| graph.earlier(shelved)));
     datasets.extend(stock.shelf.withdrawn().iter().map(|taken_back| graph.tombstone(taken_back)));
     let newest = stock.shelf.releases().next().map(|shelved| &shelved.release);
+    nodes.extend(newest.map(|release| graph.service(release, &datasets)));
     let services: Vec<Value> = nodes.iter().map(|service| id(&service["@id"])).collect();
     let mut catalogue = json!({
         "@id": graph.named("catalogue"),
@@ -92,27 +93,36 @@ impl Graph<'_> {
             self.file(&zoning.id, &title, &file.wanted.lasting_href(self.ask), release, file)
         });
         let items = self.ask.href(&format!("{home}/items"), &[]);
-        let mut geojson = self.distribution(
-            &format!("{}-geojson", zoning.id),
-            &format!("{}, contours et chiffres (GeoJSON, OGC API – Features)", zoning.title),
-            release,
-        );
-        geojson["dcat:accessURL"] = json!({ "@id": items });
-        geojson["dcat:accessService"] = json!({ "@id": self.named("ogc-api-features") });
-        geojson["dcat:mediaType"] = media_type(view::GEOJSON);
-        geojson["dct:format"] = authority("file-type/GEOJSON");
+        let geojson = self.geojson(&zoning.id, &zoning.title, &items, release);
         dataset["dcat:distribution"] = files.chain([geojson]).collect();
         dataset
     }
 
+    /// Zones and figures by the API.
+    fn geojson(&self, name: &str, title: &str, items: &str, release: &Release) -> Value {
+        let title = format!("{title}, contours et chiffres (GeoJSON, OGC API – Features)");
+        let mut node = self.distribution(&format!("{name}-geojson"), &title, release);
+        node["dcat:accessURL"] = json!({ "@id": items });
+        node["dcat:accessService"] = json!({ "@id": self.named("ogc-api-features") });
+        node["dcat:mediaType"] = media_type(view::GEOJSON);
+        node["dct:format"] = authority("file-type/GEOJSON");
+        node
+    }
+
     /// A release that was current once.
-    fn earlier(&self, shelved: &Shelved) -> Value {
+    fn earlier(&self, shelved: &Arc<Shelved>) -> Value {
         let release = &shelved.release;
         let words = "Cette publication a été remplacée par une plus récente ; elle reste consultable telle qu'elle a été \
                      publiée.";
         let name = format!("publication-{}", release.id);
         let mut dataset = self.dataset(&name, &shelved.title(), words, release, &release.zonings);
         dataset["adms:status"] = authority("dataset-status/DEPRECATED");
+        let places = permanent(shelved);
+        let distributions = places.iter().map(|place| {
+            let items = self.ask.href(&format!("{}/items", place.home()), &[]);
+            self.geojson(&place.id, &place.zoning().title, &items, release)
+        });
+        dataset["dcat:distribution"] = distributions.collect();
         dataset
     }
 
@@ -219,9 +229,12 @@ impl Graph<'_> {
         })
     }
 
-    fn service(&self, release: &Release) -> Value {
-        let served: Vec<Value> =
-            release.zonings.iter().map(|zoning| json!({ "@id": self.named(&zoning.id) })).collect();
+    fn service(&self, release: &Release, datasets: &[Value]) -> Value {
+        let through = |dataset: &&Value| {
+            let distributions = dataset["dcat:distribution"].as_array();
+            distributions.is_some_and(|all| all.iter().any(|one| one.get("dcat:accessService").is_some()))
+        };
+        let served: Vec<Value> = datasets.iter().filter(through).map(|dataset| id(&dataset["@id"])).collect();
         json!({
             "@id": self.named("ogc-api-features"),
             "@type": "dcat:DataService",

@@ -10,9 +10,10 @@ use super::answer::document;
 use super::downloads::{FileFormat, Files, Wanted};
 use super::ogc::json;
 use super::ogc::query::{Ask, Format};
+use super::ogc::systems::System;
 use super::page;
 use super::problem::Problem;
-use super::state::{OnShelf, Shelved};
+use super::state::{OnShelf, Place, Shelved};
 use crate::steps::publish::{Published, Release, ReleasedZoning, Selection};
 use axum::extract::State;
 use axum::response::Response;
@@ -94,10 +95,9 @@ impl Current {
         let release = shelved.release.clone();
         let mut zonings = Vec::new();
         for zoning in &release.zonings {
+            let place = Place::of(&shelved, &zoning.id, &zoning.id)?;
             let mut of_zoning = Vec::new();
-            for (format, wanted) in
-                FileFormat::OF_ZONES.into_iter().filter_map(|f| Some((f, totals(&release, zoning, f)?)))
-            {
+            for (format, wanted) in FileFormat::OF_ZONES.into_iter().filter_map(|f| Some((f, totals(&place, f)?))) {
                 let bytes = files.size_of(&shelved, &wanted).await?;
                 of_zoning.push(File { format, wanted, bytes });
             }
@@ -117,11 +117,18 @@ impl Current {
     }
 }
 
+/// The zonings of a release under the names that mean that release for good.
+pub fn permanent(shelved: &Arc<Shelved>) -> Vec<Place> {
+    let of = |id: &str| Place::of(shelved, id, &Place::of(shelved, id, id).ok()?.permanent_id()).ok();
+    shelved.release.zonings.iter().filter_map(|zoning| of(&zoning.id)).collect()
+}
+
 /// The file of a zoning with its totals in the latest vintage; `None` where they are not published.
-pub(super) fn totals(release: &Release, zoning: &ReleasedZoning, format: FileFormat) -> Option<Wanted> {
+pub(super) fn totals(place: &Place, format: FileFormat) -> Option<Wanted> {
+    let release = place.release();
     let selection = Selection { vintage: release.latest()?, ..Selection::default() };
-    let published = release.figures(&zoning.id, "", &selection) != Published::NotPublished;
-    published.then(|| Wanted::zones(&zoning.id, selection, format))
+    let published = release.figures(&place.zoning().id, "", &selection) != Published::NotPublished;
+    published.then(|| Wanted::zones(place, selection, format))
 }
 
 /// First and last day described: the year-ends of the first and of the last vintage.
@@ -136,7 +143,7 @@ fn bounds<'r>(zonings: impl IntoIterator<Item = &'r ReleasedZoning>) -> Option<[
     let boxes = zones.filter_map(|zone| zone.contour.degrees().bounding_rect());
     let boxes = boxes.map(|b| [b.min().x, b.min().y, b.max().x, b.max().y]);
     let all = boxes.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])?;
-    Some(all.map(super::ogc::view::round))
+    Some(all.map(|degrees| super::ogc::view::round(degrees, System::Crs84.decimals().1)))
 }
 
 /// A sentence on a zoning.

@@ -2,16 +2,16 @@
 
 use super::{KEYWORDS, TITLE, bounds, days, description, totals};
 use crate::http::downloads::FileFormat;
-use crate::http::ogc::query::{Ask, encode};
+use crate::http::ogc::query::Ask;
 use crate::http::ogc::view;
-use crate::steps::publish::{Release, ReleasedZoning};
+use crate::http::state::Place;
 use serde_json::{Value, json};
 
 /// A zoning as a `Dataset`.
-pub fn dataset(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Value {
+pub fn dataset(ask: &Ask, place: &Place) -> Value {
+    let (release, zoning, home) = (place.release(), place.zoning(), place.home());
     let about = &release.provenance;
-    let home = format!("/collections/{}", encode(&zoning.id, ""));
-    let files = FileFormat::OF_ZONES.into_iter().filter_map(|format| Some((format, totals(release, zoning, format)?)));
+    let files = FileFormat::OF_ZONES.into_iter().filter_map(|format| Some((format, totals(place, format)?)));
     let download = |name: &str, media: &str, address: String| json!({ "@type": "DataDownload", "name": name, "encodingFormat": media, "contentUrl": address });
     let mut distribution: Vec<Value> =
         files.map(|(format, wanted)| download(format.title(), format.media(), wanted.lasting_href(ask))).collect();
@@ -19,11 +19,11 @@ pub fn dataset(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Value {
     let mut dataset = json!({
         "@context": "https://schema.org/",
         "@type": "Dataset",
-        "@id": ask.href(&format!("/catalogue#{}", encode(&zoning.id, "")), &[]),
-        "name": format!("{} : effectif salarié et établissements", zoning.title),
+        "@id": ask.href(&home, &[]),
+        "name": format!("{} : effectif salarié et établissements", place.title()),
         "description": description(zoning),
         "url": ask.href(&home, &[]),
-        "identifier": zoning.id,
+        "identifier": place.id,
         "version": release.id.as_str(),
         "license": view::licence(ask, release).0,
         "creator": { "@type": "Organization", "name": about.source },

@@ -21,7 +21,7 @@ use super::ogc::query::{Ask, Format, SELECTORS};
 use super::ogc::{self, json};
 use super::page;
 use super::problem::Problem;
-use super::state::Shelved;
+use super::state::{AT, OnShelf, Place, Shelved};
 use crate::steps::publish::Selection;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -117,7 +117,8 @@ impl FileFormat {
 /// A file that is asked for: its format, its dialect, and what it holds.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Zoning, or every table.
+    /// Name before the extension: that of a collection or of all tables, in the current release or in one for good.
+    name: String,
     of: Of,
     format: FileFormat,
     excel: bool,
@@ -125,7 +126,7 @@ pub struct Wanted {
 
 #[derive(Debug, Clone)]
 enum Of {
-    /// A zoning of the release, by name, with the figures of a selection.
+    /// A zoning of the release, with the figures of a selection.
     Zones(String, Selection),
     /// Every cell of this vintage.
     Tables(u16),
@@ -146,8 +147,7 @@ pub async fn list(State(app): State<App>, ask: Ask) -> Result<Response, Problem>
 
 /// `/telechargements/{file}`
 pub async fn file(State(app): State<App>, Path(file): Path<String>, ask: Ask) -> Result<Response, Problem> {
-    let shelved = app.shelf.shelved()?;
-    let wanted = Wanted::read(&ask, &shelved, &file)?;
+    let (shelved, wanted) = Wanted::read(&ask, &app.shelf.look(), &file)?;
     let (id, media) = (shelved.release.id.as_str(), wanted.format.media());
     // Asked once without a body: who holds the file needs none, and then none is made.
     let mut needed = false;
@@ -168,38 +168,42 @@ pub async fn file(State(app): State<App>, Path(file): Path<String>, ask: Ask) ->
 
 impl Wanted {
     /// The file of a zoning in a format, its figures those of a selection.
-    pub fn zones(zoning: &str, selection: Selection, format: FileFormat) -> Self {
-        Self { of: Of::Zones(zoning.to_owned(), selection), format, excel: false }
+    pub fn zones(place: &Place, selection: Selection, format: FileFormat) -> Self {
+        let of = Of::Zones(place.zoning().id.clone(), selection);
+        Self { name: place.id.clone(), of, format, excel: false }
     }
 
-    /// Every cell of a vintage in a format.
+    /// Every cell of a vintage of the current release in a format.
     pub fn tables(vintage: u16, format: FileFormat) -> Self {
-        Self { of: Of::Tables(vintage), format, excel: false }
+        Self { name: TABLES.to_owned(), of: Of::Tables(vintage), format, excel: false }
     }
 
-    /// What a request asks: the name of the file says what and how, the parameters which figures.
-    fn read(ask: &Ask, shelved: &Arc<Shelved>, file: &str) -> Result<Self, Problem> {
-        let unknown = |expected: String| {
+    /// What a request asks: the name of the file says what, of which release and how, the parameters which figures.
+    fn read(ask: &Ask, on_shelf: &OnShelf, file: &str) -> Result<(Arc<Shelved>, Self), Problem> {
+        let unknown = |start: &str, formats: &[FileFormat]| {
+            let extensions: Vec<&str> = formats.iter().map(|format| format.extension()).collect();
+            let expected = format!("{start}, then one of .{}", extensions.join(", ."));
             Problem::refused(StatusCode::NOT_FOUND, "unknown_file", "path", format!("file `{file}`"), expected)
         };
         let named = |format: &FileFormat| Some((file.strip_suffix(format.extension())?.strip_suffix('.')?, *format));
         let Some((name, format)) = FileFormat::OF_ZONES.iter().find_map(named) else {
-            let extensions: Vec<&str> = FileFormat::OF_ZONES.iter().map(|format| format.extension()).collect();
-            return Err(unknown(format!("a collection or `{TABLES}`, then one of .{}", extensions.join(", ."))));
+            return Err(unknown(&format!("a collection or `{TABLES}`"), &FileFormat::OF_ZONES));
         };
         let dialect: &[&str] = if format == FileFormat::Csv { &["dialecte"] } else { &[] };
-        if name == TABLES {
+        let (start, release) = name.split_once(AT).map_or((name, None), |(start, release)| (start, Some(release)));
+        if start == TABLES {
             if !FileFormat::OF_TABLES.contains(&format) {
-                let extensions: Vec<&str> = FileFormat::OF_TABLES.iter().map(|format| format.extension()).collect();
-                return Err(unknown(format!("`{TABLES}`, then one of .{}", extensions.join(", ."))));
+                return Err(unknown(&format!("`{TABLES}`"), &FileFormat::OF_TABLES));
             }
             ask.only(&[&["millesime"], dialect].concat())?;
-            return Ok(Self { of: Of::Tables(ask.vintage(&shelved.release)?), format, excel: excel(ask)? });
+            let shelved = release.map_or_else(|| on_shelf.shelved(), |id| on_shelf.release(id))?;
+            let of = Of::Tables(ask.vintage(&shelved.release)?);
+            return Ok((shelved, Self { name: name.to_owned(), of, format, excel: excel(ask)? }));
         }
         ask.only(&[&SELECTORS, dialect].concat())?;
-        let (_, zoning) = ogc::find(shelved, name)?;
-        let selection = ask.wanted(shelved, zoning)?.selection.ok_or_else(Problem::nothing_published)?;
-        Ok(Self { of: Of::Zones(zoning.id.clone(), selection), format, excel: excel(ask)? })
+        let place = on_shelf.place(name)?;
+        let selection = ask.wanted(&place)?.selection.ok_or_else(Problem::nothing_published)?;
+        Ok((place.shelved.clone(), Self { excel: excel(ask)?, ..Self::zones(&place, selection, format) }))
     }
 
     /// The address of the file.
@@ -207,9 +211,9 @@ impl Wanted {
         let mut params = Vec::new();
         let mut set =
             |name: &str, code: Option<&String>| params.extend(code.map(|code| (name.to_owned(), code.clone())));
-        let (name, vintage) = match &self.of {
-            Of::Zones(zoning, selection) => (zoning.as_str(), selection.vintage),
-            Of::Tables(vintage) => (TABLES, *vintage),
+        let vintage = match &self.of {
+            Of::Zones(_, selection) => selection.vintage,
+            Of::Tables(vintage) => *vintage,
         };
         set("millesime", Some(&vintage.to_string()));
         if let Of::Zones(_, selection) = &self.of {
@@ -218,19 +222,16 @@ impl Wanted {
             set("source", selection.source.as_ref());
         }
         set("dialecte", self.excel.then_some(&EXCEL.to_owned()));
-        ask.href(&self.path(name), &params)
+        ask.href(&self.path(), &params)
     }
 
     /// The address that always gives the latest vintage, totals of everything.
     pub fn lasting_href(&self, ask: &Ask) -> String {
-        match &self.of {
-            Of::Zones(zoning, _) => ask.href(&self.path(zoning), &[]),
-            Of::Tables(_) => ask.href(&self.path(TABLES), &[]),
-        }
+        ask.href(&self.path(), &[])
     }
 
-    fn path(&self, name: &str) -> String {
-        format!("/telechargements/{}.{}", super::ogc::query::encode(name, ""), self.format.extension())
+    fn path(&self) -> String {
+        format!("/telechargements/{}.{}", super::ogc::query::encode(&self.name, "@"), self.format.extension())
     }
 
     /// The same figures for a French Excel.
@@ -240,11 +241,11 @@ impl Wanted {
 
     /// Name of the file on a disk: what it holds, the vintage, then what was chosen.
     pub fn file_name(&self) -> String {
-        let mut parts = Vec::new();
+        let mut parts = vec![self.name.replace(AT, "-")];
         match &self.of {
-            Of::Tables(vintage) => parts.extend([TABLES.to_owned(), vintage.to_string()]),
-            Of::Zones(zoning, selection) => {
-                parts.extend([zoning.clone(), selection.vintage.to_string()]);
+            Of::Tables(vintage) => parts.push(vintage.to_string()),
+            Of::Zones(_, selection) => {
+                parts.push(selection.vintage.to_string());
                 let Selection { naf, tranche, source, .. } = selection;
                 for (name, code) in [("naf", naf), ("tranche", tranche), ("source", source)] {
                     parts.extend(code.iter().map(|code| format!("{name}-{code}")));

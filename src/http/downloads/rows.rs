@@ -2,6 +2,7 @@
 //! all of them say the same.
 
 use crate::http::ogc::query::meaning;
+use crate::http::ogc::systems::System;
 use crate::http::ogc::view;
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
 use crate::steps::secrecy::{Cell, Coordinate, ProtectedTable};
@@ -284,7 +285,8 @@ impl Row<'_> {
     /// The contour in degrees, longitude first, rounded as the GeoJSON has it; exterior rings counter-clockwise.
     pub fn contour(&self) -> Option<MultiPolygon> {
         let contour = self.zone?.contour.degrees().orient(Direction::Default);
-        Some(contour.map_coords(|c| geo::Coord { x: view::round(c.x), y: view::round(c.y) }))
+        let round = |degrees| view::round(degrees, System::Crs84.decimals().1);
+        Some(contour.map_coords(|c| geo::Coord { x: round(c.x), y: round(c.y) }))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{FileFormat, Wanted};
 use crate::http::ogc::query::Ask;
 use crate::http::problem::Problem;
-use crate::http::state::Shelved;
+use crate::http::state::{Place, Shelved};
 use crate::steps::publish::{Published, Release, Selection};
 use serde::Serialize;
 use std::sync::Arc;
@@ -24,19 +24,21 @@ impl Listed {
         let release = &shelved.release;
         let mut refused = Problem::nothing_published();
         let mut selection = None;
-        for zoning in &release.zonings {
-            match ask.wanted(shelved, zoning) {
+        let places = release.zonings.iter().map(|zoning| Place::of(shelved, &zoning.id, &zoning.id));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
+        for place in &places {
+            match ask.wanted(place) {
                 Ok(wanted) => selection = selection.or(wanted.selection),
                 Err(problem) => refused = problem,
             }
         }
         let selection = selection.ok_or(refused)?;
-        let published = |zoning: &str| release.figures(zoning, "", &selection) != Published::NotPublished;
-        let files = |zoning: &str| match published(zoning) {
-            true => FileFormat::OF_ZONES.map(|f| (f, Wanted::zones(zoning, selection.clone(), f))).to_vec(),
+        let published = |place: &Place| release.figures(&place.zoning().id, "", &selection) != Published::NotPublished;
+        let files = |place: &Place| match published(place) {
+            true => FileFormat::OF_ZONES.map(|f| (f, Wanted::zones(place, selection.clone(), f))).to_vec(),
             false => Vec::new(),
         };
-        let zonings = release.zonings.iter().map(|zoning| files(&zoning.id)).collect();
+        let zonings = places.iter().map(files).collect();
         let of_vintage =
             |vintage: &u16| (*vintage, FileFormat::OF_TABLES.map(|f| (f, Wanted::tables(*vintage, f))).to_vec());
         let tables = release.vintages.keys().rev().map(of_vintage).collect();

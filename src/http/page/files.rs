@@ -1,7 +1,7 @@
 //! The pages of files to take away and of the catalogue.
 
 use super::{chosen, day, form, frame, number, render};
-use crate::http::catalogue::{File, Stock, TITLE, schema_org, script};
+use crate::http::catalogue::{File, Stock, TITLE, permanent, schema_org, script};
 use crate::http::downloads::{self, FileFormat, Listed, SECRECY, Wanted};
 use crate::http::ogc::query::{Ask, encode};
 use crate::http::problem::Problem;
@@ -74,7 +74,14 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Result<String, Problem> {
         .shelf
         .earlier()
         .iter()
-        .map(|shelved| context! { id => shelved.release.id.as_str(), title => shelved.title() })
+        .map(|shelved| {
+            let places = permanent(shelved);
+            let zonings: Vec<Value> = places
+                .iter()
+                .map(|place| context! { title => place.zoning().title.as_str(), href => ask.href(&place.home(), &[]) })
+                .collect();
+            context! { id => shelved.release.id.as_str(), title => shelved.title(), zonings }
+        })
         .collect();
     let withdrawn: Vec<Value> = stock
         .shelf
@@ -82,9 +89,9 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Result<String, Problem> {
         .iter()
         .map(|gone| context! { id => gone.release.as_str(), day => day(&gone.at), at => gone.at.as_str(), reason => gone.reason.as_str() })
         .collect();
-    let of_all: Vec<_> = current
-        .map(|release| release.zonings.iter().map(|zoning| schema_org(ask, release, zoning)).collect())
-        .unwrap_or_default();
+    let places = stock.shelf.places();
+    let of_all: Vec<_> =
+        places.iter().filter(|place| !place.is_permanent()).map(|place| schema_org(ask, place)).collect();
     render(
         "catalogue.html",
         context! {
