@@ -153,7 +153,7 @@ pub fn items(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>) -> Resu
             matched => number(page.matched as u64), returned => page.zones.len(),
             partial => page.zones.len() < page.matched, first, last => first + page.zones.len() - 1,
             n_secret => figures.iter().filter(|f| f.is_none()).count(),
-            structured => structured(ask, place),
+            structured => structured(ask, place), files => files::of_selection(ask, place, wanted.selection.as_ref()),
             next => href("next"), prev => href("prev"),
             json => ask.with(&[("f", "json".into())]), csv => ask.with(&[("f", "csv".into())]),
             ..frame(ask, Some(release), &place.title())

@@ -191,6 +191,11 @@ impl OnShelf {
         &self.withdrawn
     }
 
+    /// Those that were current once and that nobody took back, the newest first.
+    pub fn earlier(&self) -> &[Arc<Shelved>] {
+        &self.earlier
+    }
+
     /// The release of this name; 410 with the reason when it was withdrawn, 404 when no release bears it, 503 in the
     /// moment after a start when it is not open yet.
     pub fn release(&self, id: &str) -> Result<Arc<Shelved>, Problem> {

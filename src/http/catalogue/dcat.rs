@@ -5,10 +5,10 @@
 //! distributions, whose status says so with the day and the reason.
 
 use super::{Current, File, KEYWORDS, Stock, TITLE, bounds, days, description, permanent};
-use crate::http::downloads::FileFormat;
+use crate::http::downloads::{FileFormat, TABLES};
 use crate::http::ogc::query::{Ask, encode};
 use crate::http::ogc::view;
-use crate::http::state::{Shelved, TakenBack};
+use crate::http::state::{Place, Shelved, TakenBack};
 use crate::steps::publish::{Release, ReleasedZoning};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -16,8 +16,57 @@ use std::sync::Arc;
 /// Authority tables of the Publications Office of the European Union.
 const AUTHORITY: &str = "http://publications.europa.eu/resource/authority";
 
-/// What the requests of an API conform to.
-const FEATURES: &str = "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core";
+/// A way for programs to ask for zones and figures; it is in the catalogue where the house has its route.
+struct Api {
+    /// A route that only this way has.
+    route: &'static str,
+    name: &'static str,
+    title: &'static str,
+    words: &'static str,
+    endpoint: &'static str,
+    description: &'static str,
+    conforms_to: &'static str,
+    /// What a zoning is got by: what follows its address, and the media type.
+    zones: Option<(&'static str, &'static str)>,
+    /// Its name in the table of file types of the Publications Office.
+    file_type: &'static str,
+}
+
+const APIS: [Api; 3] = [
+    Api {
+        route: "/collections/{zoning}/items",
+        name: "ogc-api-features",
+        title: "OGC API – Features",
+        words: "Zones et chiffres publiés, page par page ou choisis, pour QGIS, Power BI et les programmes.",
+        endpoint: "/",
+        description: "/api",
+        conforms_to: "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+        zones: Some(("/items", view::GEOJSON)),
+        file_type: "file-type/GEOJSON",
+    },
+    Api {
+        route: "/collections/{zoning}/tiles",
+        name: "ogc-api-tiles",
+        title: "OGC API – Tiles",
+        words: "Contours et chiffres publiés, en tuiles vectorielles, pour les cartes en ligne.",
+        endpoint: "/",
+        description: "/api",
+        conforms_to: "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
+        zones: Some(("/tiles", "application/vnd.mapbox-vector-tile")),
+        file_type: "file-type/MVT",
+    },
+    Api {
+        route: "/odata/$metadata",
+        name: "odata",
+        title: "OData 4.0",
+        words: "Tous les chiffres publiés, filtrés et triés à la demande, pour Power BI et Excel.",
+        endpoint: "/odata/",
+        description: "/odata/$metadata",
+        conforms_to: "https://docs.oasis-open.org/odata/odata/v4.0/odata-v4.0-part1-protocol.html",
+        zones: None,
+        file_type: "file-type/JSON",
+    },
+];
 
 /// The whole catalogue.
 pub fn catalogue(ask: &Ask, stock: &Stock) -> Value {
@@ -30,7 +79,7 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Value {
     datasets.extend(stock.shelf.earlier().iter().map(|shelved| graph.earlier(shelved)));
     datasets.extend(stock.shelf.withdrawn().iter().map(|taken_back| graph.tombstone(taken_back)));
     let newest = stock.shelf.releases().next().map(|shelved| &shelved.release);
-    nodes.extend(newest.map(|release| graph.service(release, &datasets)));
+    nodes.extend(newest.iter().flat_map(|release| apis().filter_map(|api| graph.service(api, release, &datasets))));
     let services: Vec<Value> = nodes.iter().map(|service| id(&service["@id"])).collect();
     let mut catalogue = json!({
         "@id": graph.named("catalogue"),
@@ -53,6 +102,12 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Value {
     json!({ "@context": context(), "@graph": nodes })
 }
 
+/// The ways for programs that this house has.
+fn apis() -> impl Iterator<Item = &'static Api> {
+    let routes = crate::http::routes();
+    APIS.iter().filter(move |api| routes.iter().any(|(path, _)| *path == api.route))
+}
+
 struct Graph<'a> {
     ask: &'a Ask,
 }
@@ -71,12 +126,12 @@ impl Graph<'_> {
         let words = "Tous les chiffres publiés, une ligne par zone, activité, taille et source, pour chaque millésime. Une \
                      combinaison absente n'a aucun établissement ; une valeur secrète est vide et accompagnée du statut \
                      « secret ».";
-        let mut all = self.dataset("tableaux", "Tous les tableaux publiés", words, release, &release.zonings);
+        let mut all = self.dataset(TABLES, "Tous les tableaux publiés", words, release, &release.zonings);
         all["dcat:landingPage"] = page(&self.ask.href("/telechargements?f=html", &[]));
         let files = current.tables.iter().flat_map(|(vintage, files)| files.iter().map(move |file| (vintage, file)));
         let distributions = files.map(|(vintage, file)| {
             let href = file.wanted.href(self.ask);
-            self.file(&format!("tableaux-{vintage}"), &format!("Tous les tableaux {vintage}"), &href, release, file)
+            self.file(&format!("{TABLES}-{vintage}"), &format!("Tous les tableaux {vintage}"), &href, release, file)
         });
         all["dcat:distribution"] = distributions.collect();
         datasets.push(all);
@@ -92,21 +147,21 @@ impl Graph<'_> {
             let title = format!("{}, dernier millésime", zoning.title);
             self.file(&zoning.id, &title, &file.wanted.lasting_href(self.ask), release, file)
         });
-        let items = self.ask.href(&format!("{home}/items"), &[]);
-        let geojson = self.geojson(&zoning.id, &zoning.title, &items, release);
-        dataset["dcat:distribution"] = files.chain([geojson]).collect();
+        let asked = apis().filter_map(|api| self.asked(api, &zoning.id, &zoning.title, &home, release));
+        dataset["dcat:distribution"] = files.chain(asked).collect();
         dataset
     }
 
-    /// Zones and figures by the API.
-    fn geojson(&self, name: &str, title: &str, items: &str, release: &Release) -> Value {
-        let title = format!("{title}, contours et chiffres (GeoJSON, OGC API – Features)");
-        let mut node = self.distribution(&format!("{name}-geojson"), &title, release);
-        node["dcat:accessURL"] = json!({ "@id": items });
-        node["dcat:accessService"] = json!({ "@id": self.named("ogc-api-features") });
-        node["dcat:mediaType"] = media_type(view::GEOJSON);
-        node["dct:format"] = authority("file-type/GEOJSON");
-        node
+    /// A zoning as an API gives it.
+    fn asked(&self, api: &Api, name: &str, title: &str, home: &str, release: &Release) -> Option<Value> {
+        let (path, media) = api.zones?;
+        let title = format!("{title}, contours et chiffres ({})", api.title);
+        let mut node = self.distribution(&format!("{name}-{}", api.name), &title, release);
+        node["dcat:accessURL"] = json!({ "@id": self.ask.href(&format!("{home}{path}"), &[]) });
+        node["dcat:accessService"] = json!({ "@id": self.named(api.name) });
+        node["dcat:mediaType"] = media_type(media);
+        node["dct:format"] = authority(api.file_type);
+        Some(node)
     }
 
     /// A release that was current once.
@@ -118,10 +173,11 @@ impl Graph<'_> {
         let mut dataset = self.dataset(&name, &shelved.title(), words, release, &release.zonings);
         dataset["adms:status"] = authority("dataset-status/DEPRECATED");
         let places = permanent(shelved);
-        let distributions = places.iter().map(|place| {
-            let items = self.ask.href(&format!("{}/items", place.home()), &[]);
-            self.geojson(&place.id, &place.zoning().title, &items, release)
-        });
+        let asked = |place: &Place| {
+            let (title, home) = (place.zoning().title.as_str(), place.home());
+            apis().filter_map(|api| self.asked(api, &place.id, title, &home, release)).collect::<Vec<_>>()
+        };
+        let distributions = places.iter().flat_map(asked);
         dataset["dcat:distribution"] = distributions.collect();
         dataset
     }
@@ -229,25 +285,30 @@ impl Graph<'_> {
         })
     }
 
-    fn service(&self, release: &Release, datasets: &[Value]) -> Value {
+    /// An API, with the datasets it gives; `None` when it gives none of these.
+    fn service(&self, api: &Api, release: &Release, datasets: &[Value]) -> Option<Value> {
+        let name = self.named(api.name);
         let through = |dataset: &&Value| {
-            let distributions = dataset["dcat:distribution"].as_array();
-            distributions.is_some_and(|all| all.iter().any(|one| one.get("dcat:accessService").is_some()))
+            let by_this = |one: &Value| one["dcat:accessService"]["@id"] == name.as_str();
+            let has_one = dataset["dcat:distribution"].as_array().is_some_and(|all| all.iter().any(by_this));
+            // What gives no zoning by itself gives every cell.
+            has_one || api.zones.is_none() && dataset["dct:identifier"] == TABLES
         };
         let served: Vec<Value> = datasets.iter().filter(through).map(|dataset| id(&dataset["@id"])).collect();
-        json!({
-            "@id": self.named("ogc-api-features"),
+        let node = json!({
+            "@id": name,
             "@type": "dcat:DataService",
-            "dct:title": french("OGC API – Features"),
-            "dct:description": french("Zones et chiffres publiés, page par page ou choisis, pour QGIS, Power BI et les programmes."),
-            "dcat:endpointURL": { "@id": self.ask.href("/", &[]) },
-            "dcat:endpointDescription": { "@id": self.ask.href("/api", &[]) },
-            "dct:conformsTo": { "@id": FEATURES, "@type": "dct:Standard" },
+            "dct:title": french(api.title),
+            "dct:description": french(api.words),
+            "dcat:endpointURL": { "@id": self.ask.href(api.endpoint, &[]) },
+            "dcat:endpointDescription": { "@id": self.ask.href(api.description, &[]) },
+            "dct:conformsTo": { "@id": api.conforms_to, "@type": "dct:Standard" },
             "dct:publisher": self.publisher(Some(release)),
             "dct:license": self.licence(release),
             "dct:accessRights": authority("access-right/PUBLIC"),
             "dcat:servesDataset": served,
-        })
+        });
+        (!served.is_empty()).then_some(node)
     }
 
     /// Whoever the figures come from answers for them.

@@ -14,7 +14,7 @@ use super::ogc::systems::System;
 use super::page;
 use super::problem::Problem;
 use super::state::{OnShelf, Place, Shelved};
-use crate::steps::publish::{Published, Release, ReleasedZoning, Selection};
+use crate::steps::publish::{Release, ReleasedZoning};
 use axum::extract::State;
 use axum::response::Response;
 use geo::BoundingRect;
@@ -97,7 +97,9 @@ impl Current {
         for zoning in &release.zonings {
             let place = Place::of(&shelved, &zoning.id, &zoning.id)?;
             let mut of_zoning = Vec::new();
-            for (format, wanted) in FileFormat::OF_ZONES.into_iter().filter_map(|f| Some((f, totals(&place, f)?))) {
+            for (format, wanted) in
+                FileFormat::OF_ZONES.into_iter().filter_map(|f| Some((f, Wanted::totals(&place, f)?)))
+            {
                 let bytes = files.size_of(&shelved, &wanted).await?;
                 of_zoning.push(File { format, wanted, bytes });
             }
@@ -121,14 +123,6 @@ impl Current {
 pub fn permanent(shelved: &Arc<Shelved>) -> Vec<Place> {
     let of = |id: &str| Place::of(shelved, id, &Place::of(shelved, id, id).ok()?.permanent_id()).ok();
     shelved.release.zonings.iter().filter_map(|zoning| of(&zoning.id)).collect()
-}
-
-/// The file of a zoning with its totals in the latest vintage; `None` where they are not published.
-pub(super) fn totals(place: &Place, format: FileFormat) -> Option<Wanted> {
-    let release = place.release();
-    let selection = Selection { vintage: release.latest()?, ..Selection::default() };
-    let published = release.figures(&place.zoning().id, "", &selection) != Published::NotPublished;
-    published.then(|| Wanted::zones(place, selection, format))
 }
 
 /// First and last day described: the year-ends of the first and of the last vintage.

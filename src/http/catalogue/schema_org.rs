@@ -1,7 +1,7 @@
 //! What search engines read in a page (schema.org).
 
-use super::{KEYWORDS, TITLE, bounds, days, description, totals};
-use crate::http::downloads::FileFormat;
+use super::{KEYWORDS, TITLE, bounds, days, description};
+use crate::http::downloads::{FileFormat, Wanted};
 use crate::http::ogc::query::Ask;
 use crate::http::ogc::view;
 use crate::http::state::Place;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub fn dataset(ask: &Ask, place: &Place) -> Value {
     let (release, zoning, home) = (place.release(), place.zoning(), place.home());
     let about = &release.provenance;
-    let files = FileFormat::OF_ZONES.into_iter().filter_map(|format| Some((format, totals(place, format)?)));
+    let files = FileFormat::OF_ZONES.into_iter().filter_map(|format| Some((format, Wanted::totals(place, format)?)));
     let download = |name: &str, media: &str, address: String| json!({ "@type": "DataDownload", "name": name, "encodingFormat": media, "contentUrl": address });
     let mut distribution: Vec<Value> =
         files.map(|(format, wanted)| download(format.title(), format.media(), wanted.lasting_href(ask))).collect();

@@ -18,11 +18,12 @@ pub use view::{Listed, TITLE};
 use super::App;
 use super::answer::document;
 use super::ogc::query::{Ask, Format, SELECTORS};
+use super::ogc::view::Link;
 use super::ogc::{self, json};
 use super::page;
 use super::problem::Problem;
 use super::state::{AT, OnShelf, Place, Shelved};
-use crate::steps::publish::Selection;
+use crate::steps::publish::{Published, Selection};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -166,11 +167,28 @@ pub async fn file(State(app): State<App>, Path(file): Path<String>, ask: Ask) ->
     Ok(reply)
 }
 
+/// Links of a collection to its files (RFC 4287, `enclosure`), which always give the latest vintage.
+pub fn enclosures(ask: &Ask, place: &Place) -> Vec<Link> {
+    let link = |format: FileFormat| {
+        let href = Wanted::totals(place, format)?.lasting_href(ask);
+        let media = format.media().split(';').next();
+        Some(Link { href, rel: "enclosure", media, title: format!("Totaux de chaque zone, {}", format.title()) })
+    };
+    FileFormat::OF_ZONES.into_iter().filter_map(link).collect()
+}
+
 impl Wanted {
     /// The file of a zoning in a format, its figures those of a selection.
     pub fn zones(place: &Place, selection: Selection, format: FileFormat) -> Self {
         let of = Of::Zones(place.zoning().id.clone(), selection);
         Self { name: place.id.clone(), of, format, excel: false }
+    }
+
+    /// The file of a zoning with its totals in the latest vintage; `None` where they are not published.
+    pub fn totals(place: &Place, format: FileFormat) -> Option<Self> {
+        let selection = Selection { vintage: place.release().latest()?, ..Selection::default() };
+        let published = place.release().figures(&place.zoning().id, "", &selection) != Published::NotPublished;
+        published.then(|| Self::zones(place, selection, format))
     }
 
     /// Every cell of a vintage of the current release in a format.

@@ -2,7 +2,8 @@
 
 use super::FileFormat;
 use crate::http::tests::{Answer, house, release, send};
-use crate::http::{Shelf, Site, router};
+use crate::http::{Shelf, Site, Stock, TakenBack, router};
+use crate::model::ReleaseId;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
@@ -15,6 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
+use std::sync::Arc;
 
 /// A row as read back: columns by name, a missing value as the empty text.
 type Row = BTreeMap<String, String>;
@@ -248,6 +250,42 @@ async fn a_file_is_named_held_and_asked_for_as_any_other_document() {
     ] {
         let answer = send(&house, Method::GET, &format!("/telechargements/{path}"), &[]).await;
         assert_eq!((answer.status.as_u16(), answer.json()["code"].as_str()), (status, Some(code)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn files_of_an_earlier_release_stay_under_its_name_until_it_is_taken_back() {
+    let shelf = Shelf::new();
+    let house = router(shelf.clone(), Site::default());
+    let named = |name: &str, label: &str| {
+        let mut release = release();
+        release.id = ReleaseId::from_digest(name);
+        release.zonings[0].zones[0].label = label.to_owned();
+        release
+    };
+    shelf.put(named("aaaa", "Avant"));
+    shelf.put(named("bbbb", "Après"));
+    for start in ["secteurs", "tableaux"] {
+        for (name, label) in [("", "Après"), ("@aaaa", "Avant"), ("@bbbb", "Après")] {
+            let path = format!("/telechargements/{start}{name}.csv");
+            let answer = send(&house, Method::GET, &path, &[]).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            assert!(answer.text().contains(label), "{path}");
+            let file = format!("filename=\"{start}{}-2024.csv\"", name.replace('@', "-"));
+            assert!(answer.header("content-disposition").ends_with(&file), "{path}");
+        }
+    }
+    let gone = TakenBack { release: "aaaa".into(), at: "2026-04-02T00:00:00Z".into(), reason: "Une erreur.".into() };
+    shelf.fill(Stock { current: Some(Arc::new(named("bbbb", "Après"))), withdrawn: vec![gone], ..Stock::default() });
+    for (path, status) in [
+        ("secteurs@aaaa.csv", 410),
+        ("tableaux@aaaa.csv", 410),
+        ("secteurs@cccc.csv", 404),
+        ("tableaux@cccc.csv", 404),
+        ("secteurs@bbbb.csv", 200),
+    ] {
+        let answer = send(&house, Method::GET, &format!("/telechargements/{path}"), &[]).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
     }
 }
 

@@ -4,6 +4,8 @@ use super::drawings::Contours;
 use super::query::{Ask, Format, PROPERTIES, Wanted};
 use super::queryables::{QUERYABLES, ZoneRow};
 use super::systems::{CRS84, System};
+use crate::http::catalogue::JSON_LD;
+use crate::http::downloads::enclosures;
 use crate::http::filter::Kind;
 use crate::http::state::{OnShelf, Place};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
@@ -208,6 +210,8 @@ pub fn landing(ask: &Ask, release: &Release) -> Landing {
     links.push(link("/api?f=html", "service-doc", "text/html", "Documentation de l'API"));
     links.push(link("/conformance", "conformance", JSON, "Classes de conformité OGC"));
     links.push(link("/collections", "data", JSON, "Découpages publiés"));
+    links.push(link("/telechargements", "related", JSON, "Fichiers à télécharger"));
+    links.push(link("/catalogue", "describedby", JSON_LD, "Catalogue (DCAT-AP)"));
     Landing {
         title: TITLE,
         description: DESCRIPTION,
@@ -270,6 +274,7 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
             title: release.provenance.licence.clone(),
         },
     ];
+    links.extend(enclosures(ask, place));
     links.extend(version_links(ask, on_shelf, place));
     Collection {
         id: place.id.clone(),

@@ -5,7 +5,8 @@ use crate::http::catalogue::{File, Stock, TITLE, permanent, schema_org, script};
 use crate::http::downloads::{self, FileFormat, Listed, SECRECY, Wanted};
 use crate::http::ogc::query::{Ask, encode};
 use crate::http::problem::Problem;
-use crate::http::state::Shelved;
+use crate::http::state::{Place, Shelved};
+use crate::steps::publish::Selection;
 use minijinja::{Value, context};
 
 /// Every file, for the figures chosen.
@@ -33,6 +34,12 @@ pub fn downloads(ask: &Ask, shelved: &Shelved, listed: &Listed) -> Result<String
             ..frame(ask, Some(release), downloads::TITLE)
         },
     )
+}
+
+/// The files of a zoning with the figures shown.
+pub(super) fn of_selection(ask: &Ask, place: &Place, selection: Option<&Selection>) -> Vec<Value> {
+    let Some(selection) = selection else { return Vec::new() };
+    links(ask, &FileFormat::OF_ZONES.map(|format| (format, Wanted::zones(place, selection.clone(), format))))
 }
 
 /// The links of a set of files; CSV has one for Excel beside its own.
