@@ -4,13 +4,14 @@ use super::problem::Problem;
 use crate::steps::publish::Release;
 use crate::steps::secrecy::{Coordinate, TableDimension};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The shelf of the served release: empty at first, then one release at a time, replaced whole.
 ///
 /// Clones share one shelf, so the pipeline puts and the service takes.
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<RwLock<OnShelf>>);
+pub struct Shelf(Arc<RwLock<OnShelf>>, Arc<AtomicU64>);
 
 /// What lies on the shelf.
 #[derive(Default)]
@@ -81,6 +82,13 @@ impl Shelf {
     fn lay(&self, thing: OnShelf) {
         // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = thing;
+        // After the change: who reads the turn first and the shelf then has never an older shelf than turn.
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many times the shelf has changed: what was made during an earlier turn is not to be shown any more.
+    pub(super) fn turn(&self) -> u64 {
+        self.1.load(Ordering::SeqCst)
     }
 
     /// The served release.

@@ -1,6 +1,6 @@
 //! The public face as its users meet it, over a small release made by the real door.
 
-use super::{App, Shelf, Site, TakenBack, assemble, health, router, routes};
+use super::{Shelf, Site, TakenBack, router, routes, whole};
 use crate::model::{ReleaseId, Wgs84};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use crate::steps::secrecy::{Column, Microdata, ProtectedTables, Spec, protect, tabulate};
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::routing::get;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use tower::ServiceExt;
 
 const SPEC: &str = r#"
@@ -362,8 +362,8 @@ async fn a_panic_is_a_500_with_an_incident_number_and_says_nothing_else() {
     }
     let mut broken_house = routes();
     broken_house.push(("/broken", get(broken)));
-    let app = App { shelf: Shelf::new(), site: Arc::new(Site::default()), metrics: health::Metrics::default() };
-    let answer = send(&assemble(broken_house, None, app), Method::GET, "/broken", &[]).await;
+    let broken_house = whole(broken_house, Shelf::new(), Site::default(), None);
+    let answer = send(&broken_house, Method::GET, "/broken", &[]).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(answer.json()["incident"].as_str().map(str::len), Some(16));
