@@ -3,6 +3,7 @@
 
 mod answer;
 mod connection;
+pub mod filter;
 mod front;
 mod health;
 mod kept;
@@ -17,7 +18,7 @@ mod state;
 
 pub use problem::{About, Problem};
 pub use serve::serve;
-pub use state::{Shelf, Site, TakenBack};
+pub use state::{Shelf, Site, Stock, TakenBack};
 
 use crate::config::Limits;
 use crate::pipeline::office::Office;
@@ -59,6 +60,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections", get(ogc::collections)),
         ("/collections/{zoning}", get(ogc::collection)),
         ("/collections/{zoning}/schema", get(ogc::schema)),
+        ("/collections/{zoning}/queryables", get(ogc::queryables)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
         ("/livez", get(health::live)),
