@@ -139,4 +139,6 @@ fn packable() -> impl Predicate {
 }
 
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod tests;
