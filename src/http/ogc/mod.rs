@@ -4,6 +4,7 @@
 mod contract;
 pub mod drawings;
 pub mod query;
+pub mod queryables;
 pub mod systems;
 pub mod view;
 
@@ -20,10 +21,11 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// Parameters of the list of zones alone.
-const ITEMS_OWN: [&str; 6] = ["f", "limit", "offset", "bbox", "bbox-crs", "datetime"];
+const ITEMS_OWN: [&str; 9] =
+    ["f", "limit", "offset", "bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"];
 
 /// Parameters of one zone or many.
-const OF_ZONES: [&str; 4] = ["crs", "precision", "properties", "skipGeometry"];
+const OF_ZONES: [&str; 5] = ["crs", "precision", "simplify", "properties", "skipGeometry"];
 
 /// Formats of everything but zones.
 const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
@@ -173,10 +175,13 @@ fn content_crs(headers: &mut HeaderMap, format: Format, wanted: &Wanted) {
 
 /// `Link` headers (RFC 8288) for those who read no body.
 fn link_headers(headers: &mut HeaderMap, links: &[view::Link]) {
-    for link in links.iter().filter(|l| ["next", "prev", "alternate", view::QUERYABLES].contains(&l.rel)) {
+    for link in links.iter().filter(|l| ["next", "prev", "alternate", view::QUERYABLES_REL].contains(&l.rel)) {
         let media = link.media.unwrap_or(view::JSON);
         if let Ok(value) = HeaderValue::from_str(&format!("<{}>; rel=\"{}\"; type=\"{media}\"", link.href, link.rel)) {
             headers.append(header::LINK, value);
         }
     }
 }
+
+#[cfg(test)]
+mod suite;

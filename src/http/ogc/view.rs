@@ -2,7 +2,9 @@
 
 use super::drawings::Contours;
 use super::query::{Ask, Format, PROPERTIES, Wanted};
+use super::queryables::{QUERYABLES, ZoneRow};
 use super::systems::{CRS84, System};
+use crate::http::filter::Kind;
 use crate::http::state::{OnShelf, Place};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
 use geo::orient::{Direction, Orient};
@@ -22,16 +24,20 @@ pub const SCHEMA: &str = "application/schema+json";
 pub const CSV: &str = "text/csv; charset=utf-8; header=present";
 
 /// The relation of a list of properties that a filter may name (OGC API Features, Part 3).
-pub const QUERYABLES: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
+pub const QUERYABLES_REL: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
 /// The conformance classes met.
-pub const CONFORMANCE: [&str; 6] = [
+pub const CONFORMANCE: [&str; 10] = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
+    "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
+    "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
 ];
 
 /// A link (RFC 8288).
@@ -179,11 +185,15 @@ pub fn page<'r>(place: &'r Place, wanted: &Wanted) -> Page<'r> {
     let within: Vec<bool> = match &wanted.area {
         None => vec![true; zoning.zones.len()],
         Some(area) => {
-            let contours = place.contours(area.system());
+            let contours = place.contours(area.system(), 0);
             (0..zoning.zones.len()).map(|number| area.touches(contours.get(number))).collect()
         }
     };
-    let matches = |number: &usize| wanted.selection.is_some() && within[*number];
+    let kept = |number: usize, selection: &Selection| match &wanted.filter {
+        None => true,
+        Some(filter) => filter.keeps(&ZoneRow::of(place, &zoning.zones[number], selection)),
+    };
+    let matches = |number: &usize| within[*number] && wanted.selection.as_ref().is_some_and(|s| kept(*number, s));
     let matched: Vec<usize> = (0..zoning.zones.len()).filter(matches).collect();
     let numbers: Vec<usize> = matched.iter().copied().skip(wanted.offset).take(wanted.limit).collect();
     let zones = numbers.iter().map(|number| &zoning.zones[*number]).collect();
@@ -304,7 +314,7 @@ fn version_links(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Vec<Link> {
 /// Where a program finds which properties a filter may name.
 pub fn queryables_link(ask: &Ask, place: &Place) -> Link {
     let href = ask.href(&format!("{}/queryables", place.home()), &[]);
-    link(href, QUERYABLES, SCHEMA, "Propriétés qu'un filtre peut nommer")
+    link(href, QUERYABLES_REL, SCHEMA, "Propriétés qu'un filtre peut nommer")
 }
 
 /// A page of zones as GeoJSON.
@@ -385,12 +395,21 @@ pub fn schema(ask: &Ask, place: &Place) -> Value {
 
 /// The properties that a filter may name, and their types (JSON Schema 2020-12; OGC API Features, Part 3).
 pub fn queryables(ask: &Ask, place: &Place) -> Value {
+    let mut properties = property_schemas(place.release());
+    for (name, property) in &mut properties {
+        // A filter sees instants where the wire has their text, and never asks for the type null.
+        let kind = QUERYABLES.iter().find(|queryable| queryable.name == name).map(|queryable| queryable.kind);
+        property["type"] = if kind == Some(Kind::Number) { "integer" } else { "string" }.into();
+        if kind == Some(Kind::DateTime) {
+            property["format"] = "date-time".into();
+        }
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ask.href(&format!("{}/queryables", place.home()), &[]),
         "title": place.title(),
         "type": "object",
-        "properties": property_schemas(place.release()),
+        "properties": properties,
         "additionalProperties": false,
     })
 }
@@ -456,7 +475,7 @@ pub fn media_of(format: Format, json: &'static str) -> &'static str {
 
 /// The contours as asked for; none where nobody asked for contours.
 fn contours<'p>(place: &'p Place, wanted: &Wanted) -> Option<Contours<'p>> {
-    (!wanted.skip_geometry).then(|| place.contours(wanted.system))
+    (!wanted.skip_geometry).then(|| place.contours(wanted.system, wanted.simplify_m))
 }
 
 fn feature(place: &Place, number: usize, contours: Option<&Contours<'_>>, wanted: &Wanted) -> Feature {
