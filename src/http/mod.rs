@@ -2,6 +2,7 @@
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod answer;
+pub mod filter;
 mod health;
 mod ogc;
 mod page;
@@ -10,7 +11,7 @@ mod staff;
 mod state;
 
 pub use problem::{About, Problem};
-pub use state::{Shelf, Site, TakenBack};
+pub use state::{Shelf, Site, Stock, TakenBack};
 
 use crate::pipeline::office::Office;
 
@@ -53,6 +54,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections", get(ogc::collections)),
         ("/collections/{zoning}", get(ogc::collection)),
         ("/collections/{zoning}/schema", get(ogc::schema)),
+        ("/collections/{zoning}/queryables", get(ogc::queryables)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
         ("/livez", get(health::live)),
