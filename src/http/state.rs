@@ -291,9 +291,9 @@ impl Place {
         &self.shelved.release.zonings[self.number]
     }
 
-    /// The contours of its zones in a system, in their order.
-    pub fn contours(&self, system: System) -> Contours<'_> {
-        self.shelved.drawings.of(self.release(), self.zoning(), system)
+    /// The contours of its zones in a system, in their order, simplified within a tolerance in metres.
+    pub fn contours(&self, system: System, simplify_m: u32) -> Contours<'_> {
+        self.shelved.drawings.of(self.release(), self.zoning(), system, simplify_m)
     }
 
     /// Its address below that of the service.

@@ -1,8 +1,9 @@
 //! Contours as they were asked for lately: a request in another system does not work out again what the one before did.
 
 use super::systems::{System, brought};
+use crate::steps::coverage::Coverage;
 use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning};
-use geo::{CoordsIter, MultiPolygon};
+use geo::{BoundingRect, CoordsIter, MultiPolygon};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,6 +26,7 @@ struct Named {
     release: String,
     zoning: String,
     system: System,
+    simplify_m: u32,
 }
 
 /// The contours of a zoning, in the order of its zones, x first.
@@ -46,16 +48,25 @@ impl Contours<'_> {
 }
 
 impl Drawings {
-    /// The contours of a zoning in a system.
-    pub fn of<'r>(&self, release: &Release, zoning: &'r ReleasedZoning, system: System) -> Contours<'r> {
-        let Some(way) = system.way() else { return Contours::AsReleased(&zoning.zones) };
-        let named = Named { release: release.id.to_string(), zoning: zoning.id.clone(), system };
+    /// The contours of a zoning in a system, simplified within a tolerance in metres; zero leaves them as they are.
+    pub fn of<'r>(
+        &self,
+        release: &Release,
+        zoning: &'r ReleasedZoning,
+        system: System,
+        simplify_m: u32,
+    ) -> Contours<'r> {
+        if system.way().is_none() && simplify_m == 0 {
+            return Contours::AsReleased(&zoning.zones);
+        }
+        // Both orders of degrees are drawn alike.
+        let system = if system.way().is_none() { System::Crs84 } else { system };
+        let named = Named { release: release.id.to_string(), zoning: zoning.id.clone(), system, simplify_m };
         if let Some(contours) = self.known(&named) {
             return Contours::Drawn(contours);
         }
         // Drawn outside the lock: two that ask at once both draw, and nobody waits.
-        let drawn = zoning.zones.iter().map(|zone| brought(zone.contour.degrees(), &way)).collect();
-        let contours = Arc::new(drawn);
+        let contours = Arc::new(draw(&zoning.zones, system, simplify_m));
         self.keep(named, Arc::clone(&contours));
         Contours::Drawn(contours)
     }
@@ -83,4 +94,33 @@ impl Drawings {
         let fits = fits.count().max(1);
         kept.truncate(fits);
     }
+}
+
+/// Contours simplified in degrees, whatever the system, so that the same corners stay in each.
+fn draw(zones: &[ReleasedZone], system: System, simplify_m: u32) -> Vec<MultiPolygon> {
+    let released = zones.iter().map(|zone| zone.contour.degrees());
+    let contours: Vec<MultiPolygon> = match simplify_m {
+        0 => released.cloned().collect(),
+        metres => simplified(&released.collect::<Vec<_>>(), f64::from(metres)),
+    };
+    match system.way() {
+        None => contours,
+        Some(way) => contours.iter().map(|contour| brought(contour, &way)).collect(),
+    }
+}
+
+/// A degree of latitude, in metres, by the metre's first definition; a tolerance needs no better.
+const DEGREE_M: f64 = 1e7 / 90.0;
+
+/// A corner this near to a neighbour's edge lies on it, in degrees: the least step that is written, a centimetre.
+const REACH_DEGREES: f64 = 1e-7;
+
+/// Contours with fewer corners, simplified as one. Corners are weighed by the ground of their triangles, so that degrees
+/// serve as metres do once a tolerance is told in them.
+fn simplified(contours: &[&MultiPolygon], metres: f64) -> Vec<MultiPolygon> {
+    let boxes = contours.iter().filter_map(|contour| contour.bounding_rect());
+    let latitude = boxes.map(|b| b.center().y).sum::<f64>() / (contours.len().max(1) as f64);
+    let degrees = metres / (DEGREE_M * latitude.to_radians().cos().sqrt());
+    let coverage = Coverage::of(contours.iter().copied(), REACH_DEGREES).simplified(degrees);
+    (0..contours.len()).map(|zone| coverage.polygons(zone)).collect()
 }

@@ -25,7 +25,7 @@ const ITEMS_OWN: [&str; 9] =
     ["f", "limit", "offset", "bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"];
 
 /// Parameters of one zone or many.
-const OF_ZONES: [&str; 4] = ["crs", "precision", "properties", "skipGeometry"];
+const OF_ZONES: [&str; 5] = ["crs", "precision", "simplify", "properties", "skipGeometry"];
 
 /// Formats of everything but zones.
 const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];

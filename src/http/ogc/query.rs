@@ -19,6 +19,9 @@ pub const PAGE_ITEMS: usize = 1000;
 /// Most zones in one answer: the cap of the example in OGC API Features Part 1, 7.15.2; more is clamped, not refused.
 pub const PAGE_ITEMS_MAX: usize = 10_000;
 
+/// Largest tolerance of simplified contours, in metres; a department still has some corners then.
+const SIMPLIFY_M_MAX: u32 = 10_000;
+
 /// Parameters that choose the figures.
 pub const SELECTORS: [&str; 4] = ["millesime", "naf", "tranche", "source"];
 
@@ -107,6 +110,8 @@ pub struct Wanted {
     pub system: System,
     /// Decimals of the coordinates.
     pub decimals: i32,
+    /// How far contours may be simplified, in metres; zero leaves them as they are.
+    pub simplify_m: u32,
     /// Properties shown, in our order.
     pub properties: Vec<&'static str>,
     /// Whether contours are left out.
@@ -217,6 +222,7 @@ impl Ask {
             filter: self.filter(place)?,
             system,
             decimals: self.decimals(system)?,
+            simplify_m: self.simplify()?,
             properties: self.properties(place.release())?,
             skip_geometry: match self.get("skipGeometry") {
                 None | Some("false") => false,
@@ -238,6 +244,15 @@ impl Ask {
         text.parse().ok().filter(|decimals| (least..=most).contains(decimals)).ok_or_else(|| {
             Problem::bad_parameter("precision", text, format!("{least} to {most} decimals in {}", system.uri()))
         })
+    }
+
+    /// The tolerance asked for, in metres.
+    fn simplify(&self) -> Result<u32, Problem> {
+        let Some(text) = self.get("simplify") else { return Ok(0) };
+        text.parse()
+            .ok()
+            .filter(|metres| *metres <= SIMPLIFY_M_MAX)
+            .ok_or_else(|| Problem::bad_parameter("simplify", text, format!("whole metres, 0 to {SIMPLIFY_M_MAX}")))
     }
 
     /// A number written in digits alone; one too large for a machine word is as large as can be.

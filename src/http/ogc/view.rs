@@ -185,7 +185,7 @@ pub fn page<'r>(place: &'r Place, wanted: &Wanted) -> Page<'r> {
     let within: Vec<bool> = match &wanted.area {
         None => vec![true; zoning.zones.len()],
         Some(area) => {
-            let contours = place.contours(area.system());
+            let contours = place.contours(area.system(), 0);
             (0..zoning.zones.len()).map(|number| area.touches(contours.get(number))).collect()
         }
     };
@@ -475,7 +475,7 @@ pub fn media_of(format: Format, json: &'static str) -> &'static str {
 
 /// The contours as asked for; none where nobody asked for contours.
 fn contours<'p>(place: &'p Place, wanted: &Wanted) -> Option<Contours<'p>> {
-    (!wanted.skip_geometry).then(|| place.contours(wanted.system))
+    (!wanted.skip_geometry).then(|| place.contours(wanted.system, wanted.simplify_m))
 }
 
 fn feature(place: &Place, number: usize, contours: Option<&Contours<'_>>, wanted: &Wanted) -> Feature {
