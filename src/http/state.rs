@@ -9,6 +9,7 @@ use crate::steps::publish::{Release, ReleasedZoning};
 use crate::steps::secrecy::{Coordinate, TableDimension};
 use axum::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The shelf of what the public is served: the current release, the earlier ones that nobody took back, and a tombstone
@@ -19,6 +20,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Shelf {
     on_shelf: Arc<RwLock<Arc<OnShelf>>>,
     drawings: Drawings,
+    turn: Arc<AtomicU64>,
 }
 
 /// Everything the public is to be served.
@@ -139,6 +141,8 @@ impl Shelf {
         };
         // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
         *self.on_shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        // After the change: who reads the turn first and the shelf then has never an older shelf than turn.
+        self.turn.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What lies there now; it stays as it is while a request holds it.
@@ -150,6 +154,11 @@ impl Shelf {
     pub(super) fn is_taken_back(&self) -> bool {
         let on_shelf = self.look();
         on_shelf.current.is_none() && on_shelf.taken_back.is_some()
+    }
+
+    /// How many times the shelf has changed: what was made during an earlier turn is not to be shown any more.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::SeqCst)
     }
 
     /// The current release.

@@ -13,6 +13,10 @@ use rstar::{AABB, RTree};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
+/// A reach for contours in degrees, about 0.2 m. An edge that was straight in metres is not in degrees: a vertex in the
+/// middle of 3 km of it comes to lie so far beside it.
+pub const REACH_DEGREES: f64 = 2e-6;
+
 /// Zones as walks along arcs they share.
 #[derive(Debug, Clone, Default)]
 pub struct Coverage {
@@ -378,14 +382,14 @@ fn holds([a, b, c]: [Coord; 3], p: Coord) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::steps) mod tests {
     use super::*;
     use geo::{Area, Contains, InteriorPoint, Relate, Validation, unary_union};
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
 
     /// Zones of a jittered chequerboard whose borders wander, every other one with an enclave, some with an island.
-    fn chequers(side: usize, steps: usize, seed: u64) -> Vec<MultiPolygon> {
+    pub(in crate::steps) fn chequers(side: usize, steps: usize, seed: u64) -> Vec<MultiPolygon> {
         let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
         let mut near = |reach: f64| random.random_range(-reach..reach);
         let nodes: Vec<Vec<Coord>> = (0..=side)

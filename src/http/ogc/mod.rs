@@ -182,3 +182,6 @@ fn link_headers(headers: &mut HeaderMap, links: &[view::Link]) {
         }
     }
 }
+
+#[cfg(test)]
+mod suite;
