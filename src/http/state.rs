@@ -1,11 +1,12 @@
 //! What public handlers are given: the releases on the shelf, what they hold, and where the service stands.
 
+use super::odata::Rows;
 use super::page::day;
 use super::problem::Problem;
 use crate::steps::publish::Release;
 use crate::steps::secrecy::{Coordinate, TableDimension};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The shelf of what the public is served: the current release, the earlier ones that nobody took back, and a tombstone
 /// for each that was.
@@ -56,6 +57,8 @@ pub(super) struct Shelved {
     pub release: Arc<Release>,
     /// What may be asked of it.
     pub menu: Menu,
+    /// Its cells as rows, made when they are first asked for.
+    rows: OnceLock<Rows>,
 }
 
 /// What may be asked of a release: the codes and the crossings of its tables. It holds no figure.
@@ -209,7 +212,12 @@ impl OnShelf {
 
 impl Shelved {
     pub(super) fn of(release: Arc<Release>) -> Self {
-        Self { menu: Menu::of(&release), release }
+        Self { menu: Menu::of(&release), rows: OnceLock::new(), release }
+    }
+
+    /// Its cells as rows.
+    pub fn rows(&self) -> &Rows {
+        self.rows.get_or_init(|| Rows::of(&self.release))
     }
 
     /// Its name for people, by the day of its figures' last update, which it has whatever release is current.

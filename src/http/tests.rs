@@ -66,7 +66,7 @@ fn square(i: usize) -> Wgs84<geo::MultiPolygon> {
 }
 
 /// Protecting takes longer than answering, so the tests share one release.
-fn release() -> Release {
+pub(super) fn release() -> Release {
     static RELEASE: LazyLock<Release> = LazyLock::new(build);
     RELEASE.clone()
 }
@@ -111,25 +111,25 @@ fn house() -> Router {
     router(shelf, Site { public_url: Some("https://emploi.example.fr/".into()) })
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 }
 
-async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(super) async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -712,6 +712,7 @@ async fn the_contract_and_the_service_say_the_same() {
     };
     for path in written {
         let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03");
+        let filled = filled.replace("{resource}/{part}", "Zones/$count").replace("{resource}", "Zones('secteurs.S03')");
         let operation = &contract["paths"][path]["get"];
         for (query, status) in
             [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]
