@@ -2,7 +2,9 @@
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod answer;
+mod catalogue;
 mod connection;
+mod downloads;
 pub mod filter;
 mod front;
 mod health;
@@ -50,6 +52,14 @@ struct App {
     shelf: Shelf,
     site: Arc<Site>,
     metrics: health::Metrics,
+    files: downloads::Files,
+}
+
+impl App {
+    fn new(shelf: Shelf, site: Site) -> Self {
+        let (metrics, files) = (health::Metrics::default(), downloads::Files::default());
+        Self { shelf, site: Arc::new(site), metrics, files }
+    }
 }
 
 /// The public routes; `openapi.yaml` has the same ones.
@@ -74,6 +84,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/odata/Publications", get(odata::publications)),
         ("/odata/{resource}", get(odata::resource)),
         ("/odata/{resource}/{part}", get(odata::count)),
+        ("/telechargements", get(downloads::list)),
+        ("/telechargements/{file}", get(downloads::file)),
+        ("/catalogue", get(catalogue::catalogue)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),
@@ -99,7 +112,7 @@ pub fn router_with_staff(shelf: Shelf, site: Site, office: Office) -> Router {
 }
 
 fn whole(routes: Vec<(&'static str, MethodRouter<App>)>, shelf: Shelf, site: Site, office: Option<Office>) -> Router {
-    let app = App { shelf, site: Arc::new(site), metrics: health::Metrics::default() };
+    let app = App::new(shelf, site);
     let limits = Limits::default();
     front::router(assemble(routes, office, app.clone(), &limits), &app, &limits)
 }
@@ -112,7 +125,17 @@ fn assemble(
     limits: &Limits,
 ) -> Router {
     let named = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
-    let asked = ["authorization", "if-range", "odata-maxversion", "odata-version", "prefer", "range", "traceparent", "x-api-key", "x-request-id"];
+    let asked = [
+        "authorization",
+        "if-range",
+        "odata-maxversion",
+        "odata-version",
+        "prefer",
+        "range",
+        "traceparent",
+        "x-api-key",
+        "x-request-id",
+    ];
     let told = ["accept-ranges", "content-crs", "content-disposition", "content-range", "odata-version", "retry-after"];
     let cors = CorsLayer::new()
         .allow_origin(Any)

@@ -1,7 +1,7 @@
 //! The service from its start to its stop.
 
 use super::connection::{Caller, Door};
-use super::{App, Shelf, Site, assemble, front, health, routes};
+use super::{App, Shelf, Site, assemble, front, routes};
 use crate::config::Limits;
 use crate::pipeline::office::Office;
 use std::future::{Future, IntoFuture};
@@ -28,7 +28,7 @@ pub async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let app = App { shelf, site: Arc::new(site), metrics: health::Metrics::default() };
+    let app = App::new(shelf, site);
     let metrics = app.metrics.clone();
     let door = Door::new(listener, Arc::new(limits.clone()), metrics.clone());
     let router = front::router(assemble(routes(), office, app.clone(), &limits), &app, &limits);

@@ -83,7 +83,7 @@ pub(super) struct Place {
 }
 
 /// Stands between the name of a zoning and that of a release.
-const AT: char = '@';
+pub(super) const AT: char = '@';
 
 /// What may be asked of a release: the codes and the crossings of its tables. It holds no figure.
 #[derive(Debug, Default)]
@@ -201,6 +201,11 @@ impl OnShelf {
     /// Every release that was taken back, the last one first.
     pub fn withdrawn(&self) -> &[TakenBack] {
         &self.withdrawn
+    }
+
+    /// Those that were current once and that nobody took back, the newest first.
+    pub fn earlier(&self) -> &[Arc<Shelved>] {
+        &self.earlier
     }
 
     /// The release of this name; 410 with the reason when it was withdrawn, 404 when no release bears it, 503 in the

@@ -4,6 +4,8 @@ use super::drawings::Contours;
 use super::query::{Ask, Format, PROPERTIES, Wanted};
 use super::queryables::{QUERYABLES, ZoneRow};
 use super::systems::{CRS84, System};
+use crate::http::catalogue::JSON_LD;
+use crate::http::downloads::enclosures;
 use crate::http::filter::Kind;
 use crate::http::state::{OnShelf, Place};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
@@ -208,6 +210,8 @@ pub fn landing(ask: &Ask, release: &Release) -> Landing {
     links.push(link("/api?f=html", "service-doc", "text/html", "Documentation de l'API"));
     links.push(link("/conformance", "conformance", JSON, "Classes de conformité OGC"));
     links.push(link("/collections", "data", JSON, "Découpages publiés"));
+    links.push(link("/telechargements", "related", JSON, "Fichiers à télécharger"));
+    links.push(link("/catalogue", "describedby", JSON_LD, "Catalogue (DCAT-AP)"));
     Landing {
         title: TITLE,
         description: DESCRIPTION,
@@ -270,6 +274,7 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
             title: release.provenance.licence.clone(),
         },
     ];
+    links.extend(enclosures(ask, place));
     links.extend(version_links(ask, on_shelf, place));
     Collection {
         id: place.id.clone(),
@@ -444,14 +449,21 @@ fn property_schemas(release: &Release) -> Map<String, Value> {
 
 /// The address of the licence and whether it is the licence's own page.
 pub fn licence(ask: &Ask, release: &Release) -> (String, bool) {
-    let name = &release.provenance.licence;
+    match licence_url(&release.provenance.licence) {
+        Some(url) => (url, true),
+        None => (format!("{}/?f=html#licence", ask.base), false),
+    }
+}
+
+/// The page of a licence, where its name says which it is.
+pub fn licence_url(name: &str) -> Option<String> {
     let folded = name.to_lowercase();
     if name.starts_with("https://") || name.starts_with("http://") {
-        (name.clone(), true)
+        Some(name.to_owned())
     } else if folded.contains("licence ouverte") || folded.contains("etalab-2.0") {
-        ("https://www.etalab.gouv.fr/licence-ouverte-open-licence".to_owned(), true)
+        Some("https://www.etalab.gouv.fr/licence-ouverte-open-licence".to_owned())
     } else {
-        (format!("{}/?f=html#licence", ask.base), false)
+        None
     }
 }
 
@@ -539,7 +551,8 @@ fn has_ground(ring: &[[f64; 2]]) -> bool {
     ring.len() >= 4
 }
 
-fn round(value: f64, decimals: i32) -> f64 {
+/// A coordinate as it is shown.
+pub fn round(value: f64, decimals: i32) -> f64 {
     let steps = 10_f64.powi(decimals);
     (value * steps).round() / steps
 }
