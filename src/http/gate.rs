@@ -190,6 +190,7 @@ async fn whatever_is_asked_no_answer_holds_a_figure_that_is_not_published() {
     shelf.put(planted.release.clone());
     let house = router(shelf, Site::default());
     let mut dice = Pcg64Mcg::seed_from_u64(6);
+    let mut contract = Contract::new();
     let mut statuses: BTreeMap<(&str, u16), usize> = BTreeMap::new();
     for (route, _) in routes() {
         for _ in 0..QUESTIONS {
@@ -199,6 +200,9 @@ async fn whatever_is_asked_no_answer_holds_a_figure_that_is_not_published() {
             let place = format!("{path} {headers:?}");
             assert!(!status.is_server_error(), "{place}: {status}");
             planted.judge(&told, &body, &place);
+            if let Some(fault) = contract.fault(route, status, &told, &body) {
+                panic!("{place}: {status}: {fault}");
+            }
             *statuses.entry((route, status.as_u16())).or_default() += 1;
         }
         // Whatever names a row has, nobody finds it by chance.
@@ -207,6 +211,57 @@ async fn whatever_is_asked_no_answer_holds_a_figure_that_is_not_published() {
     }
     let refused: usize = statuses.iter().filter(|((_, status), _)| (400..500).contains(status)).map(|(_, n)| n).sum();
     assert!(refused > QUESTIONS, "{statuses:?}");
+}
+
+/// The contract, and the judges of its schemas, made once each.
+struct Contract {
+    whole: Value,
+    judges: BTreeMap<(String, u16, String), jsonschema::Validator>,
+}
+
+/// What any public document may be answered, as the contract says once for all.
+const ANYWHERE: [u16; 6] = [206, 413, 414, 416, 429, 431];
+
+impl Contract {
+    fn new() -> Self {
+        Self { whole: serde_yaml_ng::from_str(include_str!("../../openapi.yaml")).unwrap(), judges: BTreeMap::new() }
+    }
+
+    /// What of an answer the contract does not say.
+    fn fault(&mut self, route: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+        let status = status.as_u16();
+        if ANYWHERE.contains(&status) {
+            return None;
+        }
+        let mut response = &self.whole["paths"][route]["get"]["responses"][status.to_string()];
+        if let Some(reference) = response["$ref"].as_str() {
+            response = self.whole.pointer(reference.trim_start_matches('#'))?;
+        }
+        if response.is_null() {
+            return Some("a status that the contract does not have".to_owned());
+        }
+        let Some(contents) = response["content"].as_object() else {
+            return (!body.is_empty()).then(|| "a body where the contract has none".to_owned());
+        };
+        let media = headers.get("content-type").and_then(|media| media.to_str().ok()).unwrap_or_default();
+        let named = contents.iter().find(|(name, _)| {
+            *name == media || media.split(';').next() == Some(name.as_str()) || name.split(';').next() == Some(media)
+        });
+        let Some((_, content)) = named else { return Some(format!("`{media}`, which the contract does not have")) };
+        if !media.contains("json") {
+            return None;
+        }
+        let judge = self.judges.entry((route.to_owned(), status, media.to_owned())).or_insert_with(|| {
+            let mut schema = content["schema"].clone();
+            schema["components"] = self.whole["components"].clone();
+            jsonschema::validator_for(&schema).unwrap()
+        });
+        let json: Value = match serde_json::from_slice(body) {
+            Ok(json) => json,
+            Err(fault) => return Some(format!("no JSON: {fault}")),
+        };
+        judge.iter_errors(&json).next().map(|fault| format!("{}: {fault}", fault.instance_path()))
+    }
 }
 
 /// The judge of the test above finds what it looks for.
