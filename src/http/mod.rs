@@ -55,6 +55,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections", get(ogc::collections)),
         ("/collections/{zoning}", get(ogc::collection)),
         ("/collections/{zoning}/schema", get(ogc::schema)),
+        ("/collections/{zoning}/queryables", get(ogc::queryables)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
         ("/odata", get(odata::root)),

@@ -1,10 +1,14 @@
 //! What public handlers are given: the releases on the shelf, what they hold, and where the service stands.
 
 use super::odata::Rows;
+use super::ogc::drawings::{Contours, Drawings};
+use super::ogc::query::encode;
+use super::ogc::systems::System;
 use super::page::day;
 use super::problem::Problem;
-use crate::steps::publish::Release;
+use crate::steps::publish::{Release, ReleasedZoning};
 use crate::steps::secrecy::{Coordinate, TableDimension};
+use axum::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -13,7 +17,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 ///
 /// Clones share one shelf, so the pipeline puts and the service takes. It is replaced whole: a request sees one state.
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<RwLock<Arc<OnShelf>>>);
+pub struct Shelf {
+    on_shelf: Arc<RwLock<Arc<OnShelf>>>,
+    drawings: Drawings,
+}
 
 /// Everything the public is to be served.
 #[derive(Clone, Default)]
@@ -59,7 +66,22 @@ pub(super) struct Shelved {
     pub menu: Menu,
     /// Its cells as rows, made when they are first asked for.
     rows: OnceLock<Rows>,
+    /// Its contours as they were asked for lately, beside those of the other releases.
+    pub drawings: Drawings,
 }
+
+/// A collection: a zoning of a release, under the name it was asked by.
+pub(super) struct Place {
+    /// `secteurs` in the current release, whichever it is; `secteurs@0123456789abcdef` in that release, for good.
+    pub id: String,
+    /// The release.
+    pub shelved: Arc<Shelved>,
+    /// Which of its zonings.
+    number: usize,
+}
+
+/// Stands between the name of a zoning and that of a release.
+const AT: char = '@';
 
 /// What may be asked of a release: the codes and the crossings of its tables. It holds no figure.
 #[derive(Debug, Default)]
@@ -109,7 +131,7 @@ impl Shelf {
         let before = self.look();
         let shelved = |release: Arc<Release>| {
             let known = before.releases().find(|shelved| Arc::ptr_eq(&shelved.release, &release)).cloned();
-            known.unwrap_or_else(|| Arc::new(Shelved::of(release)))
+            known.unwrap_or_else(|| Arc::new(Shelved::beside(release, self.drawings.clone())))
         };
         let after = OnShelf {
             current: stock.current.map(shelved),
@@ -119,12 +141,12 @@ impl Shelf {
             withdrawn: stock.withdrawn,
         };
         // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        *self.on_shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
     }
 
     /// What lies there now; it stays as it is while a request holds it.
     pub(super) fn look(&self) -> Arc<OnShelf> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.on_shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the last release was taken back.
@@ -162,11 +184,6 @@ impl OnShelf {
         self.current.iter().chain(&self.earlier)
     }
 
-    /// Those that were current once, the newest first.
-    pub fn earlier(&self) -> &[Arc<Shelved>] {
-        &self.earlier
-    }
-
     /// Whether plain names mean this release.
     pub fn is_current(&self, release: &Release) -> bool {
         self.current.as_ref().is_some_and(|current| current.release.id == release.id)
@@ -192,6 +209,35 @@ impl OnShelf {
         }
     }
 
+    /// The collection of this name: a zoning of the current release, or of the release named after `@`.
+    pub fn place(&self, id: &str) -> Result<Place, Problem> {
+        let of_current = self.shelved().and_then(|shelved| Place::of(&shelved, id, id));
+        match id.rsplit_once(AT) {
+            Some((zoning, release)) if of_current.is_err() => Place::of(&self.release(release)?, zoning, id),
+            _ => of_current,
+        }
+    }
+
+    /// Every collection: those of the current release under their plain names, then those of earlier releases.
+    pub fn places(&self) -> Vec<Place> {
+        let all = |shelved: &Arc<Shelved>| {
+            let shelved = shelved.clone();
+            (0..shelved.release.zonings.len()).map(move |number| Place {
+                id: shelved.release.zonings[number].id.clone(),
+                shelved: shelved.clone(),
+                number,
+            })
+        };
+        let earlier = self.earlier.iter().flat_map(all).map(|place| Place { id: place.permanent_id(), ..place });
+        self.current.iter().flat_map(all).chain(earlier).collect()
+    }
+
+    /// The releases that hold this zoning, as places under their permanent names: the current one first, then the newest.
+    pub fn versions(&self, zoning: &str) -> Vec<Place> {
+        let versions = self.releases().filter_map(|shelved| Place::of(shelved, zoning, zoning).ok());
+        versions.map(|place| Place { id: place.permanent_id(), ..place }).collect()
+    }
+
     /// Names all that lies here, for the entity tags of answers that list it.
     pub fn name(&self) -> String {
         let releases = self.releases().map(|shelved| shelved.release.id.as_str());
@@ -212,7 +258,11 @@ impl OnShelf {
 
 impl Shelved {
     pub(super) fn of(release: Arc<Release>) -> Self {
-        Self { menu: Menu::of(&release), rows: OnceLock::new(), release }
+        Self::beside(release, Drawings::default())
+    }
+
+    fn beside(release: Arc<Release>, drawings: Drawings) -> Self {
+        Self { menu: Menu::of(&release), rows: OnceLock::new(), release, drawings }
     }
 
     /// Its cells as rows.
@@ -224,6 +274,67 @@ impl Shelved {
     pub fn title(&self) -> String {
         format!("Publication du {}", day(&self.release.provenance.updated))
     }
+}
+
+impl Place {
+    /// A zoning of this release, under the name it is asked by; 404 when the release has none of this name.
+    pub fn of(shelved: &Arc<Shelved>, zoning: &str, id: &str) -> Result<Self, Problem> {
+        let zonings = &shelved.release.zonings;
+        let number = zonings.iter().position(|known| known.id == zoning).ok_or_else(|| {
+            let known: Vec<&str> = zonings.iter().map(|known| known.id.as_str()).collect();
+            let expected = format!("one of {}", known.join(", "));
+            let found = format!("collection `{id}`");
+            Problem::refused(StatusCode::NOT_FOUND, "unknown_collection", "path", found, expected)
+        })?;
+        Ok(Self { id: id.to_owned(), shelved: shelved.clone(), number })
+    }
+
+    /// The release.
+    pub fn release(&self) -> &Release {
+        &self.shelved.release
+    }
+
+    /// The zoning.
+    pub fn zoning(&self) -> &ReleasedZoning {
+        &self.shelved.release.zonings[self.number]
+    }
+
+    /// The contours of its zones in a system, in their order, simplified within a tolerance in metres.
+    pub fn contours(&self, system: System, simplify_m: u32) -> Contours<'_> {
+        self.shelved.drawings.of(self.release(), self.zoning(), system, simplify_m)
+    }
+
+    /// Its address below that of the service.
+    pub fn home(&self) -> String {
+        format!("/collections/{}", encode(&self.id, "@"))
+    }
+
+    /// The name that means this zoning of this release for good.
+    pub fn permanent_id(&self) -> String {
+        format!("{}{AT}{}", self.zoning().id, self.release().id)
+    }
+
+    /// Whether it was asked by the name that means one release for good.
+    pub fn is_permanent(&self) -> bool {
+        self.id != self.zoning().id
+    }
+
+    /// Its name for people; the permanent one is told apart by the day of its release and the perimeter.
+    pub fn title(&self) -> String {
+        let zoning = self.zoning();
+        match self.is_permanent() {
+            true => {
+                format!("{}, {} (périmètre {})", zoning.title, lower_case_first(&self.shelved.title()), zoning.version)
+            }
+            false => zoning.title.clone(),
+        }
+    }
+}
+
+/// A title as it goes on after a comma.
+fn lower_case_first(title: &str) -> String {
+    let mut letters = title.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 impl Menu {

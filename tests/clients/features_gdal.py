@@ -1,0 +1,52 @@
+"""GDAL reads the service as OGC API Features: layers, contours in two systems, a filter it hands over, pages.
+
+Usage: features_gdal.py BASE_URL; needs pyogrio.
+"""
+
+import sys
+
+import numpy
+import pyogrio
+from pyogrio.raw import read
+
+
+def main(base):
+    source = f"OAPIF:{base}"
+    layers = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
+    assert layers[0] == "secteurs", layers
+
+    meta, _, contours, columns = read(source, layer="secteurs")
+    fields = dict(zip(meta["fields"], columns))
+    assert len(contours) == 48, len(contours)
+    assert meta["geometry_type"] in ("MultiPolygon", "Polygon"), meta["geometry_type"]
+    assert "4326" in meta["crs"] or "CRS84" in meta["crs"], meta["crs"]
+    statuses = set(fields["effectif_statut"])
+    assert statuses <= {"ok", "secret"} and "ok" in statuses, statuses
+    for figure in ("effectif", "etablissements"):
+        withheld = fields[f"{figure}_statut"] == "secret"
+        assert numpy.array_equal(numpy.isnan(fields[figure].astype(float)), withheld), figure
+
+    west, south, east, north = pyogrio.read_bounds(source, layer="secteurs")[1][:, 0]
+    assert -6 < west < 10 and 41 < south < 52, (west, south)
+
+    metres = pyogrio.read_info(source, layer="secteurs", CRS="EPSG:2154")
+    assert "2154" in metres["crs"], metres["crs"]
+    low, up, *_ = pyogrio.read_bounds(source, layer="secteurs", CRS="EPSG:2154")[1][:, 0]
+    assert low > 100_000 and up > 6_000_000, (low, up)
+
+    code = str(fields["code"][0])
+    _, _, chosen, _ = read(source, layer="secteurs", where=f"code = '{code}'")
+    assert len(chosen) == 1, len(chosen)
+    shown = fields["effectif"].astype(float)
+    above = float(numpy.nanmedian(shown))
+    _, _, chosen, _ = read(source, layer="secteurs", where=f"effectif > {above:.0f}")
+    assert len(chosen) == int(numpy.nansum(shown > round(above))), len(chosen)
+
+    _, _, boxed, _ = read(source, layer="secteurs", bbox=(west, south, east, north))
+    assert 1 <= len(boxed) <= 48, len(boxed)
+    _, _, paged, _ = read(source, layer="secteurs", PAGE_SIZE="7")
+    assert len(paged) == 48, len(paged)
+    print(f"GDAL {'.'.join(map(str, pyogrio.__gdal_version__))}: {len(layers)} layers, 48 sectors, filters, pages, EPSG:2154")
+
+
+main(sys.argv[1])
