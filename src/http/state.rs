@@ -66,10 +66,10 @@ pub(super) struct Shelved {
     pub release: Arc<Release>,
     /// What may be asked of it.
     pub menu: Menu,
-    /// Its contours as they were asked for lately, beside those of the other releases.
-    pub drawings: Drawings,
     /// Its cells as rows, made when they are first asked for.
     rows: OnceLock<Rows>,
+    /// Its contours as they were asked for lately, beside those of the other releases.
+    pub drawings: Drawings,
 }
 
 /// A collection: a zoning of a release, under the name it was asked by.

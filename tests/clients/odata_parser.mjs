@@ -1,19 +1,15 @@
 // Every address that the service gives and that our snippets use is one which @odata/parser reads.
 // Usage: odata_parser.mjs BASE_URL
 import assert from "node:assert/strict";
-import { ODataFilter, defaultParser } from "@odata/parser";
+import { defaultParser } from "@odata/parser";
 
 const base = process.argv[2].replace(/\/$/, "");
-assert.ok(ODataFilter && defaultParser, "another @odata/parser");
 const page = await fetch(`${base}/odata/Aggregats?$filter=zone ne 'total'&$orderby=effectif desc`, {
   headers: { Prefer: "odata.maxpagesize=5" },
 });
 assert.equal(page.status, 200);
 const next = new URL((await page.json())["@odata.nextLink"]);
-for (const [name, value] of next.searchParams) {
-  if (name === "$filter") defaultParser.filter(value);
-  if (name === "$orderby") defaultParser.orderby(value);
-}
+defaultParser.query([...next.searchParams].map(([name, value]) => `${name}=${value}`).join("&"));
 assert.ok(next.searchParams.has("$filter") && next.searchParams.has("$orderby"), `${next} forgot an option`);
 
 const filters = [

@@ -39,7 +39,7 @@ fn house() -> Router {
 }
 
 async fn get(house: &Router, path: &str) -> Answer {
-    send(house, Method::GET, &path.replace(' ', "%20"), &[]).await
+    send(house, Method::GET, &path.replace(' ', "%20").replace('"', "%22"), &[]).await
 }
 
 async fn rows(house: &Router, path: &str) -> Vec<Value> {
@@ -355,15 +355,13 @@ fn model(csdl: &str) -> BTreeMap<String, BTreeMap<String, (String, bool)>> {
             Event::Eof => break,
             _ => continue,
         };
-        let name = String::from_utf8(element.name().as_ref().to_vec()).unwrap();
+        let name = element.name().as_ref().to_owned();
         let (_, parent, allowed) = CSDL.iter().find(|(known, _, _)| *known == name).unwrap_or_else(|| panic!("{name}"));
         assert_eq!(inside.last().unwrap(), parent, "{name}");
         let attributes: BTreeMap<String, String> = element
             .attributes()
             .map(|a| a.unwrap())
-            .map(|a| {
-                (String::from_utf8(a.key.as_ref().to_vec()).unwrap(), String::from_utf8(a.value.to_vec()).unwrap())
-            })
+            .map(|a| (a.key.as_ref().to_owned(), a.value.into_owned()))
             .collect();
         assert!(attributes.keys().all(|a| allowed.contains(&a.as_str())), "{name}: {attributes:?}");
         match name.as_str() {

@@ -90,6 +90,74 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::base64;
+    use crate::http::{Shelf, Site, router_with_staff};
+    use crate::model::Role;
+    use crate::pipeline::office::{Office, Settings, Who};
+    use crate::store::SqliteStore;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use std::sync::Arc;
+    use tower::ServiceExt;
+
+    /// As clients write a name and a password.
+    fn basic(name: &str, password: &str) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digits = |three: &[u8]| {
+            let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+            (0..=three.len()).map(|i| char::from(DIGITS[(bits >> (18 - 6 * i) & 63) as usize])).collect::<String>()
+        };
+        let text: String = format!("{name}:{password}").as_bytes().chunks(3).map(digits).collect();
+        format!("Basic {text}")
+    }
+
+    #[tokio::test]
+    async fn odata_needs_no_key_and_refuses_a_wrong_one_wherever_it_is_offered() {
+        let office = Office::new(Arc::new(SqliteStore::in_memory().await.unwrap()), Settings::default(), |_| ());
+        let role: Role = "partner:urssaf".parse().unwrap();
+        let told = office.new_key(&Who::operator("test"), "Jeanne Martin", &role, None).await.unwrap();
+        let (key, id) = (told["key"].as_str().unwrap().to_owned(), told["id"].as_str().unwrap().to_owned());
+        let house = router_with_staff(Shelf::new(), Site::default(), office.clone());
+        let get = async |path: String, header: Option<(&str, String)>| {
+            let mut request = Request::builder().uri(&path);
+            if let Some((name, value)) = header {
+                request = request.header(name, value);
+            }
+            let answer = house.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let (parts, body) = answer.into_parts();
+            (parts, String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap())
+        };
+        let plain = "/odata/".to_owned();
+        assert_eq!(get(plain.clone(), None).await.0.status, StatusCode::OK, "nothing is asked for");
+        let wrong = format!("{}0", &key);
+        for works in [true, false] {
+            let key = if works { &key } else { &wrong };
+            for (path, header) in [
+                (plain.clone(), Some(("x-api-key", key.clone()))),
+                (plain.clone(), Some(("authorization", format!("Bearer {key}")))),
+                (plain.clone(), Some(("authorization", basic("n'importe qui", key)))),
+                (format!("/odata/?api_key={key}"), None),
+                (format!("/odata/?$format=json&api_key={key}"), None),
+            ] {
+                let (parts, body) = get(path.clone(), header.clone()).await;
+                let expected = if works { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+                assert_eq!(parts.status, expected, "{path} {header:?}");
+                assert_eq!(parts.headers["odata-version"], "4.0");
+                assert_eq!(parts.headers["cache-control"], "no-store");
+                assert!(!body.contains(key.as_str()), "a key is never repeated");
+                if !works {
+                    assert_eq!(parts.headers["www-authenticate"], "Basic realm=\"arpent\"");
+                    assert!(body.contains("\"code\":\"bad_key\""), "{body}");
+                }
+            }
+        }
+        for odd in ["Negotiate abc", "Basic", "Basic !", "Basic YQ==", "Bearer"] {
+            let (parts, _) = get(plain.clone(), Some(("authorization", odd.to_owned()))).await;
+            assert_eq!(parts.status, StatusCode::UNAUTHORIZED, "{odd}");
+        }
+        office.revoke_key(&Who::operator("test"), &id).await.unwrap();
+        let (parts, _) = get(plain, Some(("x-api-key", key))).await;
+        assert_eq!(parts.status, StatusCode::UNAUTHORIZED, "revoked");
+    }
 
     #[test]
     fn base64_is_read() {
