@@ -1,5 +1,6 @@
 //! What public handlers are given: the releases on the shelf, what they hold, and where the service stands.
 
+use super::odata::Rows;
 use super::ogc::drawings::{Contours, Drawings};
 use super::ogc::query::encode;
 use super::ogc::systems::System;
@@ -10,7 +11,7 @@ use crate::steps::secrecy::{Coordinate, TableDimension};
 use axum::http::StatusCode;
 use geo::{BoundingRect, Rect};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The shelf of what the public is served: the current release, the earlier ones that nobody took back, and a tombstone
 /// for each that was.
@@ -66,6 +67,8 @@ pub(super) struct Shelved {
     pub menu: Menu,
     /// The box around each of its zonings, in degrees; none around a zoning without ground.
     extents: Vec<Option<Rect>>,
+    /// Its cells as rows, made when they are first asked for.
+    rows: OnceLock<Rows>,
     /// Its contours as they were asked for lately, beside those of the other releases.
     pub drawings: Drawings,
 }
@@ -267,7 +270,12 @@ impl Shelved {
 
     fn beside(release: Arc<Release>, drawings: Drawings) -> Self {
         let extents = release.zonings.iter().map(extent).collect();
-        Self { menu: Menu::of(&release), extents, release, drawings }
+        Self { menu: Menu::of(&release), extents, rows: OnceLock::new(), release, drawings }
+    }
+
+    /// Its cells as rows.
+    pub fn rows(&self) -> &Rows {
+        self.rows.get_or_init(|| Rows::of(&self.release))
     }
 
     /// Its name for people, by the day of its figures' last update, which it has whatever release is current.
