@@ -8,6 +8,7 @@ a machine that others share. Both servers write a line of log for each request. 
 """
 
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -26,6 +28,7 @@ ITEMS = "/collections/secteurs/items"
 # wrk takes one of two cores; more connections than a browser opens, fewer than fill any queue.
 CONNECTIONS = 32
 MILLION = 1_000_000
+RELEASES = 50
 
 
 def free_port():
@@ -107,6 +110,26 @@ def publish_demo(binary, data):
     wait_for(f"http://127.0.0.1:{port}/readyz", process, 1800)
     process.send_signal(signal.SIGTERM)
     process.wait()
+
+
+def with_earlier(data, releases, folder):
+    """A copy of a store whose release has so many others before it, alike but for their names."""
+    copy = folder / "many"
+    shutil.copytree(data, copy)
+    with sqlite3.connect(copy / "arpent.db") as store:
+        name, created, content = store.execute("SELECT id, created, content FROM releases").fetchone()
+        at, author, hash_of_line = store.execute("SELECT at, author, hash FROM ledger LIMIT 1").fetchone()
+        for i in range(releases - 1):
+            other = f"{i + 1:016x}"
+            # Sealed bytes end with the digest of those before it.
+            sealed = content[:-32].replace(name.encode(), other.encode())
+            sealed += hashlib.sha256(sealed).digest()
+            digest = hashlib.sha256(sealed).hexdigest()
+            store.execute("INSERT INTO releases (id, created, digest, content) VALUES (?, ?, ?, ?)", (other, created, digest, sealed))
+            line = (at, author, "release.current", other, digest, hash_of_line)
+            store.execute("INSERT INTO ledger (at, author, act, subject, digest, hash) VALUES (?, ?, ?, ?, ?, ?)", line)
+    store.close()
+    return copy
 
 
 def start_nginx(bodies, folder):
@@ -219,6 +242,10 @@ def main():
         arpent, ours, cold = start_arpent(options.arpent, options.data, folder)
         started.append(arpent)
         print(f"cold start: ready after {cold * 1000:.0f} ms", flush=True)
+        many, _, cold = start_arpent(options.arpent, with_earlier(options.data, RELEASES, folder), folder)
+        print(f"cold start with {RELEASES} releases: ready after {cold * 1000:.0f} ms", flush=True)
+        many.send_signal(signal.SIGTERM)
+        many.wait()
         plain_head, plain = get(ours + ITEMS)
         gzip_head, packed = get(ours + ITEMS, {"Accept-Encoding": "gzip"})
         nginx, theirs = start_nginx({"plain.geojson": (plain, None), "gzip.geojson": (packed, "gzip")}, folder)

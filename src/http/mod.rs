@@ -9,6 +9,7 @@ pub mod filter;
 mod front;
 mod health;
 mod kept;
+mod odata;
 mod ogc;
 mod page;
 mod part;
@@ -27,7 +28,7 @@ use crate::pipeline::office::Office;
 
 use axum::Router;
 use axum::http::{HeaderName, Method, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,8 @@ struct App {
 
 impl App {
     fn new(shelf: Shelf, site: Site) -> Self {
-        Self { shelf, site: Arc::new(site), metrics: health::Metrics::default(), files: downloads::Files::default() }
+        let (metrics, files) = (health::Metrics::default(), downloads::Files::default());
+        Self { shelf, site: Arc::new(site), metrics, files }
     }
 }
 
@@ -72,6 +74,16 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections/{zoning}/queryables", get(ogc::queryables)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
+        ("/odata", get(odata::root)),
+        ("/odata/", get(odata::root)),
+        ("/odata/$metadata", get(odata::metadata)),
+        ("/odata/Aggregats", get(odata::aggregates)),
+        ("/odata/AggregatsHistorique", get(odata::history)),
+        ("/odata/Zones", get(odata::zones)),
+        ("/odata/Contours", get(odata::contours)),
+        ("/odata/Publications", get(odata::publications)),
+        ("/odata/{resource}", get(odata::resource)),
+        ("/odata/{resource}/{part}", get(odata::count)),
         ("/telechargements", get(downloads::list)),
         ("/telechargements/{file}", get(downloads::file)),
         ("/catalogue", get(catalogue::catalogue)),
@@ -113,7 +125,17 @@ fn assemble(
     limits: &Limits,
 ) -> Router {
     let named = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
-    let asked = ["if-range", "odata-maxversion", "odata-version", "prefer", "range", "traceparent", "x-request-id"];
+    let asked = [
+        "authorization",
+        "if-range",
+        "odata-maxversion",
+        "odata-version",
+        "prefer",
+        "range",
+        "traceparent",
+        "x-api-key",
+        "x-request-id",
+    ];
     let told = ["accept-ranges", "content-crs", "content-disposition", "content-range", "odata-version", "retry-after"];
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -122,7 +144,12 @@ fn assemble(
         .expose_headers([&[header::ETAG, header::LINK][..], &named(&told), &named(&["x-request-id"])].concat())
         .vary([]);
     let timeout = Duration::from_secs(ANSWER_SECONDS_MAX);
-    let public = routes.into_iter().fold(Router::new(), |router, (path, method)| router.route(path, method));
+    let public = routes.into_iter().fold(Router::new(), |router, (path, method)| match &office {
+        Some(office) if path.starts_with("/odata") => {
+            router.route(path, method.layer(from_fn_with_state(office.clone(), staff::offered)))
+        }
+        _ => router.route(path, method),
+    });
     // The layer written last is met first.
     let mut router: Router = public
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
@@ -136,6 +163,7 @@ fn assemble(
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(problem::dress))
+        .layer(from_fn(odata::speak))
         .layer(CompressionLayer::new().compress_when(packable()))
         .layer(cors)
         .layer(RequestBodyTimeoutLayer::new(limits.body_pause))

@@ -854,6 +854,7 @@ async fn the_contract_and_the_service_say_the_same() {
     };
     for path in written {
         let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03").replace("{file}", "secteurs.xlsx");
+        let filled = filled.replace("{resource}/{part}", "Zones/$count").replace("{resource}", "Zones('secteurs.S03')");
         let operation = &contract["paths"][path]["get"];
         for (query, status) in
             [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]

@@ -17,8 +17,8 @@ with tempfile.TemporaryDirectory() as folder:
             str(pathlib.Path(sys.executable).parent / "schemathesis"), "run", str(contract),
             "--url", base,
             "--exclude-path-regex", "^/api/v1",
-            "--checks", "all",
-            # The server must not be asked for what cannot be: a path is not refused for a method it does not have.
+            # Codes of activities and vintages are what the release has, so a well-formed request may ask for one it has not.
+            "--checks", "all", "--exclude-checks", "positive_data_acceptance",
             "--max-examples", str(QUESTIONS), "--seed", "6", "--no-color", "--generation-database", "none",
         ],
         cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -3,11 +3,18 @@
 Usage: features_gdal.py BASE_URL; needs pyogrio.
 """
 
+import struct
 import sys
 
 import numpy
 import pyogrio
 from pyogrio.raw import read
+
+
+def first_corner(wkb):
+    """The first corner of a multipolygon: nine bytes of its own, then nine of its first part and four of its ring."""
+    assert wkb[0] == 1 and struct.unpack_from("<I", wkb, 1)[0] in (6, 1006, 0x80000006), wkb[:9]
+    return struct.unpack_from("<dd", wkb, 22)
 
 
 def main(base):
@@ -31,8 +38,9 @@ def main(base):
 
     metres = pyogrio.read_info(source, layer="secteurs", CRS="EPSG:2154")
     assert "2154" in metres["crs"], metres["crs"]
-    low, up, *_ = pyogrio.read_bounds(source, layer="secteurs", CRS="EPSG:2154")[1][:, 0]
-    assert low > 100_000 and up > 6_000_000, (low, up)
+    _, _, drawn, _ = read(source, layer="secteurs", CRS="EPSG:2154")
+    east, north = first_corner(drawn[0])
+    assert 100_000 < east < 1_300_000 and 6_000_000 < north < 7_200_000, (east, north)
 
     code = str(fields["code"][0])
     _, _, chosen, _ = read(source, layer="secteurs", where=f"code = '{code}'")

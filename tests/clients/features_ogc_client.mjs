@@ -23,7 +23,7 @@ for (const { properties } of items) {
 const one = await endpoint.getCollectionItem('secteurs', items[0].id);
 assert.equal(one.id, items[0].id);
 
-const url = await endpoint.getCollectionItemsUrl('secteurs', { limit: 3, query: "filter=code%20%3E%20''" });
+const url = await endpoint.getCollectionItemsUrl('secteurs', { limit: 3, query: "filter=code > ''" });
 const answer = await fetch(url);
 assert.equal(answer.status, 200, url);
 assert.equal((await answer.json()).numberReturned, 3, url);

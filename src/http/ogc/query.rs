@@ -170,8 +170,8 @@ impl Ask {
 
     /// The format of the answer: `f`, else the best of `Accept`, else the first on offer.
     pub fn format(&self, offered: &[Format]) -> Result<Format, Problem> {
-        if let Some(f) = self.get("f") {
-            return offered.iter().copied().find(|o| o.name() == f).ok_or_else(|| {
+        if let Some((_, f)) = self.params.iter().find(|(name, _)| name == "f") {
+            return offered.iter().copied().find(|o| o.name() == f.as_str()).ok_or_else(|| {
                 let names: Vec<&str> = offered.iter().map(|o| o.name()).collect();
                 Problem::bad_parameter("f", f, format!("one of {}", names.join(", ")))
             });

@@ -9,6 +9,7 @@ use super::view::QUERYABLES_REL;
 use crate::http::tests::{Answer, ITEMS, ask, codes, release, send};
 use crate::http::{Shelf, Site, TakenBack, router};
 use crate::model::ReleaseId;
+use crate::steps::publish::Release;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -680,6 +681,26 @@ mod releases_and_contours {
         assert_eq!((status("secteurs").await, status(CURRENT).await, status(EARLIER).await), (410, 410, 200));
         shelf.take_back(back("aaaaaaaaaaaaaaaa"));
         assert_eq!((status("secteurs").await, status(CURRENT).await, status(EARLIER).await), (410, 410, 410));
+    }
+
+    #[tokio::test]
+    async fn a_long_past_is_listed_in_part_and_read_whole() {
+        let shelf = Shelf::new();
+        let house = router(shelf.clone(), Site { public_url: Some(BASE.to_owned()) });
+        let id = |number: usize| format!("{number:016x}");
+        for number in 0..16 {
+            shelf.put(Release { id: ReleaseId::from_digest(&id(number)), ..release() });
+        }
+        let listed = send(&house, Method::GET, "/collections", &[]).await.json();
+        let listed: Vec<&str> =
+            listed["collections"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
+        let expected: Vec<String> = (3..15).rev().map(|number| format!("secteurs@{}", id(number))).collect();
+        assert_eq!((listed[0], &listed[1..]), ("secteurs", &expected.iter().map(String::as_str).collect::<Vec<_>>()[..]));
+        let (mut path, mut steps) = ("/collections/secteurs".to_owned(), 0);
+        while let Some(older) = linked(&send(&house, Method::GET, &path, &[]).await.json(), "predecessor-version") {
+            (path, steps) = (older, steps + 1);
+        }
+        assert_eq!((path, steps), (format!("/collections/secteurs@{}", id(0)), 15));
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use crate::http::filter::Kind;
 use crate::http::state::{OnShelf, Place};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
 use geo::orient::{Direction, Orient};
-use geo::{BoundingRect, MultiPolygon};
+use geo::MultiPolygon;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -250,12 +250,6 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         ask.href(&format!("{home}{path}"), if f[0].1.is_empty() { &[] } else { &f })
     };
     let (licence, known) = licence(ask, release);
-    let bounds = zoning.zones.iter().filter_map(|z| z.contour.degrees().bounding_rect()).reduce(|a, b| {
-        geo::Rect::new(
-            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
-            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
-        )
-    });
     let year_end = |vintage: u16| format!("{vintage}-12-31T00:00:00Z");
     let first = release.vintages.keys().next().copied();
     let degrees = |value: f64| round(value, System::Crs84.decimals().1);
@@ -288,7 +282,7 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         crs: System::ALL.map(System::uri),
         storage_crs: CRS84,
         extent: Extent {
-            spatial: bounds.map(|b| Spatial {
+            spatial: place.extent().map(|b| Spatial {
                 bbox: [[degrees(b.min().x), degrees(b.min().y), degrees(b.max().x), degrees(b.max().y)]],
                 crs: CRS84,
             }),
