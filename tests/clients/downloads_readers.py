@@ -62,8 +62,8 @@ def of_gdal(data, name):
 
 
 def of_parquet(data, name):
-    table = pyarrow.parquet.read_table(io.BytesIO(data))
-    metadata = table.schema.metadata
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+    table, metadata = file.read(), file.metadata.metadata or {}
     for key in (b"source", b"licence", b"derniere_mise_a_jour", b"millesime", b"perimetre"):
         if not metadata.get(key):
             faults.append(f"{name}: no {key.decode()} in the metadata")

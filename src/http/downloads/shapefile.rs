@@ -53,6 +53,10 @@ pub fn encode(extract: &Extract<'_>) -> Encoded {
         let mut writer = Writer::new(ShapeWriter::with_shx(&mut shp, &mut shx), table.build_with_dest(&mut dbf));
         for row in extract.rows() {
             let Some(contour) = row.contour() else { continue };
+            // Zonings have passed validation; the format's writer panics where there is no ring.
+            if contour.0.is_empty() || contour.iter().any(|polygon| polygon.exterior().0.is_empty()) {
+                return Err("found a zone without a ring, expected a contour".into());
+            }
             let record = Record(columns.iter().copied().zip(row.values).collect());
             writer.write_shape_and_record(&Polygon::from(contour), &record)?;
         }

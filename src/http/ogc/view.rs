@@ -451,14 +451,19 @@ pub fn licence(ask: &Ask, release: &Release) -> (String, bool) {
 
 /// The page of a licence, where its name says which it is.
 pub fn licence_url(name: &str) -> Option<String> {
-    let folded = name.to_lowercase();
+    /// Licences of open data in France, by a piece of their names in small letters, with their pages.
+    const KNOWN: [(&str, &str); 5] = [
+        ("licence ouverte", "https://www.etalab.gouv.fr/licence-ouverte-open-licence"),
+        ("etalab-2.0", "https://www.etalab.gouv.fr/licence-ouverte-open-licence"),
+        ("odbl", "https://opendatacommons.org/licenses/odbl/1-0/"),
+        ("cc0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/"),
+        ("cc-by-4.0", "https://creativecommons.org/licenses/by/4.0/"),
+    ];
     if name.starts_with("https://") || name.starts_with("http://") {
-        Some(name.to_owned())
-    } else if folded.contains("licence ouverte") || folded.contains("etalab-2.0") {
-        Some("https://www.etalab.gouv.fr/licence-ouverte-open-licence".to_owned())
-    } else {
-        None
+        return Some(name.to_owned());
     }
+    let folded = name.to_lowercase();
+    KNOWN.iter().find(|known| folded.contains(known.0)).map(|known| known.1.to_owned())
 }
 
 /// What a zone's figures are, or `None` when they are withheld.
