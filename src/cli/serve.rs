@@ -1,6 +1,7 @@
 //! `arpent serve`: serves what is published.
 
 use super::desk::settings;
+use super::log::{Lines, Scribe};
 use crate::config::{Config, LogForm};
 use crate::http::{self, Shelf, Site, Stock, TakenBack};
 use crate::pipeline::office::{Office, Shown, Withdrawn};
@@ -72,9 +73,10 @@ pub(super) fn run_async(work: impl Future<Output = Result<(), String>>) -> Resul
 /// Starts the runtime and the log in this form, and waits for the work.
 fn run_logged(form: LogForm, work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ARPENT_LOG").unwrap_or_else(|_| "info".into());
+    let lines = Lines::default();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(lines.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // A second command of the same process keeps the first log.
@@ -82,6 +84,8 @@ fn run_logged(form: LogForm, work: impl Future<Output = Result<(), String>>) -> 
         LogForm::Text => log.try_init(),
         LogForm::Json => log.json().flatten_event(true).try_init(),
     };
+    // Until the work is over.
+    let _scribe = Scribe::of(&lines);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(work)
 }

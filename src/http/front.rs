@@ -60,18 +60,9 @@ const CHOICE: [HeaderName; 5] = [
 /// Codings in the order in which we like them: the smallest bodies first, since each is made once.
 const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
-/// The house behind its front.
+/// The house behind its front, as a router.
 pub fn router(house: Router, app: &App, limits: &Limits) -> Router {
-    let front = Front(Arc::new(Desk {
-        house: house.layer(axum::middleware::from_fn(tell_route)),
-        shelf: app.shelf.clone(),
-        metrics: app.metrics.clone(),
-        fixed_place: app.site.public_url.is_some(),
-        kept: Kept::new(limits.kept_mebibytes << 20),
-        rate: Rate::new(limits),
-        limits: limits.clone(),
-    }));
-    Router::new().fallback_service(front)
+    Router::new().fallback_service(Front::of(house, app, limits))
 }
 
 /// Tells the front by which route a request went.
@@ -84,8 +75,23 @@ async fn tell_route(request: Request, next: Next) -> Response {
     answer
 }
 
+/// The service that is met first.
 #[derive(Clone)]
-struct Front(Arc<Desk>);
+pub struct Front(Arc<Desk>);
+
+impl Front {
+    pub fn of(house: Router, app: &App, limits: &Limits) -> Self {
+        Self(Arc::new(Desk {
+            house: house.layer(axum::middleware::from_fn(tell_route)),
+            shelf: app.shelf.clone(),
+            metrics: app.metrics.clone(),
+            fixed_place: app.site.public_url.is_some(),
+            kept: Kept::new(limits.kept_mebibytes << 20),
+            rate: Rate::new(limits),
+            limits: limits.clone(),
+        }))
+    }
+}
 
 struct Desk {
     house: Router,

@@ -1,9 +1,11 @@
 //! The service from its start to its stop.
 
 use super::connection::{Caller, Door};
-use super::{App, Shelf, Site, assemble, front, routes};
+use super::front::Front;
+use super::{App, Shelf, Site, assemble, routes};
 use crate::config::Limits;
 use crate::pipeline::office::Office;
+use axum::ServiceExt;
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::sync::Arc;
@@ -31,10 +33,10 @@ pub async fn serve(
     let app = App::new(shelf, site);
     let metrics = app.metrics.clone();
     let door = Door::new(listener, Arc::new(limits.clone()), metrics.clone());
-    let router = front::router(assemble(routes(), office, app.clone(), &limits), &app, &limits);
+    let front = Front::of(assemble(routes(), office, app.clone(), &limits), &app, &limits);
     let (stopped, draining) = oneshot::channel();
     let leave = limits.leave;
-    let service = router.into_make_service_with_connect_info::<Caller>();
+    let service = front.into_make_service_with_connect_info::<Caller>();
     let server = axum::serve(door, service).with_graceful_shutdown(async move {
         stop.await;
         metrics.leave();

@@ -695,7 +695,10 @@ mod releases_and_contours {
         let listed: Vec<&str> =
             listed["collections"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
         let expected: Vec<String> = (3..15).rev().map(|number| format!("secteurs@{}", id(number))).collect();
-        assert_eq!((listed[0], &listed[1..]), ("secteurs", &expected.iter().map(String::as_str).collect::<Vec<_>>()[..]));
+        assert_eq!(
+            (listed[0], &listed[1..]),
+            ("secteurs", &expected.iter().map(String::as_str).collect::<Vec<_>>()[..])
+        );
         let (mut path, mut steps) = ("/collections/secteurs".to_owned(), 0);
         while let Some(older) = linked(&send(&house, Method::GET, &path, &[]).await.json(), "predecessor-version") {
             (path, steps) = (older, steps + 1);

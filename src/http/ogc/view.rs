@@ -9,8 +9,8 @@ use crate::http::downloads::enclosures;
 use crate::http::filter::Kind;
 use crate::http::state::{OnShelf, Place};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
-use geo::orient::{Direction, Orient};
 use geo::MultiPolygon;
+use geo::orient::{Direction, Orient};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
