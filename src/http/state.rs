@@ -235,7 +235,12 @@ impl OnShelf {
                 number,
             })
         };
-        let earlier = self.earlier.iter().take(EARLIER_LISTED_MAX).flat_map(all).map(|place| Place { id: place.permanent_id(), ..place });
+        let earlier = self
+            .earlier
+            .iter()
+            .take(EARLIER_LISTED_MAX)
+            .flat_map(all)
+            .map(|place| Place { id: place.permanent_id(), ..place });
         self.current.iter().flat_map(all).chain(earlier).collect()
     }
 
