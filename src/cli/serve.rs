@@ -2,8 +2,8 @@
 
 use super::desk::settings;
 use crate::config::Config;
-use crate::http::{self, Shelf, Site, TakenBack};
-use crate::pipeline::office::{Office, Shown};
+use crate::http::{self, Shelf, Site, Stock, TakenBack};
+use crate::pipeline::office::{Office, Shown, Withdrawn};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Served, Store};
 use std::future::IntoFuture;
@@ -102,16 +102,25 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<SqliteStore>, Shelf, Of
     let store = Arc::new(SqliteStore::open(&config.data).await.map_err(|e| e.to_string())?);
     let shelf = Shelf::new();
     let shelved = shelf.clone();
-    let office = Office::new(store.clone(), settings(config), move |shown| match shown {
-        Shown::Release(release) => shelved.put(*release),
-        Shown::Withdrawn { release, at, reason } => shelved.take_back(TakenBack { release, at, reason }),
-    });
+    let office = Office::new(store.clone(), settings(config), move |shown| shelved.fill(stock(shown)));
     // Settled before anybody asks: a damaged release is a reason not to start.
     office.refresh().await.map_err(|fault| fault.found)?;
     if config.staff {
         office.take_over().await.map_err(|fault| fault.to_string())?;
     }
     Ok((store, shelf, office))
+}
+
+/// What the store says is served, as the shelf takes it.
+fn stock(shown: Shown) -> Stock {
+    let taken_back = |Withdrawn { release, at, reason }| TakenBack { release, at, reason };
+    Stock {
+        current: shown.current,
+        taken_back: shown.taken_back.map(taken_back),
+        earlier: shown.earlier,
+        closed: shown.closed,
+        withdrawn: shown.withdrawn.into_iter().map(taken_back).collect(),
+    }
 }
 
 /// Takes the address, before any work that would be lost without it.

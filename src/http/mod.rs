@@ -2,7 +2,9 @@
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod answer;
+pub mod filter;
 mod health;
+mod odata;
 mod ogc;
 mod page;
 mod problem;
@@ -10,7 +12,7 @@ mod staff;
 mod state;
 
 pub use problem::{About, Problem};
-pub use state::{Shelf, Site, TakenBack};
+pub use state::{Shelf, Site, Stock, TakenBack};
 
 use crate::pipeline::office::Office;
 
@@ -53,8 +55,19 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections", get(ogc::collections)),
         ("/collections/{zoning}", get(ogc::collection)),
         ("/collections/{zoning}/schema", get(ogc::schema)),
+        ("/collections/{zoning}/queryables", get(ogc::queryables)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
+        ("/odata", get(odata::root)),
+        ("/odata/", get(odata::root)),
+        ("/odata/$metadata", get(odata::metadata)),
+        ("/odata/Aggregats", get(odata::aggregates)),
+        ("/odata/AggregatsHistorique", get(odata::history)),
+        ("/odata/Zones", get(odata::zones)),
+        ("/odata/Contours", get(odata::contours)),
+        ("/odata/Publications", get(odata::publications)),
+        ("/odata/{resource}", get(odata::resource)),
+        ("/odata/{resource}/{part}", get(odata::count)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),
@@ -84,11 +97,24 @@ fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Offic
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::ACCEPT, header::IF_NONE_MATCH])
+        .allow_headers([
+            header::ACCEPT,
+            header::IF_NONE_MATCH,
+            header::AUTHORIZATION,
+            HeaderName::from_static("odata-maxversion"),
+            HeaderName::from_static("odata-version"),
+            HeaderName::from_static("prefer"),
+            HeaderName::from_static("x-api-key"),
+        ])
         .expose_headers([header::ETAG, header::LINK, HeaderName::from_static("content-crs"), request_id.clone()])
         .vary([]);
     let timeout = Duration::from_secs(ANSWER_SECONDS_MAX);
-    let public = routes.into_iter().fold(Router::new(), |router, (path, method)| router.route(path, method));
+    let public = routes.into_iter().fold(Router::new(), |router, (path, method)| match &office {
+        Some(office) if path.starts_with("/odata") => {
+            router.route(path, method.layer(from_fn_with_state(office.clone(), staff::offered)))
+        }
+        _ => router.route(path, method),
+    });
     // The layer written last is met first.
     let mut router: Router = public
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
@@ -102,6 +128,7 @@ fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Offic
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(problem::dress))
+        .layer(from_fn(odata::speak))
         .layer(CompressionLayer::new())
         .layer(from_fn(finish))
         .layer(cors)

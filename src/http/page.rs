@@ -5,8 +5,8 @@ mod drawing;
 use super::ogc::query::{Ask, Format, Wanted, encode, meaning};
 use super::ogc::view::{self, Page};
 use super::problem::{About, Problem};
-use super::state::Shelved;
-use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning};
+use super::state::{OnShelf, Place};
+use crate::steps::publish::{Release, ReleasedZone};
 use minijinja::{Environment, Value, context};
 use std::sync::LazyLock;
 
@@ -38,13 +38,15 @@ static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
 });
 
 /// The landing page.
-pub fn landing(ask: &Ask, release: &Release) -> Result<String, Problem> {
+pub fn landing(ask: &Ask, release: &Release, on_shelf: &OnShelf) -> Result<String, Problem> {
     let (licence, licence_has_a_page) = view::licence(ask, release);
+    let places = on_shelf.places();
+    let zonings: Vec<Value> = places.iter().filter(|p| !p.is_permanent()).map(|place| told(ask, place)).collect();
     render(
         "landing.html",
         context! {
             licence_url => licence_has_a_page.then_some(licence), description => view::DESCRIPTION,
-            zonings => zonings(ask, release), ..frame(ask, Some(release), view::TITLE)
+            zonings => zonings, ..frame(ask, Some(release), view::TITLE)
         },
     )
 }
@@ -82,32 +84,43 @@ pub fn api(ask: &Ask, contract: &serde_json::Value) -> Result<String, Problem> {
     render("api.html", context! { paths, ..frame(ask, None, "L'API") })
 }
 
-/// Every zoning.
-pub fn collections(ask: &Ask, release: &Release) -> Result<String, Problem> {
+/// Every zoning: the current release's first, then the earlier ones'.
+pub fn collections(ask: &Ask, release: &Release, on_shelf: &OnShelf) -> Result<String, Problem> {
+    let (earlier, zonings): (Vec<Place>, Vec<Place>) = on_shelf.places().into_iter().partition(Place::is_permanent);
+    let told = |places: &[Place]| places.iter().map(|place| told(ask, place)).collect::<Vec<_>>();
+    let withdrawn = on_shelf.withdrawn().iter();
+    let withdrawn: Vec<Value> = withdrawn
+        .map(|w| context! { release => w.release.as_str(), day => day(&w.at), reason => w.reason.as_str() })
+        .collect();
     render(
         "collections.html",
-        context! { zonings => zonings(ask, release), ..frame(ask, Some(release), "Découpages publiés") },
+        context! {
+            zonings => told(&zonings), earlier => told(&earlier), withdrawn, ..frame(ask, Some(release), "Découpages publiés")
+        },
     )
 }
 
 /// One zoning.
-pub fn collection(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Result<String, Problem> {
+pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Result<String, Problem> {
+    let release = place.release();
     let vintages: Vec<u16> = release.vintages.keys().copied().collect();
+    let versions = on_shelf.versions(&place.zoning().id);
+    let versions: Vec<Value> = versions
+        .iter()
+        .map(|version| context! { current => on_shelf.is_current(version.release()), ..told(ask, version) })
+        .collect();
     render(
         "collection.html",
-        context! { zoning => told(ask, zoning), vintages, ..frame(ask, Some(release), &zoning.title) },
+        context! {
+            zoning => told(ask, place), vintages, versions, permanent => place.permanent_id(),
+            ..frame(ask, Some(release), &place.title())
+        },
     )
 }
 
 /// The zones of a page: a table, a map, and a form to choose the figures.
-pub fn items(
-    ask: &Ask,
-    shelved: &Shelved,
-    zoning: &ReleasedZoning,
-    wanted: &Wanted,
-    page: &Page<'_>,
-) -> Result<String, Problem> {
-    let release = &shelved.release;
+pub fn items(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>) -> Result<String, Problem> {
+    let (release, zoning) = (place.release(), place.zoning());
     let figures: Vec<Option<(u64, u64)>> = page
         .zones
         .iter()
@@ -119,7 +132,7 @@ pub fn items(
         .zip(&figures)
         .map(|(zone, shown)| {
             context! {
-                code => zone.code.as_str(), label => zone.label.as_str(), href => item_href(ask, zoning, zone),
+                code => zone.code.as_str(), label => zone.label.as_str(), href => item_href(ask, place, zone),
                 headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
             }
         })
@@ -129,41 +142,35 @@ pub fn items(
             page.zones.iter().copied().zip(figures.iter().map(|f| f.map(|f| f.0))).collect();
         drawing::draw(&drawn)
     });
-    let links = view::page_links(ask, zoning, wanted, page, Format::Html);
+    let links = view::page_links(ask, place, wanted, page, Format::Html);
     let href = |rel: &str| links.iter().find(|l| l.rel == rel).map(|l| l.href.clone());
     let first = wanted.offset.min(page.matched) + 1;
     render(
         "items.html",
         context! {
-            zoning => told(ask, zoning), rows, map, form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
+            zoning => told(ask, place), rows, map, form => form(ask, place, wanted), chosen => chosen(wanted),
             vintage => wanted.selection.as_ref().map(|s| s.vintage),
             matched => number(page.matched as u64), returned => page.zones.len(),
             partial => page.zones.len() < page.matched, first, last => first + page.zones.len() - 1,
             n_secret => figures.iter().filter(|f| f.is_none()).count(),
             next => href("next"), prev => href("prev"),
             json => ask.with(&[("f", "json".into())]), csv => ask.with(&[("f", "csv".into())]),
-            ..frame(ask, Some(release), &zoning.title)
+            ..frame(ask, Some(release), &place.title())
         },
     )
 }
 
 /// One zone.
-pub fn item(
-    ask: &Ask,
-    shelved: &Shelved,
-    zoning: &ReleasedZoning,
-    zone: &ReleasedZone,
-    wanted: &Wanted,
-) -> Result<String, Problem> {
-    let release = &shelved.release;
+pub fn item(ask: &Ask, place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> Result<String, Problem> {
+    let (release, zoning) = (place.release(), place.zoning());
     let shown = wanted.selection.as_ref().and_then(|s| view::figures(release, &zoning.id, zone.code.as_str(), s));
     let drawn = (!wanted.skip_geometry).then(|| drawing::draw(&[(zone, shown.map(|s| s.0))]));
     render(
         "item.html",
         context! {
-            zoning => told(ask, zoning), code => zone.code.as_str(), map => drawn,
+            zoning => told(ask, place), code => zone.code.as_str(), map => drawn,
             headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
-            form => form(ask, shelved, zoning, wanted), chosen => chosen(wanted),
+            form => form(ask, place, wanted), chosen => chosen(wanted),
             vintage => wanted.selection.as_ref().map(|s| s.vintage), json => ask.with(&[("f", "json".into())]),
             ..frame(ask, Some(release), &zone.label)
         },
@@ -173,8 +180,9 @@ pub fn item(
 /// A refusal or a failure, for a reader with a browser.
 pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
     let title = match problem.code {
-        "unknown_path" | "unknown_collection" | "unknown_zone" => "Cette page n'existe pas",
+        "unknown_path" | "unknown_collection" | "unknown_release" | "unknown_zone" => "Cette page n'existe pas",
         "crossing_not_published" => "Ce croisement n'est pas publié",
+        "still_closed" => "Cette publication s'ouvre, un instant",
         "nothing_published" => "Rien n'est encore publié",
         "withdrawn" => "Ces chiffres ont été retirés",
         "failure" | "too_slow" => "Le service n'a pas pu répondre",
@@ -209,20 +217,17 @@ fn render(name: &str, with: Value) -> Result<String, Problem> {
     page.map_err(|e| Problem::failure(&format!("template {name}: {e}")))
 }
 
-fn zonings(ask: &Ask, release: &Release) -> Vec<Value> {
-    release.zonings.iter().map(|zoning| told(ask, zoning)).collect()
-}
-
-fn told(ask: &Ask, zoning: &ReleasedZoning) -> Value {
-    let href = ask.href(&format!("/collections/{}", encode(&zoning.id, "")), &[]);
+fn told(ask: &Ask, place: &Place) -> Value {
+    let zoning = place.zoning();
     context! {
-        id => zoning.id.as_str(), title => zoning.title.as_str(), version => zoning.version.as_str(), n_zones => number(zoning.zones.len() as u64), href
+        id => place.id.as_str(), title => place.title(), version => zoning.version.as_str(),
+        n_zones => number(zoning.zones.len() as u64), href => ask.href(&place.home(), &[]),
     }
 }
 
 /// A zone's own page, for the same figures.
-fn item_href(ask: &Ask, zoning: &ReleasedZoning, zone: &ReleasedZone) -> String {
-    let path = format!("/collections/{}/items/{}", encode(&zoning.id, ""), encode(zone.code.as_str(), ""));
+fn item_href(ask: &Ask, place: &Place, zone: &ReleasedZone) -> String {
+    let path = format!("{}/items/{}", place.home(), encode(zone.code.as_str(), ""));
     let kept = ["f", "millesime", "naf", "tranche", "source"];
     let params: Vec<(String, String)> =
         ask.params.iter().filter(|p| kept.contains(&p.0.as_str()) && !p.1.is_empty()).cloned().collect();
@@ -230,7 +235,8 @@ fn item_href(ask: &Ask, zoning: &ReleasedZoning, zone: &ReleasedZone) -> String 
 }
 
 /// The choices of the form: vintage, then what the release crosses this zoning with; other parameters of the request go along hidden.
-fn form(ask: &Ask, shelved: &Shelved, zoning: &ReleasedZoning, wanted: &Wanted) -> Value {
+fn form(ask: &Ask, place: &Place, wanted: &Wanted) -> Value {
+    let (zoning, shelved) = (place.zoning(), &place.shelved);
     let selection = wanted.selection.clone().unwrap_or_default();
     let select = |name: &str, label: &str, total: &str, chosen: Option<&String>| {
         let options: Vec<Value> = shelved
@@ -304,7 +310,7 @@ fn number(n: u64) -> String {
 }
 
 /// The day of a date, as French writes it; the text itself when it is no date.
-fn day(rfc3339: &str) -> String {
+pub(super) fn day(rfc3339: &str) -> String {
     const MONTHS: [&str; 12] = [
         "janvier",
         "février",

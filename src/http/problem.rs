@@ -15,6 +15,9 @@ use std::any::Any;
 /// Longest piece of a request that an answer repeats, in characters; a real code or number has fewer.
 const FOUND_MAX: usize = 80;
 
+/// Most releases that an answer names as possible: the last ones, which fit in a line.
+const RELEASES_NAMED_MAX: usize = 5;
+
 /// A refusal or a failure, ready to be answered as `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -78,6 +81,22 @@ impl Problem {
         problem.more.insert("withdrawn".to_owned(), taken_back.at.as_str().into());
         problem.more.insert("reason".to_owned(), taken_back.reason.as_str().into());
         problem
+    }
+
+    /// No release bears this name: status 404.
+    pub fn unknown_release<'r>(id: &str, known: impl Iterator<Item = &'r str>) -> Self {
+        let expected = match known.take(RELEASES_NAMED_MAX).collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "a release that is published; there is none".to_owned(),
+            known => format!("a release that is published, such as {known}"),
+        };
+        Self::refused(StatusCode::NOT_FOUND, "unknown_release", "path", format!("release `{id}`"), expected)
+    }
+
+    /// An earlier release that is not open yet: status 503, in the moment after a start.
+    pub fn still_closed(id: &str) -> Self {
+        let place = format!("release {id}");
+        let expected = "an open one; ask again in some seconds";
+        Self::refused(StatusCode::SERVICE_UNAVAILABLE, "still_closed", place, "a release not open yet", expected)
     }
 
     /// What the office said no to.

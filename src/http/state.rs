@@ -1,24 +1,51 @@
-//! What public handlers are given: the served release, what it holds, and where the service stands.
+//! What public handlers are given: the releases on the shelf, what they hold, and where the service stands.
 
+use super::odata::Rows;
+use super::ogc::drawings::{Contours, Drawings};
+use super::ogc::query::encode;
+use super::ogc::systems::System;
+use super::page::day;
 use super::problem::Problem;
-use crate::steps::publish::Release;
+use crate::steps::publish::{Release, ReleasedZoning};
 use crate::steps::secrecy::{Coordinate, TableDimension};
+use axum::http::StatusCode;
+use geo::{BoundingRect, Rect};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-/// The shelf of the served release: empty at first, then one release at a time, replaced whole.
+/// The shelf of what the public is served: the current release, the earlier ones that nobody took back, and a tombstone
+/// for each that was.
 ///
-/// Clones share one shelf, so the pipeline puts and the service takes.
+/// Clones share one shelf, so the pipeline puts and the service takes. It is replaced whole: a request sees one state.
 #[derive(Clone, Default)]
-pub struct Shelf(Arc<RwLock<OnShelf>>);
+pub struct Shelf {
+    on_shelf: Arc<RwLock<Arc<OnShelf>>>,
+    drawings: Drawings,
+}
 
-/// What lies on the shelf.
+/// Everything the public is to be served.
+#[derive(Clone, Default)]
+pub struct Stock {
+    /// The release that plain names mean.
+    pub current: Option<Arc<Release>>,
+    /// Why there is none, when the last one was taken back.
+    pub taken_back: Option<TakenBack>,
+    /// Releases that were current once and that nobody took back, the newest first.
+    pub earlier: Vec<Arc<Release>>,
+    /// Names of earlier releases that are not open yet.
+    pub closed: Vec<String>,
+    /// Every release that was taken back, the last one first.
+    pub withdrawn: Vec<TakenBack>,
+}
+
+/// What lies on the shelf, as one request sees it.
 #[derive(Default)]
-enum OnShelf {
-    #[default]
-    Nothing,
-    Release(Arc<Shelved>),
-    TakenBack(TakenBack),
+pub(super) struct OnShelf {
+    current: Option<Arc<Shelved>>,
+    taken_back: Option<TakenBack>,
+    earlier: Vec<Arc<Shelved>>,
+    closed: Vec<String>,
+    withdrawn: Vec<TakenBack>,
 }
 
 /// A release that was served and is no more.
@@ -38,7 +65,30 @@ pub(super) struct Shelved {
     pub release: Arc<Release>,
     /// What may be asked of it.
     pub menu: Menu,
+    /// The box around each of its zonings, in degrees; none around a zoning without ground.
+    extents: Vec<Option<Rect>>,
+    /// Its cells as rows, made when they are first asked for.
+    rows: OnceLock<Rows>,
+    /// Its contours as they were asked for lately, beside those of the other releases.
+    pub drawings: Drawings,
 }
+
+/// A collection: a zoning of a release, under the name it was asked by.
+pub(super) struct Place {
+    /// `secteurs` in the current release, whichever it is; `secteurs@0123456789abcdef` in that release, for good.
+    pub id: String,
+    /// The release.
+    pub shelved: Arc<Shelved>,
+    /// Which of its zonings.
+    number: usize,
+}
+
+/// Earlier releases whose collections are listed: some years of them, in a list that people still read. Those before
+/// are linked from one to the next, and all are read under their names.
+const EARLIER_LISTED_MAX: usize = 12;
+
+/// Stands between the name of a zoning and that of a release.
+const AT: char = '@';
 
 /// What may be asked of a release: the codes and the crossings of its tables. It holds no figure.
 #[derive(Debug, Default)]
@@ -63,27 +113,56 @@ impl Shelf {
         Self::default()
     }
 
-    /// Serves this release from now on; requests under way end with the one they began with.
+    /// Serves this release from now on; the one before it stays under its own name. Requests under way end with what
+    /// they began with.
     pub fn put(&self, release: Release) {
-        self.lay(OnShelf::Release(Arc::new(Shelved::of(Arc::new(release)))));
+        let mut stock = self.look().stock();
+        let id = release.id.clone();
+        stock.earlier.splice(0..0, stock.current.take());
+        stock.earlier.retain(|earlier| earlier.id != id);
+        stock.withdrawn.retain(|withdrawn| withdrawn.release != id.as_str());
+        self.fill(Stock { current: Some(Arc::new(release)), taken_back: None, ..stock });
     }
 
-    /// Serves nothing from now on, and says why.
+    /// Serves no current release from now on, and says why.
     pub fn take_back(&self, taken_back: TakenBack) {
-        self.lay(OnShelf::TakenBack(taken_back));
+        let mut stock = self.look().stock();
+        stock.earlier.retain(|earlier| earlier.id.as_str() != taken_back.release);
+        stock.withdrawn.retain(|withdrawn| withdrawn.release != taken_back.release);
+        stock.withdrawn.insert(0, taken_back.clone());
+        self.fill(Stock { current: None, taken_back: Some(taken_back), ..stock });
+    }
+
+    /// Serves exactly this from now on. A release that lies there already is not looked through again.
+    pub fn fill(&self, stock: Stock) {
+        let before = self.look();
+        let shelved = |release: Arc<Release>| {
+            let known = before.releases().find(|shelved| Arc::ptr_eq(&shelved.release, &release)).cloned();
+            known.unwrap_or_else(|| Arc::new(Shelved::beside(release, self.drawings.clone())))
+        };
+        let after = OnShelf {
+            current: stock.current.map(shelved),
+            taken_back: stock.taken_back,
+            earlier: stock.earlier.into_iter().map(shelved).collect(),
+            closed: stock.closed,
+            withdrawn: stock.withdrawn,
+        };
+        // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
+        *self.on_shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+    }
+
+    /// What lies there now; it stays as it is while a request holds it.
+    pub(super) fn look(&self) -> Arc<OnShelf> {
+        self.on_shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the last release was taken back.
     pub(super) fn is_taken_back(&self) -> bool {
-        matches!(*self.0.read().unwrap_or_else(PoisonError::into_inner), OnShelf::TakenBack(_))
+        let on_shelf = self.look();
+        on_shelf.current.is_none() && on_shelf.taken_back.is_some()
     }
 
-    fn lay(&self, thing: OnShelf) {
-        // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = thing;
-    }
-
-    /// The served release.
+    /// The current release.
     ///
     /// # Errors
     /// A 503 problem while nothing is published; a 410 problem with the reason once it was withdrawn.
@@ -91,20 +170,198 @@ impl Shelf {
         Ok(self.shelved()?.release.clone())
     }
 
-    /// The served release with its menu.
+    /// The current release with its menu.
     pub(super) fn shelved(&self) -> Result<Arc<Shelved>, Problem> {
-        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
-            OnShelf::Nothing => Err(Problem::nothing_published()),
-            OnShelf::Release(shelved) => Ok(shelved.clone()),
-            OnShelf::TakenBack(taken_back) => Err(Problem::withdrawn(taken_back)),
+        self.look().shelved()
+    }
+}
+
+impl OnShelf {
+    /// The current release with its menu; 503 while nothing is published, 410 once it was withdrawn.
+    pub fn shelved(&self) -> Result<Arc<Shelved>, Problem> {
+        match (&self.current, &self.taken_back) {
+            (Some(shelved), _) => Ok(shelved.clone()),
+            (None, Some(taken_back)) => Err(Problem::withdrawn(taken_back)),
+            (None, None) => Err(Problem::nothing_published()),
+        }
+    }
+
+    /// Every release that may be read: the current one first, then earlier ones, the newest first.
+    pub fn releases(&self) -> impl Iterator<Item = &Arc<Shelved>> {
+        self.current.iter().chain(&self.earlier)
+    }
+
+    /// Whether plain names mean this release.
+    pub fn is_current(&self, release: &Release) -> bool {
+        self.current.as_ref().is_some_and(|current| current.release.id == release.id)
+    }
+
+    /// Every release that was taken back, the last one first.
+    pub fn withdrawn(&self) -> &[TakenBack] {
+        &self.withdrawn
+    }
+
+    /// The release of this name; 410 with the reason when it was withdrawn, 404 when no release bears it, 503 in the
+    /// moment after a start when it is not open yet.
+    pub fn release(&self, id: &str) -> Result<Arc<Shelved>, Problem> {
+        if let Some(shelved) = self.releases().find(|shelved| shelved.release.id.as_str() == id) {
+            return Ok(shelved.clone());
+        }
+        if let Some(taken_back) = self.withdrawn.iter().find(|withdrawn| withdrawn.release == id) {
+            return Err(Problem::withdrawn(taken_back));
+        }
+        match self.closed.iter().any(|closed| closed == id) {
+            true => Err(Problem::still_closed(id)),
+            false => Err(Problem::unknown_release(id, self.releases().map(|shelved| shelved.release.id.as_str()))),
+        }
+    }
+
+    /// The collection of this name: a zoning of the current release, or of the release named after `@`.
+    pub fn place(&self, id: &str) -> Result<Place, Problem> {
+        let of_current = self.shelved().and_then(|shelved| Place::of(&shelved, id, id));
+        match id.rsplit_once(AT) {
+            Some((zoning, release)) if of_current.is_err() => Place::of(&self.release(release)?, zoning, id),
+            _ => of_current,
+        }
+    }
+
+    /// The collections to list: those of the current release under their plain names, then those of the last earlier ones.
+    pub fn places(&self) -> Vec<Place> {
+        let all = |shelved: &Arc<Shelved>| {
+            let shelved = shelved.clone();
+            (0..shelved.release.zonings.len()).map(move |number| Place {
+                id: shelved.release.zonings[number].id.clone(),
+                shelved: shelved.clone(),
+                number,
+            })
+        };
+        let earlier = self
+            .earlier
+            .iter()
+            .take(EARLIER_LISTED_MAX)
+            .flat_map(all)
+            .map(|place| Place { id: place.permanent_id(), ..place });
+        self.current.iter().flat_map(all).chain(earlier).collect()
+    }
+
+    /// The releases that hold this zoning, as places under their permanent names: the current one first, then the newest.
+    pub fn versions(&self, zoning: &str) -> Vec<Place> {
+        let versions = self.releases().filter_map(|shelved| Place::of(shelved, zoning, zoning).ok());
+        versions.map(|place| Place { id: place.permanent_id(), ..place }).collect()
+    }
+
+    /// Names all that lies here, for the entity tags of answers that list it.
+    pub fn name(&self) -> String {
+        let releases = self.releases().map(|shelved| shelved.release.id.as_str());
+        let withdrawn = self.withdrawn.iter().flat_map(|withdrawn| ["-", &withdrawn.release]);
+        releases.chain(withdrawn).collect::<Vec<_>>().join(" ")
+    }
+
+    fn stock(&self) -> Stock {
+        Stock {
+            current: self.current.as_ref().map(|shelved| shelved.release.clone()),
+            taken_back: self.taken_back.clone(),
+            earlier: self.earlier.iter().map(|shelved| shelved.release.clone()).collect(),
+            closed: self.closed.clone(),
+            withdrawn: self.withdrawn.clone(),
         }
     }
 }
 
 impl Shelved {
     pub(super) fn of(release: Arc<Release>) -> Self {
-        Self { menu: Menu::of(&release), release }
+        Self::beside(release, Drawings::default())
     }
+
+    fn beside(release: Arc<Release>, drawings: Drawings) -> Self {
+        let extents = release.zonings.iter().map(extent).collect();
+        Self { menu: Menu::of(&release), extents, rows: OnceLock::new(), release, drawings }
+    }
+
+    /// Its cells as rows.
+    pub fn rows(&self) -> &Rows {
+        self.rows.get_or_init(|| Rows::of(&self.release))
+    }
+
+    /// Its name for people, by the day of its figures' last update, which it has whatever release is current.
+    pub fn title(&self) -> String {
+        format!("Publication du {}", day(&self.release.provenance.updated))
+    }
+}
+
+impl Place {
+    /// A zoning of this release, under the name it is asked by; 404 when the release has none of this name.
+    pub fn of(shelved: &Arc<Shelved>, zoning: &str, id: &str) -> Result<Self, Problem> {
+        let zonings = &shelved.release.zonings;
+        let number = zonings.iter().position(|known| known.id == zoning).ok_or_else(|| {
+            let known: Vec<&str> = zonings.iter().map(|known| known.id.as_str()).collect();
+            let expected = format!("one of {}", known.join(", "));
+            let found = format!("collection `{id}`");
+            Problem::refused(StatusCode::NOT_FOUND, "unknown_collection", "path", found, expected)
+        })?;
+        Ok(Self { id: id.to_owned(), shelved: shelved.clone(), number })
+    }
+
+    /// The release.
+    pub fn release(&self) -> &Release {
+        &self.shelved.release
+    }
+
+    /// The zoning.
+    pub fn zoning(&self) -> &ReleasedZoning {
+        &self.shelved.release.zonings[self.number]
+    }
+
+    /// The contours of its zones in a system, in their order, simplified within a tolerance in metres.
+    pub fn contours(&self, system: System, simplify_m: u32) -> Contours<'_> {
+        self.shelved.drawings.of(self.release(), self.zoning(), system, simplify_m)
+    }
+
+    /// The box around its zones, in degrees.
+    pub fn extent(&self) -> Option<Rect> {
+        self.shelved.extents[self.number]
+    }
+
+    /// Its address below that of the service.
+    pub fn home(&self) -> String {
+        format!("/collections/{}", encode(&self.id, "@"))
+    }
+
+    /// The name that means this zoning of this release for good.
+    pub fn permanent_id(&self) -> String {
+        format!("{}{AT}{}", self.zoning().id, self.release().id)
+    }
+
+    /// Whether it was asked by the name that means one release for good.
+    pub fn is_permanent(&self) -> bool {
+        self.id != self.zoning().id
+    }
+
+    /// Its name for people; the permanent one is told apart by the day of its release and the perimeter.
+    pub fn title(&self) -> String {
+        let zoning = self.zoning();
+        match self.is_permanent() {
+            true => {
+                format!("{}, {} (périmètre {})", zoning.title, lower_case_first(&self.shelved.title()), zoning.version)
+            }
+            false => zoning.title.clone(),
+        }
+    }
+}
+
+/// The box around the zones of a zoning.
+fn extent(zoning: &ReleasedZoning) -> Option<Rect> {
+    let boxes = zoning.zones.iter().filter_map(|zone| zone.contour.degrees().bounding_rect());
+    boxes.reduce(|one, other| {
+        let least = (one.min().x.min(other.min().x), one.min().y.min(other.min().y));
+        Rect::new(least, (one.max().x.max(other.max().x), one.max().y.max(other.max().y)))
+    })
+}
+
+/// A title as it goes on after a comma.
+fn lower_case_first(title: &str) -> String {
+    let mut letters = title.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 impl Menu {

@@ -58,15 +58,15 @@ fn tables(year: u64) -> ProtectedTables {
     protect(&tabulate(&micro, &spec).unwrap(), &spec.rules, &spec.protection, &[]).unwrap().0
 }
 
-/// A square of a hundredth of a degree, its exterior given clockwise.
+/// A square of a hundredth of a degree, its exterior given clockwise; it shares a side with the next one to the last bit.
 fn square(i: usize) -> Wgs84<geo::MultiPolygon> {
-    let (x, y) = (5.0 + 0.01 * i as f64, 47.3);
-    let ring = vec![(x, y), (x, y + 0.01), (x + 0.01, y + 0.01), (x + 0.01, y), (x, y)];
+    let ((west, east), y) = ((5.0 + 0.01 * i as f64, 5.0 + 0.01 * (i + 1) as f64), 47.3);
+    let ring = vec![(west, y), (west, y + 0.01), (east, y + 0.01), (east, y), (west, y)];
     Wgs84::vouch(geo::MultiPolygon(vec![geo::Polygon::new(ring.into(), vec![])]))
 }
 
 /// Protecting takes longer than answering, so the tests share one release.
-fn release() -> Release {
+pub(super) fn release() -> Release {
     static RELEASE: LazyLock<Release> = LazyLock::new(build);
     RELEASE.clone()
 }
@@ -105,31 +105,31 @@ fn build() -> Release {
 }
 
 /// The service with the release on its shelf.
-fn house() -> Router {
+pub(super) fn house() -> Router {
     let shelf = Shelf::new();
     shelf.put(release());
     router(shelf, Site { public_url: Some("https://emploi.example.fr/".into()) })
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 }
 
-async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(super) async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -139,13 +139,13 @@ async fn send(house: &Router, method: Method, path: &str, headers: &[(&str, &str
     Answer { status, headers, body: to_bytes(answer.into_body(), usize::MAX).await.unwrap().to_vec() }
 }
 
-async fn ask(path: &str) -> Answer {
+pub(super) async fn ask(path: &str) -> Answer {
     send(&house(), Method::GET, path, &[]).await
 }
 
-const ITEMS: &str = "/collections/secteurs/items";
+pub(super) const ITEMS: &str = "/collections/secteurs/items";
 
-fn codes(answer: &Answer) -> Vec<String> {
+pub(super) fn codes(answer: &Answer) -> Vec<String> {
     answer.json()["features"].as_array().unwrap().iter().map(|f| f["id"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -236,9 +236,31 @@ async fn parameters_are_read_strictly() {
         ("bbox=5,48,6,47", 400, "bad_parameter"),
         ("bbox=5,47,6,NaN", 400, "bad_parameter"),
         ("bbox=5,47,6,inf", 400, "bad_parameter"),
-        ("bbox-crs=http://www.opengis.net/def/crs/OGC/1.3/CRS84", 200, ""),
-        ("bbox-crs=http://www.opengis.net/def/crs/EPSG/0/2154", 400, "bad_parameter"),
-        ("crs=http://www.opengis.net/def/crs/EPSG/0/4326", 400, "bad_parameter"),
+        ("bbox=5,47,6,48&bbox-crs=http://www.opengis.net/def/crs/OGC/1.3/CRS84", 200, ""),
+        ("bbox=47,5,48,6&bbox-crs=http://www.opengis.net/def/crs/EPSG/0/4326", 200, ""),
+        ("bbox=5,47,6,48&bbox-crs=http://www.opengis.net/def/crs/EPSG/0/27572", 400, "bad_parameter"),
+        ("bbox-crs=http://www.opengis.net/def/crs/OGC/1.3/CRS84", 400, "bad_parameter"),
+        ("crs=http://www.opengis.net/def/crs/EPSG/0/4326", 200, ""),
+        ("crs=EPSG:4326", 400, "bad_parameter"),
+        ("precision=2", 400, "bad_parameter"),
+        ("precision=3", 200, ""),
+        ("precision=7", 200, ""),
+        ("precision=8", 400, "bad_parameter"),
+        ("precision=2&crs=http://www.opengis.net/def/crs/EPSG/0/2154", 200, ""),
+        ("precision=3&crs=http://www.opengis.net/def/crs/EPSG/0/2154", 400, "bad_parameter"),
+        ("simplify=0", 200, ""),
+        ("simplify=10000", 200, ""),
+        ("simplify=10001", 400, "bad_parameter"),
+        ("simplify=1.5", 400, "bad_parameter"),
+        ("simplify=-1", 400, "bad_parameter"),
+        ("filter=effectif%3E1", 200, ""),
+        ("filter=effectif", 400, "bad_filter"),
+        ("filter=emplois%3E1", 400, "bad_filter"),
+        ("filter=effectif%3E1&filter-lang=cql2-text", 200, ""),
+        ("filter=effectif%3E1&filter-lang=cql2-json", 400, "bad_parameter"),
+        ("filter-lang=cql2-text", 400, "bad_parameter"),
+        ("filter=effectif%3E1&filter-crs=http://www.opengis.net/def/crs/EPSG/0/2154", 200, ""),
+        ("filter=effectif%3E1&filter-crs=EPSG:2154", 400, "bad_parameter"),
         ("datetime=2024-12-31", 200, ""),
         ("datetime=2024-12-31T00:00:00Z", 200, ""),
         ("datetime=2024-12-31T23:59:60.5%2B01:00", 200, ""),
@@ -665,6 +687,7 @@ async fn a_withdrawn_release_is_gone_with_its_reason_until_another_is_served() {
         "/collections",
         "/collections/secteurs",
         "/collections/secteurs/schema",
+        "/collections/secteurs/queryables",
         ITEMS,
         "/collections/secteurs/items/S01",
     ] {
@@ -681,7 +704,8 @@ async fn a_withdrawn_release_is_gone_with_its_reason_until_another_is_served() {
         );
         let page = send(&house, Method::GET, path, &[("accept", "text/html")]).await;
         assert_eq!(page.status, StatusCode::GONE);
-        assert!(path.ends_with("schema") || page.text().contains("Une erreur de géocodage &lt;b&gt;"), "{path}");
+        let is_page = !path.ends_with("schema") && !path.ends_with("queryables");
+        assert!(!is_page || page.text().contains("Une erreur de géocodage &lt;b&gt;"), "{path}");
     }
     assert_eq!(send(&house, Method::GET, "/readyz", &[]).await.status, StatusCode::OK, "ready to say so");
     shelf.put(release());
@@ -712,6 +736,7 @@ async fn the_contract_and_the_service_say_the_same() {
     };
     for path in written {
         let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03");
+        let filled = filled.replace("{resource}/{part}", "Zones/$count").replace("{resource}", "Zones('secteurs.S03')");
         let operation = &contract["paths"][path]["get"];
         for (query, status) in
             [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]

@@ -13,7 +13,7 @@ mod words;
 
 pub use intake::{RegisterSent, Sending, ZoneReading, ZoningSent};
 pub use jobs::Started;
-pub use shown::Shown;
+pub use shown::{Shown, Withdrawn};
 
 use crate::config::Publication;
 use crate::model::{Reject, Role};

@@ -6,6 +6,7 @@ pub mod validate;
 
 pub mod repair;
 
+pub mod coverage;
 mod dissolve;
 pub mod groups;
 

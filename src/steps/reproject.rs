@@ -207,6 +207,43 @@ impl Conic {
     }
 }
 
+/// The way out of degrees by a closed form: cheap to make, without state, for any thread.
+#[derive(Debug, Clone, Copy)]
+pub struct FromDegrees(Outwards);
+
+#[derive(Debug, Clone, Copy)]
+enum Outwards {
+    /// To a conic projection of RGF93, whose degrees are those of CRS84 to what CRS84 tells.
+    Conic(Conic),
+    /// To EPSG:3857: Mercator on a sphere of the greater radius, whatever the ellipsoid (EPSG guidance note 7-2, method
+    /// 1024).
+    WebMercator,
+}
+
+impl FromDegrees {
+    /// To EPSG:2154, to EPSG:3942 to 3950, or to EPSG:3857; none to any other.
+    pub fn to(epsg: u32) -> Option<Self> {
+        match epsg {
+            2154 => Some(Self(Outwards::Conic(Conic::lambert93()))),
+            3857 => Some(Self(Outwards::WebMercator)),
+            3942..=3950 => Some(Self(Outwards::Conic(Conic::zone(epsg - 3900)))),
+            _ => None,
+        }
+    }
+
+    /// East and north in metres, from longitude and latitude in degrees.
+    #[inline]
+    pub fn point(&self, longitude: f64, latitude: f64) -> (f64, f64) {
+        match &self.0 {
+            Outwards::Conic(conic) => conic.of_degrees(longitude, latitude),
+            Outwards::WebMercator => {
+                let sine = latitude.to_radians().sin();
+                (GRS80.0 * longitude.to_radians(), GRS80.0 * 0.5 * ((1.0 + sine) / (1.0 - sine)).ln())
+            }
+        }
+    }
+}
+
 fn eccentricity_squared() -> f64 {
     let flattening = 1.0 / GRS80.1;
     flattening * (2.0 - flattening)
@@ -398,6 +435,25 @@ mod tests {
         }
         for crs in [Crs::Epsg(3941), Crs::Epsg(3951), Crs::Epsg(27572)] {
             assert!(Way::closed(&crs).is_none(), "{crs}");
+        }
+    }
+
+    #[test]
+    fn the_way_out_of_degrees_is_that_of_proj() {
+        for code in [2154, 3942, 3947, 3950, 3857] {
+            let there = Proj::new_known_crs("EPSG:4326", &format!("EPSG:{code}"), None).unwrap();
+            let ours = FromDegrees::to(code).unwrap();
+            for i in 0..79 {
+                for j in 0..55 {
+                    let (longitude, latitude) = (-5.6 + f64::from(i) * 0.2, 41.0 + f64::from(j) * 0.2);
+                    let (x, y): (f64, f64) = there.convert((longitude, latitude)).unwrap();
+                    let (east, north) = ours.point(longitude, latitude);
+                    assert!((x - east).hypot(y - north) < 1e-6, "EPSG:{code} ({longitude}, {latitude})");
+                }
+            }
+        }
+        for code in [4326, 3941, 3951, 27572, 0] {
+            assert!(FromDegrees::to(code).is_none(), "EPSG:{code}");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Mutants are drawn from a seed, so that one which fails can be made again. `make fuzz` draws them for some minutes.
 
+use arpent::http::filter::{Kind, Queryable, cql2, odata};
 use arpent::model::Crs;
 use arpent::steps::intake::{Wanted, take_in, territory};
 use arpent::steps::read::groups::groups;
@@ -190,8 +191,28 @@ fn samples() -> Vec<Sample> {
                 drop(jj::read(name, &bytes));
             },
         ),
+        sample(
+            "filter.odata",
+            text(
+                "not (zone eq 'S''1' or contains(zone,'a')) and effectif in (1,2.5) and date_maj ge 2024-01-01T00:00:00Z",
+            ),
+            |_, bytes| drop(odata::parse(&String::from_utf8_lossy(&bytes), &QUERYABLES)),
+        ),
+        sample(
+            "filter.cql2",
+            text(
+                "NOT (\"zone\" = 'S''1' OR zone LIKE 'a\\%%') AND effectif BETWEEN 1 AND 2.5 AND date_maj >= DATE('2024-01-01')",
+            ),
+            |_, bytes| drop(cql2::parse(&String::from_utf8_lossy(&bytes), &QUERYABLES)),
+        ),
     ]
 }
+
+const QUERYABLES: [Queryable; 3] = [
+    Queryable { name: "zone", kind: Kind::Text },
+    Queryable { name: "effectif", kind: Kind::Number },
+    Queryable { name: "date_maj", kind: Kind::DateTime },
+];
 
 fn read_zones(name: &str, bytes: Vec<u8>) {
     let files = Files { name: name.into(), parts: vec![(name.into(), bytes)] };
@@ -344,6 +365,8 @@ fn each_sample_is_accepted_as_it_is() {
             "t.hst" => {
                 assert_eq!(apriori::read(name, &bytes, ';', 2).map(|k| k.len()).map_err(|e| e.to_string()), Ok(3))
             }
+            "filter.odata" => assert!(odata::parse(str::from_utf8(&bytes).unwrap(), &QUERYABLES).is_ok()),
+            "filter.cql2" => assert!(cql2::parse(str::from_utf8(&bytes).unwrap(), &QUERYABLES).is_ok()),
             "t.jj" => assert_eq!(jj::read(name, &bytes).map(drop).map_err(|e| e.to_string()), Ok(())),
             _ => {
                 let read = register(name, Input::from(bytes), &RegisterOptions::default()).unwrap();

@@ -1,21 +1,31 @@
-//! OGC API Features, Part 1: zonings are collections, zones are features, and published figures are their properties.
+//! OGC API Features, Parts 1 to 3: zonings are collections, zones are features, and published figures are their
+//! properties. A zoning has a collection in the current release, and one for good in each release that is published.
 
 mod contract;
+pub mod drawings;
 pub mod query;
+pub mod queryables;
+pub mod systems;
 pub mod view;
 
 use super::App;
 use super::answer::document;
 use super::page;
 use super::problem::Problem;
-use super::state::Shelved;
-use crate::steps::publish::{Release, ReleasedZoning};
+use super::state::{Place, Shelved};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use query::{Ask, Format, SELECTORS};
+use query::{Ask, Format, SELECTORS, Wanted};
 use serde::Serialize;
 use std::sync::Arc;
+
+/// Parameters of the list of zones alone.
+const ITEMS_OWN: [&str; 9] =
+    ["f", "limit", "offset", "bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"];
+
+/// Parameters of one zone or many.
+const OF_ZONES: [&str; 5] = ["crs", "precision", "simplify", "properties", "skipGeometry"];
 
 /// Formats of everything but zones.
 const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
@@ -24,10 +34,10 @@ const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
 pub async fn landing(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
-    let shelved = app.shelf.shelved()?;
-    let release = &shelved.release;
+    let on_shelf = app.shelf.look();
+    let release = &on_shelf.shelved()?.release;
     document(&ask, release.id.as_str(), view::media_of(format, view::JSON), || match format {
-        Format::Html => page::landing(&ask, release),
+        Format::Html => page::landing(&ask, release, &on_shelf),
         Format::Json | Format::Csv => json(&view::landing(&ask, release)),
     })
 }
@@ -56,11 +66,11 @@ pub async fn api(ask: Ask) -> Result<Response, Problem> {
 pub async fn collections(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
-    let shelved = app.shelf.shelved()?;
-    let release = &shelved.release;
-    document(&ask, release.id.as_str(), view::media_of(format, view::JSON), || match format {
-        Format::Html => page::collections(&ask, release),
-        Format::Json | Format::Csv => json(&view::collections(&ask, release)),
+    let on_shelf = app.shelf.look();
+    let release = &on_shelf.shelved()?.release;
+    document(&ask, &on_shelf.name(), view::media_of(format, view::JSON), || match format {
+        Format::Html => page::collections(&ask, release, &on_shelf),
+        Format::Json | Format::Csv => json(&view::collections(&ask, &on_shelf)),
     })
 }
 
@@ -68,45 +78,57 @@ pub async fn collections(State(app): State<App>, ask: Ask) -> Result<Response, P
 pub async fn collection(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
-    let shelved = app.shelf.shelved()?;
-    let (release, zoning) = find(&shelved, &zoning)?;
-    document(&ask, release.id.as_str(), view::media_of(format, view::JSON), || match format {
-        Format::Html => page::collection(&ask, release, zoning),
-        Format::Json | Format::Csv => json(&view::collection(&ask, release, zoning)),
-    })
+    let on_shelf = app.shelf.look();
+    let place = on_shelf.place(&zoning)?;
+    let media = view::media_of(format, view::JSON);
+    let mut reply = document(&ask, &on_shelf.name(), media, || match format {
+        Format::Html => page::collection(&ask, &on_shelf, &place),
+        Format::Json | Format::Csv => json(&view::collection(&ask, &on_shelf, &place)),
+    })?;
+    link_headers(reply.headers_mut(), &[view::queryables_link(&ask, &place)]);
+    Ok(reply)
 }
 
 /// `/collections/{zoning}/schema`
 pub async fn schema(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
-    let format = ask.format(&[Format::Json])?;
-    let shelved = app.shelf.shelved()?;
-    let (release, zoning) = find(&shelved, &zoning)?;
-    document(&ask, release.id.as_str(), view::media_of(format, view::SCHEMA), || {
-        json(&view::schema(&ask, release, zoning))
-    })
+    ask.format(&[Format::Json])?;
+    let place = app.shelf.look().place(&zoning)?;
+    document(&ask, place.release().id.as_str(), view::SCHEMA, || json(&view::schema(&ask, &place)))
+}
+
+/// `/collections/{zoning}/queryables`
+pub async fn queryables(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    ask.format(&[Format::Json])?;
+    let place = app.shelf.look().place(&zoning)?;
+    document(&ask, place.release().id.as_str(), view::SCHEMA, || json(&view::queryables(&ask, &place)))
 }
 
 /// `/collections/{zoning}/items`
 pub async fn items(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
-    items_of(&app.shelf.shelved()?, &zoning, &ask)
+    items_in(&app.shelf.look().place(&zoning)?, &ask)
 }
 
-/// The zones of a release, served or drafted.
+/// The zones of a drafted release.
 pub(in crate::http) fn items_of(shelved: &Arc<Shelved>, zoning: &str, ask: &Ask) -> Result<Response, Problem> {
-    let own = ["f", "limit", "offset", "bbox", "bbox-crs", "crs", "datetime", "properties", "skipGeometry"];
-    ask.only(&[&own[..], &SELECTORS].concat())?;
+    items_in(&Place::of(shelved, zoning, zoning)?, ask)
+}
+
+fn items_in(place: &Place, ask: &Ask) -> Result<Response, Problem> {
+    ask.only(&[&ITEMS_OWN[..], &OF_ZONES, &SELECTORS].concat())?;
     let format = ask.format(&[Format::Json, Format::Html, Format::Csv])?;
-    let (release, zoning) = find(shelved, zoning)?;
-    let wanted = ask.wanted(shelved, zoning)?;
-    let page = view::page(zoning, &wanted);
-    let mut reply = document(ask, release.id.as_str(), view::media_of(format, view::GEOJSON), || match format {
-        Format::Json => json(&view::items(ask, release, zoning, &wanted, &page)),
-        Format::Html => page::items(ask, shelved, zoning, &wanted, &page),
-        Format::Csv => view::csv(release, zoning, &wanted, &page).map_err(|e| Problem::failure(&e.to_string())),
+    let wanted = ask.wanted(place)?;
+    let page = view::page(place, &wanted);
+    let media = view::media_of(format, view::GEOJSON);
+    let mut reply = document(ask, place.release().id.as_str(), media, || match format {
+        Format::Json => json(&view::items(ask, place, &wanted, &page)),
+        Format::Html => page::items(ask, place, &wanted, &page),
+        Format::Csv => view::csv(place, &wanted, &page).map_err(|e| Problem::failure(&e.to_string())),
     })?;
-    link_headers(reply.headers_mut(), &view::page_links(ask, zoning, &wanted, &page, format));
-    content_crs(reply.headers_mut(), format);
+    link_headers(reply.headers_mut(), &view::page_links(ask, place, &wanted, &page, format));
+    link_headers(reply.headers_mut(), &[view::queryables_link(ask, place)]);
+    content_crs(reply.headers_mut(), format, &wanted);
     Ok(reply)
 }
 
@@ -116,51 +138,36 @@ pub async fn item(
     Path((zoning, code)): Path<(String, String)>,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    ask.only(&[&["f", "crs", "properties", "skipGeometry"][..], &SELECTORS].concat())?;
+    ask.only(&[&["f"][..], &OF_ZONES, &SELECTORS].concat())?;
     let format = ask.format(&DOCUMENTS)?;
-    let shelved = app.shelf.shelved()?;
-    let (release, zoning) = find(&shelved, &zoning)?;
-    let zone = zoning.zones.iter().find(|z| z.code.as_str() == code).ok_or_else(|| {
-        let expected = match (zoning.zones.first(), zoning.zones.last()) {
+    let place = app.shelf.look().place(&zoning)?;
+    let zones = &place.zoning().zones;
+    let number = zones.iter().position(|z| z.code.as_str() == code).ok_or_else(|| {
+        let expected = match (zones.first(), zones.last()) {
             (Some(first), Some(last)) => {
-                format!(
-                    "one of the {} codes of {}, from {} to {}",
-                    zoning.zones.len(),
-                    zoning.id,
-                    first.code,
-                    last.code
-                )
+                format!("one of the {} codes of {}, from {} to {}", zones.len(), place.id, first.code, last.code)
             }
-            _ => format!("a zone; {} has none", zoning.id),
+            _ => format!("a zone; {} has none", place.id),
         };
         Problem::refused(StatusCode::NOT_FOUND, "unknown_zone", "path", format!("zone `{code}`"), expected)
     })?;
-    let wanted = ask.wanted(&shelved, zoning)?;
-    let mut reply = document(&ask, release.id.as_str(), view::media_of(format, view::GEOJSON), || match format {
-        Format::Html => page::item(&ask, &shelved, zoning, zone, &wanted),
-        Format::Json | Format::Csv => json(&view::item(&ask, release, zoning, zone, &wanted)),
+    let wanted = ask.wanted(&place)?;
+    let media = view::media_of(format, view::GEOJSON);
+    let mut reply = document(&ask, place.release().id.as_str(), media, || match format {
+        Format::Html => page::item(&ask, &place, &zones[number], &wanted),
+        Format::Json | Format::Csv => json(&view::item(&ask, &place, number, &wanted)),
     })?;
-    content_crs(reply.headers_mut(), format);
+    content_crs(reply.headers_mut(), format, &wanted);
     Ok(reply)
-}
-
-/// The zoning of a path, with its release.
-fn find<'s>(shelved: &'s Arc<Shelved>, id: &str) -> Result<(&'s Release, &'s ReleasedZoning), Problem> {
-    let zoning = shelved.release.zoning(id).ok_or_else(|| {
-        let known: Vec<&str> = shelved.release.zonings.iter().map(|z| z.id.as_str()).collect();
-        let expected = format!("one of {}", known.join(", "));
-        Problem::refused(StatusCode::NOT_FOUND, "unknown_collection", "path", format!("collection `{id}`"), expected)
-    })?;
-    Ok((&shelved.release, zoning))
 }
 
 fn json(view: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(view).map_err(|e| Problem::failure(&e.to_string()))
 }
 
-fn content_crs(headers: &mut HeaderMap, format: Format) {
+fn content_crs(headers: &mut HeaderMap, format: Format, wanted: &Wanted) {
     if format == Format::Json
-        && let Ok(crs) = HeaderValue::from_str(&format!("<{}>", query::CRS84))
+        && let Ok(crs) = HeaderValue::from_str(&format!("<{}>", wanted.system.uri()))
     {
         headers.insert(HeaderName::from_static("content-crs"), crs);
     }
@@ -168,10 +175,13 @@ fn content_crs(headers: &mut HeaderMap, format: Format) {
 
 /// `Link` headers (RFC 8288) for those who read no body.
 fn link_headers(headers: &mut HeaderMap, links: &[view::Link]) {
-    for link in links.iter().filter(|l| ["next", "prev", "alternate"].contains(&l.rel)) {
+    for link in links.iter().filter(|l| ["next", "prev", "alternate", view::QUERYABLES_REL].contains(&l.rel)) {
         let media = link.media.unwrap_or(view::JSON);
         if let Ok(value) = HeaderValue::from_str(&format!("<{}>; rel=\"{}\"; type=\"{media}\"", link.href, link.rel)) {
             headers.append(header::LINK, value);
         }
     }
 }
+
+#[cfg(test)]
+mod suite;

@@ -1,7 +1,9 @@
 //! What a request asks: its parameters read once and strictly, the format it prefers, the address it was sent to.
 
+use super::systems::{Area, System};
+use crate::http::filter::Filter;
 use crate::http::problem::Problem;
-use crate::http::state::{Menu, Shelved};
+use crate::http::state::{Menu, Place};
 use crate::http::{App, Site};
 use crate::model::{Bracket, Naf};
 use crate::steps::publish::{Published, Release, ReleasedZoning, Selection};
@@ -17,8 +19,8 @@ pub const PAGE_ITEMS: usize = 1000;
 /// Most zones in one answer: the cap of the example in OGC API Features Part 1, 7.15.2; more is clamped, not refused.
 pub const PAGE_ITEMS_MAX: usize = 10_000;
 
-/// The one coordinate reference system served: longitude and latitude in degrees (OGC CRS84).
-pub const CRS84: &str = "http://www.opengis.net/def/crs/OGC/1.3/CRS84";
+/// Largest tolerance of simplified contours, in metres; a department still has some corners then.
+const SIMPLIFY_M_MAX: u32 = 10_000;
 
 /// Parameters that choose the figures.
 pub const SELECTORS: [&str; 4] = ["millesime", "naf", "tranche", "source"];
@@ -100,8 +102,16 @@ pub struct Wanted {
     pub limit: usize,
     /// Zones passed over.
     pub offset: usize,
-    /// Boxes of which a zone must touch one, in degrees; two across the antimeridian.
-    pub boxes: Option<Vec<geo::Rect>>,
+    /// Where a zone must be.
+    pub area: Option<Area>,
+    /// Which of them are kept.
+    pub filter: Option<Filter>,
+    /// System of the coordinates.
+    pub system: System,
+    /// Decimals of the coordinates.
+    pub decimals: i32,
+    /// How far contours may be simplified, in metres; zero leaves them as they are.
+    pub simplify_m: u32,
     /// Properties shown, in our order.
     pub properties: Vec<&'static str>,
     /// Whether contours are left out.
@@ -198,26 +208,51 @@ impl Ask {
     }
 
     /// What a request for zones asks.
-    pub fn wanted(&self, shelved: &Shelved, zoning: &ReleasedZoning) -> Result<Wanted, Problem> {
-        for name in ["crs", "bbox-crs"] {
-            if let Some(crs) = self.get(name)
-                && crs != CRS84
-            {
-                return Err(Problem::bad_parameter(name, crs, CRS84));
-            }
+    pub fn wanted(&self, place: &Place) -> Result<Wanted, Problem> {
+        let system = self.system("crs")?;
+        let area_in = self.system("bbox-crs")?;
+        if self.get("bbox-crs").is_some() && self.get("bbox").is_none() {
+            return Err(Problem::bad_parameter("bbox-crs", "no `bbox` beside it", "a `bbox` in that system"));
         }
         Ok(Wanted {
-            selection: self.selection(shelved, zoning)?,
+            selection: self.selection(place)?,
             limit: self.whole_number("limit", 1)?.map_or(PAGE_ITEMS, |limit| limit.min(PAGE_ITEMS_MAX)),
             offset: self.whole_number("offset", 0)?.unwrap_or(0),
-            boxes: self.get("bbox").map(boxes).transpose()?,
-            properties: self.properties(&shelved.release)?,
+            area: self.get("bbox").map(|text| Area::parse(text, area_in)).transpose()?,
+            filter: self.filter(place)?,
+            system,
+            decimals: self.decimals(system)?,
+            simplify_m: self.simplify()?,
+            properties: self.properties(place.release())?,
             skip_geometry: match self.get("skipGeometry") {
                 None | Some("false") => false,
                 Some("true") => true,
                 Some(other) => return Err(Problem::bad_parameter("skipGeometry", other, "true or false")),
             },
         })
+    }
+
+    /// The system that a parameter names; CRS84 when it is absent (OGC API Features, Part 2).
+    fn system(&self, name: &str) -> Result<System, Problem> {
+        self.get(name).map_or(Ok(System::Crs84), |uri| System::named(name, uri))
+    }
+
+    /// Decimals asked for by `precision`, else the most that the system has.
+    fn decimals(&self, system: System) -> Result<i32, Problem> {
+        let (least, most) = system.decimals();
+        let Some(text) = self.get("precision") else { return Ok(most) };
+        text.parse().ok().filter(|decimals| (least..=most).contains(decimals)).ok_or_else(|| {
+            Problem::bad_parameter("precision", text, format!("{least} to {most} decimals in {}", system.uri()))
+        })
+    }
+
+    /// The tolerance asked for, in metres.
+    fn simplify(&self) -> Result<u32, Problem> {
+        let Some(text) = self.get("simplify") else { return Ok(0) };
+        text.parse()
+            .ok()
+            .filter(|metres| *metres <= SIMPLIFY_M_MAX)
+            .ok_or_else(|| Problem::bad_parameter("simplify", text, format!("whole metres, 0 to {SIMPLIFY_M_MAX}")))
     }
 
     /// A number written in digits alone; one too large for a machine word is as large as can be.
@@ -238,8 +273,8 @@ impl Ask {
         }
     }
 
-    fn selection(&self, shelved: &Shelved, zoning: &ReleasedZoning) -> Result<Option<Selection>, Problem> {
-        let release = &shelved.release;
+    fn selection(&self, place: &Place) -> Result<Option<Selection>, Problem> {
+        let (release, zoning, menu) = (place.release(), place.zoning(), &place.shelved.menu);
         let vintages: Vec<u16> = release.vintages.keys().copied().collect();
         let interval = self.get("datetime").map(Interval::parse).transpose()?;
         let described = |vintage: &u16| interval.as_ref().is_none_or(|i| i.holds((*vintage, 12, 31)));
@@ -255,9 +290,9 @@ impl Ask {
         };
         let chosen = |name: &str| match self.get(name) {
             None | Some("total") => Ok(None),
-            Some(code) if shelved.menu.has(name, code) => Ok(Some(code.to_owned())),
+            Some(code) if menu.has(name, code) => Ok(Some(code.to_owned())),
             Some(code) => {
-                let codes = shelved.menu.codes(name);
+                let codes = menu.codes(name);
                 let known: Vec<String> =
                     std::iter::once("total".to_owned()).chain(codes.iter().map(ToString::to_string)).collect();
                 Err(Problem::bad_parameter(name, code, format!("one of {}", known.join(", "))))
@@ -268,7 +303,7 @@ impl Ask {
         let selection = Selection { vintage, naf, tranche, source };
         // No zone is named the empty text, so this asks for the crossing and not for a figure.
         if release.figures(&zoning.id, "", &selection) == Published::NotPublished {
-            return Err(no_such_crossing(&shelved.menu, zoning, &selection));
+            return Err(no_such_crossing(menu, zoning, &selection));
         }
         Ok(Some(selection))
     }
@@ -355,23 +390,6 @@ fn no_such_crossing(menu: &Menu, zoning: &ReleasedZoning, selection: &Selection)
             false => format!("one of these crossings, any dimension at its total: {}", crossings.join("; ")),
         },
     )
-}
-
-/// Four or six numbers; a box whose west lies east of its east crosses the antimeridian (RFC 7946, 5.2).
-fn boxes(text: &str) -> Result<Vec<geo::Rect>, Problem> {
-    let bad = |expected: &str| Problem::bad_parameter("bbox", text, expected);
-    let numbers: Option<Vec<f64>> =
-        text.split(',').map(|n| n.trim().parse::<f64>().ok().filter(|n| n.is_finite())).collect();
-    let (west, south, east, north) = match numbers.as_deref() {
-        Some(&[west, south, east, north]) => (west, south, east, north),
-        Some(&[west, south, _, east, north, _]) => (west, south, east, north),
-        _ => return Err(bad("4 numbers (west,south,east,north) or 6 with heights, in degrees")),
-    };
-    if south > north {
-        return Err(bad("a south that is not above the north: west,south,east,north"));
-    }
-    let rect = |west: f64, east: f64| geo::Rect::new((west, south), (east, north));
-    Ok(if west <= east { vec![rect(west, east)] } else { vec![rect(west, 180.0), rect(-180.0, east)] })
 }
 
 /// Days between which a year-end must lie, both included; `None` is open.

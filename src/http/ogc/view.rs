@@ -1,9 +1,13 @@
 //! What goes on the wire: the only types of this face that serialise.
 
-use super::query::{Ask, CRS84, Format, PROPERTIES, Wanted, encode};
+use super::drawings::Contours;
+use super::query::{Ask, Format, PROPERTIES, Wanted};
+use super::queryables::ZoneRow;
+use super::systems::{CRS84, System};
+use crate::http::state::{OnShelf, Place};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
+use geo::MultiPolygon;
 use geo::orient::{Direction, Orient};
-use geo::{BoundingRect, Intersects};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -18,15 +22,21 @@ pub const SCHEMA: &str = "application/schema+json";
 /// Media type of CSV; the first row names the columns.
 pub const CSV: &str = "text/csv; charset=utf-8; header=present";
 
-/// Ten million steps a degree: 7 decimals are about a centimetre, finer than any contour we are given.
-const STEPS_A_DEGREE: f64 = 1e7;
+/// The relation of a list of properties that a filter may name (OGC API Features, Part 3).
+pub const QUERYABLES_REL: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
 /// The conformance classes met.
-pub const CONFORMANCE: [&str; 4] = [
+pub const CONFORMANCE: [&str; 10] = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
+    "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
+    "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
 ];
 
 /// A link (RFC 8288).
@@ -91,9 +101,12 @@ pub struct Collection {
     description: String,
     attribution: String,
     item_type: &'static str,
-    crs: [&'static str; 1],
+    crs: [&'static str; System::ALL.len()],
     storage_crs: &'static str,
     extent: Extent,
+    publication: String,
+    #[serde(flatten)]
+    mentions: Mentions,
     links: Vec<Link>,
 }
 
@@ -161,17 +174,29 @@ pub struct Page<'r> {
     pub matched: usize,
     /// Zones of this page, in the order of codes.
     pub zones: Vec<&'r ReleasedZone>,
+    /// The same, by their place in the zoning.
+    numbers: Vec<usize>,
 }
 
 /// Chooses the zones of a page.
-pub fn page<'r>(zoning: &'r ReleasedZoning, wanted: &Wanted) -> Page<'r> {
-    let matches = |zone: &&ReleasedZone| {
-        let contour = zone.contour.degrees();
-        wanted.selection.is_some()
-            && wanted.boxes.as_ref().is_none_or(|boxes| boxes.iter().any(|b| contour.intersects(b)))
+pub fn page<'r>(place: &'r Place, wanted: &Wanted) -> Page<'r> {
+    let zoning = place.zoning();
+    let within: Vec<bool> = match &wanted.area {
+        None => vec![true; zoning.zones.len()],
+        Some(area) => {
+            let contours = place.contours(area.system(), 0);
+            (0..zoning.zones.len()).map(|number| area.touches(contours.get(number))).collect()
+        }
     };
-    let all: Vec<&ReleasedZone> = zoning.zones.iter().filter(matches).collect();
-    Page { matched: all.len(), zones: all.into_iter().skip(wanted.offset).take(wanted.limit).collect() }
+    let kept = |number: usize, selection: &Selection| match &wanted.filter {
+        None => true,
+        Some(filter) => filter.keeps(&ZoneRow::of(place, &zoning.zones[number], selection)),
+    };
+    let matches = |number: &usize| within[*number] && wanted.selection.as_ref().is_some_and(|s| kept(*number, s));
+    let matched: Vec<usize> = (0..zoning.zones.len()).filter(matches).collect();
+    let numbers: Vec<usize> = matched.iter().copied().skip(wanted.offset).take(wanted.limit).collect();
+    let zones = numbers.iter().map(|number| &zoning.zones[*number]).collect();
+    Page { matched: matched.len(), zones, numbers }
 }
 
 /// The landing page.
@@ -204,101 +229,117 @@ pub fn conformance() -> Conformance {
     Conformance { conforms_to: CONFORMANCE }
 }
 
-/// Every zoning of a release.
-pub fn collections(ask: &Ask, release: &Release) -> Collections {
+/// Every zoning of the current release, then those of the earlier ones.
+pub fn collections(ask: &Ask, on_shelf: &OnShelf) -> Collections {
     Collections {
         links: representations(ask, Format::Json, &[Format::Json, Format::Html], JSON),
-        collections: release.zonings.iter().map(|zoning| collection(ask, release, zoning)).collect(),
+        collections: on_shelf.places().iter().map(|place| collection(ask, on_shelf, place)).collect(),
     }
 }
 
 /// One zoning of a release.
-pub fn collection(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Collection {
-    let home = format!("/collections/{}", encode(&zoning.id, ""));
+pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
+    let (release, zoning, home) = (place.release(), place.zoning(), place.home());
     let at = |path: &str, f: &str| {
         let f = [("f".to_owned(), f.to_owned())];
         ask.href(&format!("{home}{path}"), if f[0].1.is_empty() { &[] } else { &f })
     };
     let (licence, known) = licence(ask, release);
-    let bounds = zoning.zones.iter().filter_map(|z| z.contour.degrees().bounding_rect()).reduce(|a, b| {
-        geo::Rect::new(
-            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
-            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
-        )
-    });
     let year_end = |vintage: u16| format!("{vintage}-12-31T00:00:00Z");
     let first = release.vintages.keys().next().copied();
+    let degrees = |value: f64| round(value, System::Crs84.decimals().1);
+    let mut links = vec![
+        link(at("", ""), "self", JSON, "Ce découpage"),
+        link(at("", "html"), "alternate", "text/html", "Ce découpage, en page"),
+        link(at("/items", ""), "items", GEOJSON, "Zones et chiffres, en GeoJSON"),
+        link(at("/items", "html"), "items", "text/html", "Zones et chiffres, en page"),
+        link(at("/items", "csv"), "items", "text/csv", "Zones et chiffres, en CSV"),
+        link(at("/schema", ""), "describedby", SCHEMA, "Schéma des zones"),
+        queryables_link(ask, place),
+        Link {
+            href: licence,
+            rel: "license",
+            media: known.then_some("text/html"),
+            title: release.provenance.licence.clone(),
+        },
+    ];
+    links.extend(version_links(ask, on_shelf, place));
     Collection {
-        id: zoning.id.clone(),
-        title: zoning.title.clone(),
+        id: place.id.clone(),
+        title: place.title(),
         description: format!(
             "{} : effectif salarié et nombre d'établissements de chaque zone au 31 décembre ; périmètre {}.",
             zoning.title, zoning.version
         ),
         attribution: release.provenance.source.clone(),
         item_type: "feature",
-        crs: [CRS84],
+        crs: System::ALL.map(System::uri),
         storage_crs: CRS84,
         extent: Extent {
-            spatial: bounds.map(|b| Spatial {
-                bbox: [[round(b.min().x), round(b.min().y), round(b.max().x), round(b.max().y)]],
+            spatial: place.extent().map(|b| Spatial {
+                bbox: [[degrees(b.min().x), degrees(b.min().y), degrees(b.max().x), degrees(b.max().y)]],
                 crs: CRS84,
             }),
             temporal: first
                 .zip(release.latest())
                 .map(|(first, last)| Temporal { interval: [[year_end(first), year_end(last)]] }),
         },
-        links: vec![
-            link(at("", ""), "self", JSON, "Ce découpage"),
-            link(at("", "html"), "alternate", "text/html", "Ce découpage, en page"),
-            link(at("/items", ""), "items", GEOJSON, "Zones et chiffres, en GeoJSON"),
-            link(at("/items", "html"), "items", "text/html", "Zones et chiffres, en page"),
-            link(at("/items", "csv"), "items", "text/csv", "Zones et chiffres, en CSV"),
-            link(at("/schema", ""), "describedby", SCHEMA, "Schéma des zones"),
-            Link {
-                href: licence,
-                rel: "license",
-                media: known.then_some("text/html"),
-                title: release.provenance.licence.clone(),
-            },
-        ],
+        publication: release.id.to_string(),
+        mentions: mentions(release, zoning, release.latest()),
+        links,
     }
 }
 
+/// The same zoning in other releases (RFC 5829), and the address that means this release for good.
+fn version_links(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Vec<Link> {
+    let of = |other: &Place, rel| link(ask.href(&other.home(), &[]), rel, JSON, &other.title());
+    let versions = on_shelf.versions(&place.zoning().id);
+    let here = versions.iter().position(|version| version.id == place.permanent_id());
+    let mut links: Vec<Link> = here.iter().map(|at| of(&versions[*at], "bookmark")).collect();
+    if let Ok(current) = on_shelf.place(&place.zoning().id) {
+        links.push(of(&current, "latest-version"));
+    }
+    links.extend(here.and_then(|at| versions.get(at + 1)).map(|older| of(older, "predecessor-version")));
+    links.extend(here.and_then(|at| versions.get(at.checked_sub(1)?)).map(|newer| of(newer, "successor-version")));
+    links
+}
+
+/// Where a program finds which properties a filter may name.
+pub fn queryables_link(ask: &Ask, place: &Place) -> Link {
+    let href = ask.href(&format!("{}/queryables", place.home()), &[]);
+    link(href, QUERYABLES_REL, SCHEMA, "Propriétés qu'un filtre peut nommer")
+}
+
 /// A page of zones as GeoJSON.
-pub fn items(
-    ask: &Ask,
-    release: &Release,
-    zoning: &ReleasedZoning,
-    wanted: &Wanted,
-    page: &Page<'_>,
-) -> FeatureCollection {
-    let features = page.zones.iter().map(|zone| feature(release, zoning, zone, wanted)).collect();
+pub fn items(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>) -> FeatureCollection {
+    let contours = contours(place, wanted);
+    let features = page.numbers.iter().map(|number| feature(place, *number, contours.as_ref(), wanted)).collect();
+    let (release, zoning) = (place.release(), place.zoning());
     FeatureCollection {
         kind: "FeatureCollection",
         number_matched: page.matched,
         number_returned: page.zones.len(),
         time_stamp: release.provenance.updated.clone(),
         mentions: mentions(release, zoning, wanted.selection.as_ref().map(|s| s.vintage)),
-        links: page_links(ask, zoning, wanted, page, Format::Json),
+        links: page_links(ask, place, wanted, page, Format::Json),
         features,
     }
 }
 
-/// One zone as GeoJSON, alone.
-pub fn item(ask: &Ask, release: &Release, zoning: &ReleasedZoning, zone: &ReleasedZone, wanted: &Wanted) -> Feature {
-    let mut feature = feature(release, zoning, zone, wanted);
+/// One zone, by number, as GeoJSON, alone.
+pub fn item(ask: &Ask, place: &Place, number: usize, wanted: &Wanted) -> Feature {
+    let mut feature = feature(place, number, contours(place, wanted).as_ref(), wanted);
     feature.links = representations(ask, Format::Json, &[Format::Json, Format::Html], GEOJSON);
-    feature.links.push(collection_link(ask, zoning));
+    feature.links.push(collection_link(ask, place));
     feature
 }
 
 /// One row a zone, the same properties as columns (RFC 4180). A withheld figure is an empty field beside its status.
-pub fn csv(release: &Release, zoning: &ReleasedZoning, wanted: &Wanted, page: &Page<'_>) -> Result<String, csv::Error> {
+pub fn csv(place: &Place, wanted: &Wanted, page: &Page<'_>) -> Result<String, csv::Error> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(&wanted.properties)?;
     for zone in &page.zones {
-        writer.write_record(properties(release, zoning, zone, wanted).values().map(|value| match value {
+        writer.write_record(properties(place, zone, wanted).values().map(|value| match value {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -309,7 +350,7 @@ pub fn csv(release: &Release, zoning: &ReleasedZoning, wanted: &Wanted, page: &P
 }
 
 /// The links of a page of zones; `next` and `prev` keep every filter.
-pub fn page_links(ask: &Ask, zoning: &ReleasedZoning, wanted: &Wanted, page: &Page<'_>, format: Format) -> Vec<Link> {
+pub fn page_links(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, format: Format) -> Vec<Link> {
     let media = link_type(format, GEOJSON);
     let mut links = representations(ask, format, &[Format::Json, Format::Html, Format::Csv], GEOJSON);
     let at = |offset: usize| ask.with(&[("limit", wanted.limit.to_string()), ("offset", offset.to_string())]);
@@ -321,41 +362,25 @@ pub fn page_links(ask: &Ask, zoning: &ReleasedZoning, wanted: &Wanted, page: &Pa
         let previous = wanted.offset.min(page.matched).saturating_sub(wanted.limit);
         links.push(link(at(previous), "prev", media, "Page précédente"));
     }
-    links.push(collection_link(ask, zoning));
+    links.push(collection_link(ask, place));
     links
 }
 
 /// The schema of a zone (JSON Schema 2020-12), the same for every page, an empty one included.
-pub fn schema(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Value {
-    let mut properties = Map::new();
-    let names = PROPERTIES.iter().filter(|p| **p != "notice" || notice(release).is_some());
-    for name in names.clone() {
-        let (kind, title) = match *name {
-            "code" => (json!("string"), "Code de la zone"),
-            "libelle" => (json!("string"), "Nom de la zone"),
-            "effectif" => (json!(["integer", "null"]), "Effectif salarié au 31 décembre ; null quand il est secret"),
-            "etablissements" => (json!(["integer", "null"]), "Nombre d'établissements ; null quand il est secret"),
-            "effectif_statut" => (json!("string"), "ok, ou secret : effectif couvert par le secret statistique"),
-            "etablissements_statut" => (json!("string"), "ok, ou secret : nombre couvert par le secret statistique"),
-            "millesime" => (json!("integer"), "Année du 31 décembre décrit"),
-            "naf" => (json!("string"), "Section ou division NAF rév. 2, ou total"),
-            "tranche" => (json!("string"), "Tranche d'effectif (code Sirene), ou total"),
-            "source_donnees" => (json!("string"), "urssaf, msa, ou total"),
-            "source" => (json!("string"), "Source des données"),
-            "derniere_mise_a_jour" => (json!("string"), "Date de dernière mise à jour"),
-            "perimetre" => (json!("string"), "Version du découpage"),
-            _ => (json!("string"), "À lire avec les chiffres"),
-        };
-        let mut property = json!({ "type": kind, "title": title });
-        if name.ends_with("_statut") {
-            property["enum"] = json!(["ok", "secret"]);
+///
+/// GDAL knows one type a property and follows references from the root of the document, JSON Schema from the nearest
+/// `$id`: so a figure is a whole number to the one, and a whole number or null to the other.
+pub fn schema(ask: &Ask, place: &Place) -> Value {
+    let mut properties = property_schemas(place.release());
+    for (name, property) in &mut properties {
+        if is_figure(name) {
+            *property = json!({ "$ref": "#/$defs/figure", "title": property["title"] });
         }
-        properties.insert((*name).to_owned(), property);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": ask.href(&format!("/collections/{}/schema", encode(&zoning.id, "")), &[]),
-        "title": zoning.title,
+        "$id": ask.href(&format!("{}/schema", place.home()), &[]),
+        "title": place.title(),
         "type": "object",
         "required": ["type", "id", "geometry", "properties"],
         "properties": {
@@ -365,9 +390,63 @@ pub fn schema(ask: &Ask, release: &Release, zoning: &ReleasedZoning) -> Value {
                 "type": ["object", "null"],
                 "properties": { "type": { "const": "MultiPolygon" }, "coordinates": { "type": "array" } },
             },
-            "properties": { "type": "object", "properties": properties },
+            "properties": {
+                "$id": "schema/properties",
+                "type": "object",
+                "properties": properties,
+                "$defs": { "figure": { "type": ["integer", "null"] } },
+            },
         },
+        "$defs": { "figure": { "type": "integer" } },
     })
+}
+
+/// The properties that a filter may name, and their types (JSON Schema 2020-12; OGC API Features, Part 3).
+pub fn queryables(ask: &Ask, place: &Place) -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": ask.href(&format!("{}/queryables", place.home()), &[]),
+        "title": place.title(),
+        "type": "object",
+        "properties": property_schemas(place.release()),
+        "additionalProperties": false,
+    })
+}
+
+/// The properties of a zone by name, each with the type of what is shown of it.
+fn property_schemas(release: &Release) -> Map<String, Value> {
+    let mut properties = Map::new();
+    for name in PROPERTIES.iter().filter(|p| **p != "notice" || notice(release).is_some()) {
+        let (kind, title) = match *name {
+            "code" => ("string", "Code de la zone"),
+            "libelle" => ("string", "Nom de la zone"),
+            "effectif" => ("integer", "Effectif salarié au 31 décembre ; null quand il est secret"),
+            "etablissements" => ("integer", "Nombre d'établissements ; null quand il est secret"),
+            "effectif_statut" => ("string", "ok, ou secret : effectif couvert par le secret statistique"),
+            "etablissements_statut" => ("string", "ok, ou secret : nombre couvert par le secret statistique"),
+            "millesime" => ("integer", "Année du 31 décembre décrit"),
+            "naf" => ("string", "Section ou division NAF rév. 2, ou total"),
+            "tranche" => ("string", "Tranche d'effectif (code Sirene), ou total"),
+            "source_donnees" => ("string", "urssaf, msa, ou total"),
+            "source" => ("string", "Source des données"),
+            "derniere_mise_a_jour" => ("string", "Date de dernière mise à jour"),
+            "perimetre" => ("string", "Version du découpage"),
+            _ => ("string", "À lire avec les chiffres"),
+        };
+        let mut property = json!({ "type": kind, "title": title });
+        if name.ends_with("_statut") {
+            property["enum"] = json!(["ok", "secret"]);
+        } else if *name == "derniere_mise_a_jour" {
+            property["format"] = "date-time".into();
+        }
+        properties.insert((*name).to_owned(), property);
+    }
+    properties
+}
+
+/// Whether a property is null where it is withheld.
+fn is_figure(name: &str) -> bool {
+    ["effectif", "etablissements"].contains(&name)
 }
 
 /// The address of the licence and whether it is the licence's own page.
@@ -401,27 +480,37 @@ pub fn media_of(format: Format, json: &'static str) -> &'static str {
     }
 }
 
-fn feature(release: &Release, zoning: &ReleasedZoning, zone: &ReleasedZone, wanted: &Wanted) -> Feature {
+/// The contours as asked for; none where nobody asked for contours.
+fn contours<'p>(place: &'p Place, wanted: &Wanted) -> Option<Contours<'p>> {
+    (!wanted.skip_geometry).then(|| place.contours(wanted.system, wanted.simplify_m))
+}
+
+fn feature(place: &Place, number: usize, contours: Option<&Contours<'_>>, wanted: &Wanted) -> Feature {
+    let zone = &place.zoning().zones[number];
     Feature {
         kind: "Feature",
         id: zone.code.as_str().to_owned(),
-        geometry: (!wanted.skip_geometry).then(|| geometry(zone)),
-        properties: properties(release, zoning, zone, wanted),
+        geometry: contours.map(|contours| geometry(contours.get(number), wanted)),
+        properties: properties(place, zone, wanted),
         links: Vec::new(),
     }
 }
 
-fn properties(release: &Release, zoning: &ReleasedZoning, zone: &ReleasedZone, wanted: &Wanted) -> Map<String, Value> {
-    let shown = wanted.selection.as_ref().and_then(|s| figures(release, &zoning.id, zone.code.as_str(), s));
-    let status = if shown.is_some() { "ok" } else { "secret" };
-    let selection = wanted.selection.as_ref();
+fn properties(place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> Map<String, Value> {
+    wanted.properties.iter().map(|name| ((*name).to_owned(), value(place, zone, wanted, name))).collect()
+}
+
+/// One property of a zone.
+fn value(place: &Place, zone: &ReleasedZone, wanted: &Wanted, name: &str) -> Value {
+    let (release, zoning, selection) = (place.release(), place.zoning(), wanted.selection.as_ref());
+    let shown = || selection.and_then(|s| figures(release, &zoning.id, zone.code.as_str(), s));
     let or_total = |code: Option<&String>| Value::from(code.map_or("total", String::as_str));
-    let value = |name: &str| match name {
+    match name {
         "code" => zone.code.as_str().into(),
         "libelle" => zone.label.as_str().into(),
-        "effectif" => shown.map(|s| s.0).into(),
-        "etablissements" => shown.map(|s| s.1).into(),
-        "effectif_statut" | "etablissements_statut" => status.into(),
+        "effectif" => shown().map(|s| s.0).into(),
+        "etablissements" => shown().map(|s| s.1).into(),
+        "effectif_statut" | "etablissements_statut" => if shown().is_some() { "ok" } else { "secret" }.into(),
         "millesime" => selection.map(|s| s.vintage).into(),
         "naf" => or_total(selection.and_then(|s| s.naf.as_ref())),
         "tranche" => or_total(selection.and_then(|s| s.tranche.as_ref())),
@@ -430,21 +519,36 @@ fn properties(release: &Release, zoning: &ReleasedZoning, zone: &ReleasedZone, w
         "derniere_mise_a_jour" => release.provenance.updated.as_str().into(),
         "perimetre" => zoning.version.as_str().into(),
         _ => release.provenance.notice.as_str().into(),
+    }
+}
+
+/// Exterior rings counter-clockwise, holes clockwise (RFC 7946, 3.1.6), as x and y see it. A corner that rounding brings
+/// onto the one before is written once, and a ring that rounding leaves without ground is left out: of one border both
+/// neighbours then write the same.
+fn geometry(contour: &MultiPolygon, wanted: &Wanted) -> Geometry {
+    let ring = |line: &geo::LineString| {
+        let rounded = line.coords().map(|c| [round(c.x, wanted.decimals), round(c.y, wanted.decimals)]);
+        let mut written: Vec<[f64; 2]> = rounded.map(|[x, y]| wanted.system.written(x, y)).collect();
+        written.dedup();
+        written
     };
-    wanted.properties.iter().map(|name| ((*name).to_owned(), value(name))).collect()
+    let rings = |polygon: &geo::Polygon| -> Vec<Vec<[f64; 2]>> {
+        let exterior = ring(polygon.exterior());
+        let holes = polygon.interiors().iter().map(ring).filter(|hole| has_ground(hole));
+        if has_ground(&exterior) { std::iter::once(exterior).chain(holes).collect() } else { Vec::new() }
+    };
+    let coordinates = contour.orient(Direction::Default).iter().map(rings).filter(|rings| !rings.is_empty()).collect();
+    Geometry { kind: "MultiPolygon", coordinates }
 }
 
-/// Exterior rings counter-clockwise, holes clockwise (RFC 7946, 3.1.6).
-fn geometry(zone: &ReleasedZone) -> Geometry {
-    let ring = |line: &geo::LineString| line.coords().map(|c| [round(c.x), round(c.y)]).collect();
-    let contour = zone.contour.degrees().orient(Direction::Default);
-    let rings =
-        |polygon: &geo::Polygon| std::iter::once(polygon.exterior()).chain(polygon.interiors()).map(ring).collect();
-    Geometry { kind: "MultiPolygon", coordinates: contour.iter().map(rings).collect() }
+/// Whether a closed ring has three corners at least: RFC 7946, 3.1.6, asks for four positions.
+fn has_ground(ring: &[[f64; 2]]) -> bool {
+    ring.len() >= 4
 }
 
-fn round(degrees: f64) -> f64 {
-    (degrees * STEPS_A_DEGREE).round() / STEPS_A_DEGREE
+fn round(value: f64, decimals: i32) -> f64 {
+    let steps = 10_f64.powi(decimals);
+    (value * steps).round() / steps
 }
 
 fn mentions(release: &Release, zoning: &ReleasedZoning, millesime: Option<u16>) -> Mentions {
@@ -466,8 +570,8 @@ fn link(href: String, rel: &'static str, media: &'static str, title: &str) -> Li
     Link { href, rel, media: Some(media), title: title.to_owned() }
 }
 
-fn collection_link(ask: &Ask, zoning: &ReleasedZoning) -> Link {
-    link(ask.href(&format!("/collections/{}", encode(&zoning.id, "")), &[]), "collection", JSON, &zoning.title)
+fn collection_link(ask: &Ask, place: &Place) -> Link {
+    link(ask.href(&place.home(), &[]), "collection", JSON, &place.title())
 }
 
 /// The media type a link names: that of the answer, without its parameters.

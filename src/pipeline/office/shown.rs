@@ -1,79 +1,282 @@
 //! What the public is served follows the store: at once for an act of this process, within a second for that of another.
 
 use super::{Fault, Office};
+use crate::model::Stage;
 use crate::steps::publish::Release;
 use crate::steps::seal;
-use crate::store::Served;
+use crate::store::{Served, Standing, Withdrawal};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// How often the store is asked what is served: one short row of an index, so a second costs nothing that shows.
+/// How often the store is asked what is served: one short row a release, so a second costs nothing that shows.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What the public is to be served.
-pub enum Shown {
-    /// This release.
-    Release(Box<Release>),
-    /// No release any more: the last one was taken back.
-    Withdrawn {
-        /// Its name.
-        release: String,
-        /// When it was.
-        at: String,
-        /// Why.
-        reason: String,
-    },
+/// What the public is to be served. Drafts are never here, nor are the releases for partners.
+#[derive(Clone, Default)]
+pub struct Shown {
+    /// The current release.
+    pub current: Option<Arc<Release>>,
+    /// Why there is none, when the last one was taken back.
+    pub taken_back: Option<Withdrawn>,
+    /// Releases that were current once and that nobody took back, the newest first.
+    pub earlier: Vec<Arc<Release>>,
+    /// Names of earlier releases that are not open yet.
+    pub closed: Vec<String>,
+    /// Every release that was taken back, the last one first.
+    pub withdrawn: Vec<Withdrawn>,
+}
+
+/// A release that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// Its name.
+    pub release: String,
+    /// When it was.
+    pub at: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Who is told, and what they were told last.
 pub(super) struct Board {
     show: Box<dyn Fn(Shown) + Send + Sync>,
     /// Held while the store is read, so that an older answer never follows a newer one.
-    told: tokio::sync::Mutex<Served>,
+    told: tokio::sync::Mutex<Told>,
+}
+
+struct Told {
+    served: Served,
+    standings: Vec<Standing>,
+    /// Releases opened so far that are still shown, by id; `None` for one that could not be opened.
+    open: BTreeMap<String, Option<Arc<Release>>>,
 }
 
 impl Board {
     pub(super) fn new(show: impl Fn(Shown) + Send + Sync + 'static) -> Self {
-        Self { show: Box::new(show), told: tokio::sync::Mutex::new(Served::Nothing) }
+        let told = Told { served: Served::Nothing, standings: Vec::new(), open: BTreeMap::new() };
+        Self { show: Box::new(show), told: tokio::sync::Mutex::new(told) }
     }
 }
 
 impl Office {
-    /// Shows what the store says is served, if that changed.
+    /// Shows what the store says is served, if that changed. The current release is opened; earlier ones that never
+    /// were stay closed until [`Office::open_earlier`].
     ///
     /// # Errors
     /// The store's, or a damaged release; what was shown stays.
     pub async fn refresh(&self) -> Result<(), Fault> {
         let board = &self.0.shown;
         let mut told = board.told.lock().await;
-        let served = self.desk().served().await?;
-        if *told == served {
+        let (served, standings) = self.stands().await?;
+        if told.served == served && told.standings == standings {
             return Ok(());
         }
-        match &served {
-            Served::Nothing => {}
-            Served::Release(id) => {
-                let missing = || Fault::broken(format!("release {id} is served and is not in the store"));
-                let kept = self.desk().release(id).await?.ok_or_else(missing)?;
-                let release = seal::unseal(&kept.bytes).map_err(|e| Fault::broken(format!("release {id}: {e}")))?;
-                (board.show)(Shown::Release(Box::new(release)));
-            }
-            Served::Withdrawn(w) => (board.show)(Shown::Withdrawn {
-                release: w.release.clone(),
-                at: w.at.clone(),
-                reason: w.reason.clone(),
-            }),
+        if let Served::Release(id) = &served
+            && !matches!(told.open.get(id), Some(Some(_)))
+        {
+            let release = self.open(id).await?;
+            told.open.insert(id.clone(), Some(release));
         }
-        *told = served;
+        told.open.retain(|id, _| standings.iter().any(|s| s.entry.id == *id && is_public(s)));
+        (told.served, told.standings) = (served, standings);
+        (board.show)(told.shown());
         Ok(())
+    }
+
+    /// Opens the earlier releases that are still closed, the newest first, and shows each. One that is damaged stays
+    /// closed, and the log says so once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open_earlier(&self) -> Result<(), Fault> {
+        let board = &self.0.shown;
+        loop {
+            let next = board.told.lock().await.never_opened();
+            let Some(id) = next else { return Ok(()) };
+            let release = match self.open(&id).await {
+                Ok(release) => Some(release),
+                Err(fault) => {
+                    tracing::error!("an earlier release stays closed: {}", fault.found);
+                    None
+                }
+            };
+            let mut told = board.told.lock().await;
+            // It may have been taken back meanwhile.
+            if told.standings.iter().any(|s| s.entry.id == id && is_public(s)) {
+                told.open.insert(id, release);
+                (board.show)(told.shown());
+            }
+        }
     }
 
     /// Follows what other processes publish in the same store, for as long as this one runs.
     pub async fn follow(self) {
         loop {
+            if let Err(fault) = self.open_earlier().await {
+                tracing::error!("the earlier releases could not be opened: {fault}");
+            }
             tokio::time::sleep(POLL).await;
             if let Err(fault) = self.refresh().await {
                 tracing::error!("what is served could not be read again: {fault}");
             }
+        }
+    }
+
+    /// What is served and where each release stands, as of one moment.
+    async fn stands(&self) -> Result<(Served, Vec<Standing>), Fault> {
+        loop {
+            let (served, standings) = (self.desk().served().await?, self.desk().standings().await?);
+            let published = standings.iter().find(|s| s.stage == Stage::Published).map(|s| s.entry.id.as_str());
+            let pointed = match &served {
+                Served::Release(id) => Some(id.as_str()),
+                Served::Nothing | Served::Withdrawn(_) => None,
+            };
+            // They differ when another process acted between the two.
+            if published == pointed {
+                return Ok((served, standings));
+            }
+        }
+    }
+
+    async fn open(&self, id: &str) -> Result<Arc<Release>, Fault> {
+        let missing = || Fault::broken(format!("release {id} is served and is not in the store"));
+        let bytes = self.desk().release(id).await?.ok_or_else(missing)?.bytes;
+        // It is work of some milliseconds, during which the service answers.
+        let opened = tokio::task::spawn_blocking(move || seal::unseal(&bytes)).await.map_err(Fault::broken)?;
+        Ok(Arc::new(opened.map_err(|e| Fault::broken(format!("release {id}: {e}")))?))
+    }
+}
+
+impl Told {
+    fn shown(&self) -> Shown {
+        let open = |id: &str| self.open.get(id).cloned().flatten();
+        let earlier: Vec<&str> = self.earlier().collect();
+        let mut withdrawn: Vec<Withdrawn> =
+            self.standings.iter().filter_map(|s| s.withdrawal.as_ref()).map(Withdrawn::of).collect();
+        withdrawn.sort_by(|one, other| other.at.cmp(&one.at).then_with(|| one.release.cmp(&other.release)));
+        let (current, taken_back) = match &self.served {
+            Served::Nothing => (None, None),
+            Served::Release(id) => (open(id), None),
+            Served::Withdrawn(withdrawal) => (None, Some(Withdrawn::of(withdrawal))),
+        };
+        Shown {
+            current,
+            taken_back,
+            earlier: earlier.iter().filter_map(|id| open(id)).collect(),
+            closed: earlier.iter().filter(|id| open(id).is_none()).map(|id| (*id).to_owned()).collect(),
+            withdrawn,
+        }
+    }
+
+    /// Releases that were current once and that nobody took back, the newest first.
+    fn earlier(&self) -> impl Iterator<Item = &str> {
+        self.standings.iter().rev().filter(|s| s.stage == Stage::Superseded).map(|s| s.entry.id.as_str())
+    }
+
+    fn never_opened(&self) -> Option<String> {
+        self.earlier().find(|id| !self.open.contains_key(*id)).map(str::to_owned)
+    }
+}
+
+impl Withdrawn {
+    fn of(withdrawal: &Withdrawal) -> Self {
+        let Withdrawal { release, at, author: _, reason } = withdrawal.clone();
+        Self { release, at, reason }
+    }
+}
+
+fn is_public(standing: &Standing) -> bool {
+    match standing.stage {
+        Stage::Published | Stage::Superseded => true,
+        Stage::Preparing | Stage::Refused | Stage::Draft | Stage::Withdrawn => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+    use crate::model::ReleaseId;
+    use crate::steps::publish::Provenance;
+    use crate::store::{Desk, ReleaseEntry, SqliteStore, Stamp, Store, Why, digest};
+    use std::sync::Mutex;
+
+    /// Keeps a release of this name, without zones; it is nobody's to see until the store points at it.
+    async fn keep(store: &SqliteStore, name: &str) {
+        let text = |word: &str| word.to_owned();
+        let provenance = Provenance {
+            source: text("Urssaf et MSA"),
+            updated: text("2026-01-01T00:00:00Z"),
+            licence: text("CC0-1.0"),
+            notice: text(""),
+            policy: text("00"),
+            policy_version: text("1"),
+            inputs: BTreeMap::new(),
+            arpent: text("0.1.0"),
+        };
+        let id = ReleaseId::from_digest(name);
+        let release = Release { id, zonings: Vec::new(), vintages: BTreeMap::new(), provenance };
+        let bytes = seal::seal(&release);
+        let entry = ReleaseEntry { id: name.to_owned(), created: text("2026"), digest: digest(&bytes).await };
+        store.put_release(&entry, bytes.into()).await.unwrap();
+    }
+
+    /// What an office shows, in words: current or taken back; earlier ones, closed ones, withdrawn ones.
+    fn watched(store: &Arc<SqliteStore>) -> (Office, Arc<Mutex<Vec<String>>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let told = seen.clone();
+        let office = Office::new(store.clone(), Settings::default(), move |shown| {
+            let current = shown.current.map(|r| r.id.to_string());
+            let taken_back = shown.taken_back.map(|w| format!("{} was taken back", w.release));
+            let earlier: Vec<String> = shown.earlier.iter().map(|r| r.id.to_string()).collect();
+            let withdrawn: Vec<String> = shown.withdrawn.into_iter().map(|w| w.release).collect();
+            told.lock().unwrap().push(format!(
+                "{}; {}; {}; {}",
+                current.or(taken_back).unwrap_or_default(),
+                earlier.join(" "),
+                shown.closed.join(" "),
+                withdrawn.join(" ")
+            ));
+        });
+        (office, seen)
+    }
+
+    #[tokio::test]
+    async fn the_public_is_shown_what_is_or_was_current_and_nothing_else() {
+        let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+        for name in ["first", "draft", "second", "third", "partners"] {
+            keep(&store, name).await;
+        }
+        let (office, seen) = watched(&store);
+        let by = |at: &str| Stamp { at: at.to_owned(), author: "test".to_owned() };
+        let why = |at: &str| Why { by: by(at), reason: "une erreur".to_owned() };
+        for (name, shown) in [
+            ("first", "first; ; ; "),
+            ("second", "second; first; ; "),
+            ("third", "third; second first; ; "),
+            ("first", "first; third second; ; "),
+        ] {
+            store.set_current(name, &by("2026-01-01T00:00:00Z")).await.unwrap();
+            office.refresh().await.unwrap();
+            office.refresh().await.unwrap();
+            assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [shown], "told once");
+        }
+        // One that starts now opens the current release first, then the others.
+        let (cold, seen_cold) = watched(&store);
+        cold.refresh().await.unwrap();
+        cold.open_earlier().await.unwrap();
+        let opened = ["first; ; third second; ", "first; third; second; ", "first; third second; ; "];
+        assert_eq!(*seen_cold.lock().unwrap(), opened);
+
+        for (name, at, shown) in [
+            ("second", "2026-02-01T00:00:00Z", "first; third; ; second"),
+            ("first", "2026-03-01T00:00:00Z", "first was taken back; third; ; first second"),
+            ("third", "2026-04-01T00:00:00Z", "first was taken back; ; ; third first second"),
+        ] {
+            store.withdraw(name, &why(at)).await.unwrap();
+            office.refresh().await.unwrap();
+            assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [shown], "{name} at once");
         }
     }
 }
