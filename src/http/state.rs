@@ -196,6 +196,11 @@ impl OnShelf {
         self.current.as_ref().is_some_and(|current| current.release.id == release.id)
     }
 
+    /// Names of earlier releases that are not open yet.
+    pub fn closed(&self) -> &[String] {
+        &self.closed
+    }
+
     /// Every release that was taken back, the last one first.
     pub fn withdrawn(&self) -> &[TakenBack] {
         &self.withdrawn
