@@ -9,6 +9,7 @@ mod page;
 mod problem;
 mod staff;
 mod state;
+mod tiles;
 
 pub use problem::{About, Problem};
 pub use state::{Shelf, Site, Stock, TakenBack};
@@ -57,6 +58,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections/{zoning}/queryables", get(ogc::queryables)),
         ("/collections/{zoning}/items", get(ogc::items)),
         ("/collections/{zoning}/items/{code}", get(ogc::item)),
+        ("/collections/{zoning}/tiles", get(tiles::tile_sets)),
+        ("/collections/{zoning}/tiles/{tileMatrixSetId}", get(tiles::tile_set)),
+        ("/collections/{zoning}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}", get(tiles::tile)),
+        ("/tileMatrixSets", get(tiles::tile_matrix_sets)),
+        ("/tileMatrixSets/{tileMatrixSetId}", get(tiles::tile_matrix_set)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),
