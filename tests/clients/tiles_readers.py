@@ -86,7 +86,8 @@ def tiles(zoning, zones):
                 if not contour.is_valid:
                     faults.append(f"{what} {code}: {shapely.is_valid_reason(contour)}")
                 differ(f"{what} {code}", told(feature["properties"]), told(zones[code][0]))
-                differ(f"{what} {code} withheld", "effectif" in feature["properties"], feature["properties"]["effectif_statut"] == "ok")
+                shown = feature["properties"]["effectif_statut"] == "ok"
+                differ(f"{what} {code} shown", "effectif" in feature["properties"], shown)
             union = shapely.union_all(contours)
             overlap = sum(contour.area for contour in contours) - union.area
             if overlap > 1e-6:
@@ -102,7 +103,9 @@ def tiles(zoning, zones):
 
 
 def gdal_tile(what, data, zoom, row, column, features):
-    """GDAL places a tile by its path."""
+    """GDAL places a tile by its path, and leaves out what lies in the buffer alone."""
+    own = shapely.box(0, 0, 4096, 4096)
+    features = [feature for feature in features if shape(feature["geometry"]).intersection(own).area > 0]
     if not features:
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +113,10 @@ def gdal_tile(what, data, zoom, row, column, features):
         path.parent.mkdir(parents=True)
         path.write_bytes(data)
         meta, contours, properties = rows_of(path)
-    differ(f"{what} by GDAL", [told(p) for p in properties], [told(feature["properties"]) for feature in features])
+    differ(f"{what} by GDAL", sorted(p["code"] for p in properties), sorted(f["properties"]["code"] for f in features))
+    expected = {feature["properties"]["code"]: told(feature["properties"]) for feature in features}
+    for row in properties:
+        differ(f"{what} {row['code']} by GDAL", told(row), expected.get(row["code"]))
     if "3857" not in str(meta["crs"]):
         faults.append(f"{what}: GDAL found system {meta['crs']}")
     if any(contour.is_empty for contour in contours):
@@ -129,7 +135,7 @@ def topologies(zoning, zones):
         for contour, row in zip(contours, properties):
             expected, drawn = zones[row["code"]]
             differ(f"{what} {row['code']}", told(row), told(expected))
-            if abs(contour.area - drawn.area) > 1e-3 * drawn.area or contour.symmetric_difference(drawn).area > 1e-2 * drawn.area:
+            if contour.symmetric_difference(drawn).area > 1e-2 * drawn.area:
                 faults.append(f"{what} {row['code']}: another contour than GeoJSON has")
         size = len(get(f"/collections/{zoning}/items"))
         print(f"{what}: {len(data)} bytes, GeoJSON {size}")
@@ -144,13 +150,13 @@ for collection in get_json("/collections")["collections"]:
     tiles(zoning, zones)
     topologies(zoning, zones)
 
-for path, status in [("/collections/secteurs/tiles/WebMercatorQuad/15/0/0", 404), ("/collections/secteurs/tiles/WebMercatorQuad/0/0/0?zoom=1", 400)]:
+for path, status in [("15/0/0", 404), ("0/0/0?zoom=1", 400)]:
     try:
-        get(path)
+        get(f"/collections/secteurs/tiles/WebMercatorQuad/{path}")
         faults.append(f"{path}: found 200, expected {status}")
     except urllib.error.HTTPError as refused:
         differ(path, refused.code, status)
 
-for fault in faults[:40]:
-    print(fault, file=sys.stderr)
+for fault in faults[:20]:
+    print(fault[:300], file=sys.stderr)
 sys.exit(1 if faults else 0)
