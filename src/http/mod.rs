@@ -10,6 +10,7 @@ mod page;
 mod problem;
 mod staff;
 mod state;
+mod tiles;
 
 pub use problem::{About, Problem};
 pub use state::{Shelf, Site, Stock, TakenBack};
@@ -68,6 +69,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/odata/Publications", get(odata::publications)),
         ("/odata/{resource}", get(odata::resource)),
         ("/odata/{resource}/{part}", get(odata::count)),
+        ("/collections/{zoning}/tiles", get(tiles::tile_sets)),
+        ("/collections/{zoning}/tiles/{tileMatrixSetId}", get(tiles::tile_set)),
+        ("/collections/{zoning}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}", get(tiles::tile)),
+        ("/tileMatrixSets", get(tiles::tile_matrix_sets)),
+        ("/tileMatrixSets/{tileMatrixSetId}", get(tiles::tile_matrix_set)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),

@@ -13,6 +13,10 @@ use rstar::{AABB, RTree};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
+/// A reach for contours in degrees, about 0.2 m. An edge that was straight in metres is not in degrees: a vertex in the
+/// middle of 3 km of it comes to lie so far beside it.
+pub const REACH_DEGREES: f64 = 2e-6;
+
 /// Zones as walks along arcs they share.
 #[derive(Debug, Clone, Default)]
 pub struct Coverage {
@@ -39,21 +43,22 @@ impl Coverage {
     /// share the border; vertices themselves are shared where they are equal to the last bit.
     pub fn of<'a>(contours: impl IntoIterator<Item = &'a MultiPolygon>, reach: f64) -> Self {
         let mut rings: Vec<Vec<Place>> = Vec::new();
-        let zones: Vec<Vec<Vec<usize>>> = contours
-            .into_iter()
-            .map(|contour| {
-                let parts = contour.iter().map(|part| {
-                    let around = std::iter::once(part.exterior()).chain(part.interiors());
-                    let vertices = around.map(|ring| open(ring).into_iter().map(Place::of).collect::<Vec<_>>());
-                    let numbers = vertices.filter(|ring| encloses(ring)).map(|ring| {
-                        rings.push(ring);
-                        rings.len() - 1
-                    });
-                    numbers.collect::<Vec<_>>()
-                });
-                parts.filter(|part| !part.is_empty()).collect()
-            })
-            .collect();
+        let mut zones: Vec<Vec<Vec<usize>>> = Vec::new();
+        for contour in contours {
+            let mut parts = Vec::new();
+            for part in contour {
+                let vertices = |ring: &LineString| open(ring).into_iter().map(Place::of).collect::<Vec<_>>();
+                let exterior = vertices(part.exterior());
+                if !encloses(&exterior) {
+                    continue;
+                }
+                let start = rings.len();
+                rings.push(exterior);
+                rings.extend(part.interiors().iter().map(vertices).filter(|hole| encloses(hole)));
+                parts.push((start..rings.len()).collect());
+            }
+            zones.push(parts);
+        }
         node(&mut rings, reach);
         let (arcs, walks) = cut(&rings);
         let zones = zones.into_iter().map(|parts| {
@@ -378,14 +383,14 @@ fn holds([a, b, c]: [Coord; 3], p: Coord) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::steps) mod tests {
     use super::*;
     use geo::{Area, Contains, InteriorPoint, Relate, Validation, unary_union};
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
 
     /// Zones of a jittered chequerboard whose borders wander, every other one with an enclave, some with an island.
-    fn chequers(side: usize, steps: usize, seed: u64) -> Vec<MultiPolygon> {
+    pub(in crate::steps) fn chequers(side: usize, steps: usize, seed: u64) -> Vec<MultiPolygon> {
         let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
         let mut near = |reach: f64| random.random_range(-reach..reach);
         let nodes: Vec<Vec<Coord>> = (0..=side)
@@ -548,10 +553,16 @@ mod tests {
             ring(&[(0.0, 0.0), (2.0, 0.0), (1.0, 0.0), (2.0, 0.0)]),
             ring(&[(0.0, 0.0), (2.0, 2.0), (2.0, 0.0), (0.0, 2.0)]),
             ring(&[(f64::NAN, 0.0), (2.0, f64::INFINITY), (2.0, 0.0), (0.0, 2.0)]),
+            // A hole without ground around it.
+            MultiPolygon(vec![Polygon::new(
+                vec![(0.0, 0.0), (1.0, 0.0)].into(),
+                vec![vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)].into()],
+            )]),
         ] {
             let coverage = Coverage::of([&odd, &odd], 0.1);
             assert_eq!(coverage.len(), 2);
             assert_eq!(coverage.simplified(1.0).polygons(0).0.len(), coverage.polygons(0).0.len());
+            assert!(coverage.polygons(1).iter().all(|part| part.exterior().0.len() > RING_CORNERS));
         }
     }
 }

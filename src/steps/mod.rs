@@ -30,3 +30,5 @@ pub mod publish;
 
 pub(crate) mod bytes;
 pub mod seal;
+
+pub mod tiling;

@@ -5,6 +5,7 @@ use super::query::{Ask, Format, PROPERTIES, Wanted};
 use super::queryables::ZoneRow;
 use super::systems::{CRS84, System};
 use crate::http::state::{OnShelf, Place};
+use crate::http::tiles::view::{TILESETS_REL, TILING_SCHEMES_REL};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
 use geo::MultiPolygon;
 use geo::orient::{Direction, Orient};
@@ -26,7 +27,7 @@ pub const CSV: &str = "text/csv; charset=utf-8; header=present";
 pub const QUERYABLES_REL: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
 /// The conformance classes met.
-pub const CONFORMANCE: [&str; 10] = [
+pub const CONFORMANCE: [&str; 22] = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
@@ -37,6 +38,18 @@ pub const CONFORMANCE: [&str; 10] = [
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixsetlimits",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilesetmetadata",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixsetlimits",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
 ];
 
 /// A link (RFC 8288).
@@ -175,7 +188,7 @@ pub struct Page<'r> {
     /// Zones of this page, in the order of codes.
     pub zones: Vec<&'r ReleasedZone>,
     /// The same, by their place in the zoning.
-    numbers: Vec<usize>,
+    pub numbers: Vec<usize>,
 }
 
 /// Chooses the zones of a page.
@@ -207,6 +220,7 @@ pub fn landing(ask: &Ask, release: &Release) -> Landing {
     links.push(link("/api?f=html", "service-doc", "text/html", "Documentation de l'API"));
     links.push(link("/conformance", "conformance", JSON, "Classes de conformité OGC"));
     links.push(link("/collections", "data", JSON, "Découpages publiés"));
+    links.push(link("/tileMatrixSets", TILING_SCHEMES_REL, JSON, "Grilles des tuiles"));
     Landing {
         title: TITLE,
         description: DESCRIPTION,
@@ -254,6 +268,8 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         link(at("/items", ""), "items", GEOJSON, "Zones et chiffres, en GeoJSON"),
         link(at("/items", "html"), "items", "text/html", "Zones et chiffres, en page"),
         link(at("/items", "csv"), "items", "text/csv", "Zones et chiffres, en CSV"),
+        link(at("/items", "topojson"), "items", JSON, "Zones et chiffres, en TopoJSON"),
+        link(at("/tiles", ""), TILESETS_REL, JSON, "Tuiles vectorielles"),
         link(at("/schema", ""), "describedby", SCHEMA, "Schéma des zones"),
         queryables_link(ask, place),
         Link {
@@ -352,7 +368,7 @@ pub fn csv(place: &Place, wanted: &Wanted, page: &Page<'_>) -> Result<String, cs
 /// The links of a page of zones; `next` and `prev` keep every filter.
 pub fn page_links(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, format: Format) -> Vec<Link> {
     let media = link_type(format, GEOJSON);
-    let mut links = representations(ask, format, &[Format::Json, Format::Html, Format::Csv], GEOJSON);
+    let mut links = representations(ask, format, &[Format::Json, Format::Html, Format::Csv, Format::Topojson], GEOJSON);
     let at = |offset: usize| ask.with(&[("limit", wanted.limit.to_string()), ("offset", offset.to_string())]);
     let end = wanted.offset.saturating_add(page.zones.len());
     if end < page.matched {
@@ -413,8 +429,8 @@ pub fn queryables(ask: &Ask, place: &Place) -> Value {
     })
 }
 
-/// The properties of a zone by name, each with the type of what is shown of it.
-fn property_schemas(release: &Release) -> Map<String, Value> {
+/// The properties of a zone by name, each with the type of what is shown of it, in our order.
+pub fn property_schemas(release: &Release) -> Map<String, Value> {
     let mut properties = Map::new();
     for name in PROPERTIES.iter().filter(|p| **p != "notice" || notice(release).is_some()) {
         let (kind, title) = match *name {
@@ -477,6 +493,7 @@ pub fn media_of(format: Format, json: &'static str) -> &'static str {
         Format::Json => json,
         Format::Html => crate::http::page::HTML,
         Format::Csv => CSV,
+        Format::Topojson => JSON,
     }
 }
 
@@ -496,7 +513,8 @@ fn feature(place: &Place, number: usize, contours: Option<&Contours<'_>>, wanted
     }
 }
 
-fn properties(place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> Map<String, Value> {
+/// The properties of a zone, in our order.
+pub fn properties(place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> Map<String, Value> {
     wanted.properties.iter().map(|name| ((*name).to_owned(), value(place, zone, wanted, name))).collect()
 }
 
@@ -546,12 +564,14 @@ fn has_ground(ring: &[[f64; 2]]) -> bool {
     ring.len() >= 4
 }
 
-fn round(value: f64, decimals: i32) -> f64 {
+/// A coordinate with so many decimals.
+pub fn round(value: f64, decimals: i32) -> f64 {
     let steps = 10_f64.powi(decimals);
     (value * steps).round() / steps
 }
 
-fn mentions(release: &Release, zoning: &ReleasedZoning, millesime: Option<u16>) -> Mentions {
+/// What every answer about figures carries.
+pub fn mentions(release: &Release, zoning: &ReleasedZoning, millesime: Option<u16>) -> Mentions {
     Mentions {
         source: release.provenance.source.clone(),
         derniere_mise_a_jour: release.provenance.updated.clone(),
@@ -580,6 +600,7 @@ fn link_type(format: Format, json: &'static str) -> &'static str {
         Format::Json => json,
         Format::Html => "text/html",
         Format::Csv => "text/csv",
+        Format::Topojson => JSON,
     }
 }
 
@@ -591,6 +612,7 @@ fn representations(ask: &Ask, here: Format, offered: &[Format], json: &'static s
             Format::Json => "Ce document en JSON",
             Format::Html => "Ce document en page",
             Format::Csv => "Ce document en CSV",
+            Format::Topojson => "Ce document en TopoJSON",
         };
         link(ask.with(&[("f", f.name().to_owned())]), "alternate", link_type(*f, json), title)
     });
