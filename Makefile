@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test setup packages lint doc bench fuzz race race-secrecy data clean-data
+.PHONY: help run test test-clients setup packages lint doc bench load fuzz race race-secrecy data clean-data
 
 # A fresh Rust may not be on the path of this shell yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -19,12 +19,17 @@ run: setup ## fills an empty data directory with the demo territory and serves i
 
 test: setup ## passes every test; those that need ../shared say so when it is missing
 	@cargo test --locked
-	@if [ -x tests/clients/run ]; then tests/clients/run; fi
+	@tests/clients/run
+
+test-clients: setup ## asks with every client, those too that bring hundreds of packages with them
+	@cargo build --locked
+	@tests/clients/run --heavy
 
 setup: packages ## installs what is missing: Debian packages, then crates
 	@cargo fetch --locked
 
-# cmake, g++ and sqlite3 build PROJ and its tables; libclang reads the headers of HiGHS; the tests ask with curl.
+# cmake, g++ and sqlite3 build PROJ and its tables; libclang reads the headers of HiGHS; the tests ask with curl, and
+# with clients in Python, which stand apart from the system's.
 packages:
 	@command -v cargo >/dev/null || { \
 	  echo "setup: found no cargo, expected Rust 1.95 or later (https://rustup.rs)" >&2; exit 2; }; \
@@ -39,6 +44,7 @@ packages:
 	  done; \
 	  [ "$$found" = yes ] || missing="$$missing libclang-dev"; \
 	fi; \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	[ -n "$$missing" ] || exit 0; \
 	if ! command -v apt-get >/dev/null; then \
 	  echo "setup: missing$$missing, and there is no apt-get: install them by your system's own means" >&2; exit 2; \
@@ -61,6 +67,23 @@ doc: setup ## builds the reference of the library
 
 bench: setup ## measures, in the same profile as the rest
 	@cargo bench --locked --profile dev
+
+# Peers that a machine cannot have are left out, with a word. LOAD= passes other arguments of benches/serve/load.py.
+LOAD_DIR = target/load
+LOAD = --million
+load: setup ## asks for the 48 sectors by wrk, beside nginx with the same bytes and beside pygeoapi with the same layer
+	@set -e; cargo build --locked; mkdir -p $(LOAD_DIR); \
+	if ! command -v wrk >/dev/null || ! command -v nginx >/dev/null; then \
+	  echo "load: found no wrk or no nginx, expected both (apt-get install wrk nginx-light)" >&2; exit 2; \
+	fi; \
+	if [ ! -e $(LOAD_DIR)/ready ]; then \
+	  python3 -m venv $(LOAD_DIR)/venv; \
+	  if $(LOAD_DIR)/venv/bin/pip install -q pygeoapi gunicorn; then touch $(LOAD_DIR)/peer; \
+	  else echo "skipped: pygeoapi does not install"; fi; \
+	  touch $(LOAD_DIR)/ready; \
+	fi; \
+	python3 benches/serve/load.py --arpent target/debug/arpent --data $(LOAD_DIR)/demo \
+	  $$([ ! -e $(LOAD_DIR)/peer ] || echo --pygeoapi $(LOAD_DIR)/venv/bin) $(LOAD)
 
 MINUTES = 3
 fuzz: setup ## damages small files for MINUTES=3 minutes, and hands them to every reader

@@ -1,7 +1,9 @@
 //! What the operator settles, and the policy of the owner: read once, handed down in parts; unknown keys are refused.
 
+mod limits;
 mod policy;
 
+pub use limits::{Limits, Network};
 pub use policy::{About, Also, Least, Measure, POLICY, Partner, Policy, Profile, Unit};
 
 use serde::Deserialize;
@@ -30,6 +32,21 @@ pub struct Config {
     pub expected: BTreeMap<String, usize>,
     /// What drafts say of their data unless they say it themselves.
     pub publication: Publication,
+    /// What the service takes from its callers, and for how long it waits for them.
+    pub limits: Limits,
+    /// How the log is written.
+    pub log: LogForm,
+}
+
+/// How the log is written, one line an event on standard error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogForm {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
 }
 
 /// What a publication says of its data.
@@ -58,6 +75,8 @@ impl Default for Config {
             approvals: Vec::new(),
             expected: BTreeMap::new(),
             publication: Publication::default(),
+            limits: Limits::default(),
+            log: LogForm::default(),
         }
     }
 }
@@ -92,7 +111,8 @@ impl Config {
             format!("{}: found a file that cannot be read ({e}), expected settings in TOML", path.display())
         })?;
         let mut config = Self::parse(&text).map_err(|e| {
-            let known = "`data`, `listen`, `public_url`, `staff`, `approvals`, `expected` and `publication`";
+            let known =
+                "`data`, `listen`, `public_url`, `staff`, `approvals`, `expected`, `publication`, `limits` and `log`";
             format!("{}: found {e}, expected {known}", path.display())
         })?;
         config.data = data.map_or(config.data, Path::to_owned);

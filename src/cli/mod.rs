@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod files;
 pub mod import;
 pub mod inspect;
+mod log;
 pub mod output;
 pub mod policy;
 pub mod protect;

@@ -1,18 +1,17 @@
 //! `arpent serve`: serves what is published.
 
 use super::desk::settings;
-use crate::config::Config;
+use super::log::{Lines, Scribe};
+use crate::config::{Config, LogForm};
 use crate::http::{self, Shelf, Site, Stock, TakenBack};
 use crate::pipeline::office::{Office, Shown, Withdrawn};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Served, Store};
-use std::future::IntoFuture;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Serves the published release.
@@ -39,14 +38,11 @@ pub struct Args {
     pub no_staff: bool,
 }
 
-/// Requests under way when the service is told to stop have this long to end: longer than the slowest answer allowed.
-const DRAIN: Duration = Duration::from_secs(http::ANSWER_SECONDS_MAX + 5);
-
 /// Runs until SIGINT or SIGTERM; 2 when the settings are wrong or the store cannot be opened.
 pub fn run(args: &Args) -> ExitCode {
     report("serve", || {
         let config = settle(args)?;
-        run_async(async {
+        run_logged(config.log, async {
             let (store, shelf, office) = open(&config).await?;
             match store.served().await.map_err(|e| e.to_string())? {
                 Served::Nothing => tracing::warn!("nothing is published yet: /readyz answers 503 until a release is"),
@@ -69,16 +65,27 @@ pub(super) fn report(command: &str, work: impl FnOnce() -> Result<(), String>) -
     }
 }
 
-/// Starts the runtime and the log, and waits for the work.
+/// Starts the runtime and the log for people, and waits for the work.
 pub(super) fn run_async(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    run_logged(LogForm::Text, work)
+}
+
+/// Starts the runtime and the log in this form, and waits for the work.
+fn run_logged(form: LogForm, work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ARPENT_LOG").unwrap_or_else(|_| "info".into());
+    let lines = Lines::default();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(lines.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // A second command of the same process keeps the first log.
-    let _ = log.try_init();
+    let _ = match form {
+        LogForm::Text => log.try_init(),
+        LogForm::Json => log.json().flatten_event(true).try_init(),
+    };
+    // Until the work is over.
+    let _scribe = Scribe::of(&lines);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(work)
 }
@@ -136,24 +143,8 @@ pub(super) async fn serve(listener: TcpListener, config: &Config, shelf: Shelf, 
     tracing::info!("serving on http://{address}");
     let site = Site { public_url: config.public_url.clone() };
     tokio::spawn(office.clone().follow());
-    let router = match config.staff {
-        true => http::router_with_staff(shelf, site, office),
-        false => http::router(shelf, site),
-    };
-    let (stopped, draining) = tokio::sync::oneshot::channel();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        stop_signal().await;
-        tracing::info!("stopping: requests under way have {} s", DRAIN.as_secs());
-        let _ = stopped.send(());
-    });
-    let deadline = async {
-        let _ = draining.await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = server.into_future() => ended.map_err(|e| e.to_string()),
-        () = deadline => Ok(()),
-    }
+    let office = config.staff.then_some(office);
+    http::serve(listener, shelf, site, office, config.limits.clone(), stop_signal()).await.map_err(|e| e.to_string())
 }
 
 async fn stop_signal() {

@@ -24,19 +24,14 @@ pub(super) fn document<B: Into<Bytes>>(
     body: impl FnOnce() -> Result<B, Problem>,
 ) -> Result<Response, Problem> {
     let tag = etag(ask, content, media);
-    let held = ask.if_none_match.iter().find(|held| *held == "*" || opaque(held) == tag);
-    let mut reply = match held {
+    let held = held(ask.if_none_match.iter().map(String::as_str), &tag);
+    let mut reply = match &held {
         Some(_) => StatusCode::NOT_MODIFIED.into_response(),
         None => Response::new(Body::from(body()?.into())),
     };
-    let shown = match held {
-        Some(held) if held != "*" => held.trim_start_matches("W/").to_owned(),
-        _ => format!("\"{tag}\""),
-    };
+    reply.extensions_mut().insert(Public);
     let headers = reply.headers_mut();
-    if let Ok(shown) = HeaderValue::from_str(&shown) {
-        headers.insert(header::ETAG, shown);
-    }
+    headers.insert(header::ETAG, held.clone().unwrap_or(tag));
     if let Ok(cache) = HeaderValue::from_str(&format!("public, max-age={CACHE_SECONDS}")) {
         headers.insert(header::CACHE_CONTROL, cache);
     }
@@ -50,15 +45,31 @@ pub(super) fn document<B: Into<Bytes>>(
     Ok(reply)
 }
 
+/// The mark of an answer that its release and its request decide: the front may keep it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Public;
+
 /// Names the bytes of an answer by all that decides them: version, release, address, query and format.
-fn etag(ask: &Ask, content: &str, media: &str) -> String {
+fn etag(ask: &Ask, content: &str, media: &str) -> HeaderValue {
     let mut hash = Sha256::new();
     for part in [env!("CARGO_PKG_VERSION"), content, &ask.base, &ask.path, &ask.query, media] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
     // 128 bits: no two answers of a service ever share a name.
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    let name: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::from_str(&format!("\"{name}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// The tag to show when the asker holds these bytes already, in whatever coding: the one held, or `tag` when any will do.
+pub(super) fn held<'t>(if_none_match: impl Iterator<Item = &'t str>, tag: &HeaderValue) -> Option<HeaderValue> {
+    let name = opaque(tag.to_str().ok()?);
+    let mut tags = if_none_match.flat_map(|tags| tags.split(',')).map(str::trim);
+    let held = tags.find(|held| *held == "*" || opaque(held) == name)?;
+    match held {
+        "*" => Some(tag.clone()),
+        held => HeaderValue::from_str(held.trim_start_matches("W/")).ok(),
+    }
 }
 
 /// The name within an entity tag, without the suffix that tells a compressed answer from the plain one.

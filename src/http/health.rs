@@ -1,29 +1,55 @@
 //! Health for those who run the service: alive, ready, and counts of requests. No figure of a release is here.
 
 use super::App;
-use axum::extract::{MatchedPath, Request, State};
+use super::problem::Problem;
+use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use tracing::Instrument;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-/// Upper bounds of the histogram of durations, in seconds; Prometheus suggests this spread for web services.
-const BUCKETS_S: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+/// Upper bounds of the histogram of durations, in seconds; Prometheus suggests this spread for web services, and kept
+/// answers take less than the first of its bounds.
+const BUCKETS_S: [f64; 11] = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
-/// Requests counted since the start.
+/// Classes of status: 1xx to 5xx.
+const CLASSES: usize = 5;
+
+/// Bytes of a page of memory, as `/proc/self/statm` counts them; Linux has no other on the machines we build for.
+const PAGE_BYTES: u64 = 4096;
+
+/// Requests and connections counted since the start.
 #[derive(Clone, Default)]
-pub struct Metrics(Arc<Mutex<Counts>>);
+pub struct Metrics(Arc<Counts>);
 
 #[derive(Default)]
 struct Counts {
-    /// By route and class of status (`2xx`).
-    requests: BTreeMap<(String, u16), u64>,
-    /// By route: requests by bucket (the last is without bound), sum of durations.
-    durations: BTreeMap<String, ([u64; BUCKETS_S.len() + 1], Duration)>,
+    routes: RwLock<BTreeMap<String, Arc<Route>>>,
+    at_work: AtomicI64,
+    kept_used: AtomicU64,
+    kept_answers: AtomicU64,
+    kept_bytes: AtomicU64,
+    connections: AtomicI64,
+    accepted: AtomicU64,
+    turned_away: AtomicU64,
+    too_slow: AtomicU64,
+    too_many: AtomicU64,
+    leaving: AtomicBool,
+}
+
+/// The requests of one route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its path, with the names of its parts.
+    pub path: String,
+    by_class: [AtomicU64; CLASSES],
+    /// Requests by bucket; the last is without bound.
+    buckets: [AtomicU64; BUCKETS_S.len() + 1],
+    nanoseconds: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// `/livez`: the process answers.
@@ -31,8 +57,12 @@ pub async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `/readyz`: a release is served; 503 until then. A service whose release was withdrawn is ready to say so.
+/// `/readyz`: a release is served; 503 until then, and once the service is leaving. A service whose release was
+/// withdrawn is ready to say so.
 pub async fn ready(State(app): State<App>) -> Response {
+    if app.metrics.0.leaving.load(Ordering::Relaxed) {
+        return Problem::leaving().into_response();
+    }
     match app.shelf.current() {
         Ok(_) => "ok\n".into_response(),
         Err(_) if app.shelf.is_taken_back() => "ok: withdrawn\n".into_response(),
@@ -61,54 +91,156 @@ pub async fn metrics(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Counts and logs each request by its route, status and duration: never a query, a path or a figure.
-pub async fn watch(State(app): State<App>, request: Request, next: Next) -> Response {
-    let route = match request.extensions().get::<MatchedPath>() {
-        Some(path) => path.as_str().to_owned(),
-        None => "unknown".to_owned(),
-    };
-    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-    let span = tracing::info_span!("request", %id, method = %request.method(), %route);
-    let begun = Instant::now();
-    let answer = next.run(request).instrument(span.clone()).await;
-    let elapsed = begun.elapsed();
-    app.metrics.count(route, answer.status(), elapsed);
-    let _entered = span.enter();
-    tracing::info!(status = answer.status().as_u16(), milliseconds = elapsed.as_secs_f64() * 1e3, "answered");
-    answer
+impl Route {
+    fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            by_class: Default::default(),
+            buckets: Default::default(),
+            nanoseconds: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one answer; `bytes` of its body, where they are known.
+    pub fn count(&self, status: StatusCode, elapsed: Duration, bytes: u64) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES) - 1;
+        self.by_class[class].fetch_add(1, Ordering::Relaxed);
+        let seconds = elapsed.as_secs_f64();
+        let bucket = BUCKETS_S.iter().position(|s| seconds <= *s).unwrap_or(BUCKETS_S.len());
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(elapsed.as_nanos() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Metrics {
-    fn count(&self, route: String, status: StatusCode, elapsed: Duration) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.requests.entry((route.clone(), status.as_u16() / 100)).or_default() += 1;
-        let bucket = BUCKETS_S.iter().position(|s| elapsed.as_secs_f64() <= *s).unwrap_or(BUCKETS_S.len());
-        let (buckets, sum) = counts.durations.entry(route).or_default();
-        buckets[bucket] += 1;
-        *sum += elapsed;
+    /// The counts of a route; one line a route, however many paths it has.
+    pub fn route(&self, path: &str) -> Arc<Route> {
+        if let Some(route) = self.0.routes.read().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return route.clone();
+        }
+        let mut routes = self.0.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.entry(path.to_owned()).or_insert_with(|| Arc::new(Route::new(path))).clone()
+    }
+
+    pub fn begun(&self) {
+        self.0.at_work.fetch_add(1, Ordering::Relaxed);
+    }
+    pub fn ended(&self) {
+        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+    }
+    pub fn kept_used(&self) {
+        self.0.kept_used.fetch_add(1, Ordering::Relaxed);
+    }
+    pub fn kept_filled(&self, (answers, bytes): (usize, usize)) {
+        self.0.kept_answers.store(answers as u64, Ordering::Relaxed);
+        self.0.kept_bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+    pub fn opened(&self) {
+        self.0.connections.fetch_add(1, Ordering::Relaxed);
+        self.0.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+    pub fn closed(&self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+    pub fn turned_away(&self) {
+        self.0.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+    pub fn too_slow(&self) {
+        self.0.too_slow.fetch_add(1, Ordering::Relaxed);
+    }
+    pub fn too_many(&self) {
+        self.0.too_many.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// From now on `/readyz` says 503.
+    pub fn leave(&self) {
+        self.0.leaving.store(true, Ordering::Relaxed);
     }
 
     fn to_text(&self) -> String {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::from("# HELP arpent_requests_total Requests answered, by route and class of status.\n");
-        text.push_str("# TYPE arpent_requests_total counter\n");
-        for ((route, class), n) in &counts.requests {
-            let _ = writeln!(text, "arpent_requests_total{{route=\"{}\",status=\"{class}xx\"}} {n}", label(route));
-        }
-        text.push_str("# HELP arpent_request_seconds Time to answer, by route.\n");
-        text.push_str("# TYPE arpent_request_seconds histogram\n");
-        for (route, (buckets, sum)) in &counts.durations {
-            let (route, mut so_far) = (label(route), 0);
-            let bounds = BUCKETS_S.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-            for (n, bound) in buckets.iter().zip(bounds) {
-                so_far += n;
-                let _ = writeln!(text, "arpent_request_seconds_bucket{{route=\"{route}\",le=\"{bound}\"}} {so_far}");
+        let mut text = String::new();
+        let counts = &self.0;
+        let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let routes = counts.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let mut family = |name: &str, kind: &str, help: &str, lines: &mut dyn FnMut(&mut String)| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            lines(&mut text);
+        };
+        let help = "Requests answered, by route and class of status.";
+        family("arpent_requests_total", "counter", help, &mut |text| {
+            for route in routes.values() {
+                for (class, n) in route.by_class.iter().enumerate().filter(|(_, n)| read(n) > 0) {
+                    let (path, class, n) = (label(&route.path), class + 1, read(n));
+                    let _ = writeln!(text, "arpent_requests_total{{route=\"{path}\",status=\"{class}xx\"}} {n}");
+                }
             }
-            let _ = writeln!(text, "arpent_request_seconds_sum{{route=\"{route}\"}} {}", sum.as_secs_f64());
-            let _ = writeln!(text, "arpent_request_seconds_count{{route=\"{route}\"}} {so_far}");
+        });
+        family("arpent_request_seconds", "histogram", "Time to answer, by route.", &mut |text| {
+            for route in routes.values() {
+                let (path, mut so_far) = (label(&route.path), 0);
+                let bounds = BUCKETS_S.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
+                for (n, bound) in route.buckets.iter().zip(bounds) {
+                    so_far += read(n);
+                    let _ = writeln!(text, "arpent_request_seconds_bucket{{route=\"{path}\",le=\"{bound}\"}} {so_far}");
+                }
+                let seconds = Duration::from_nanos(read(&route.nanoseconds)).as_secs_f64();
+                let _ = writeln!(text, "arpent_request_seconds_sum{{route=\"{path}\"}} {seconds}");
+                let _ = writeln!(text, "arpent_request_seconds_count{{route=\"{path}\"}} {so_far}");
+            }
+        });
+        let help = "Bytes of bodies sent, by route, where their length was known.";
+        family("arpent_sent_bytes_total", "counter", help, &mut |text| {
+            for route in routes.values() {
+                let _ = writeln!(
+                    text,
+                    "arpent_sent_bytes_total{{route=\"{}\"}} {}",
+                    label(&route.path),
+                    read(&route.bytes)
+                );
+            }
+        });
+        for (name, kind, help, value) in [
+            ("arpent_requests_at_work", "gauge", "Requests being answered.", counts.at_work.load(Ordering::Relaxed)),
+            ("arpent_connections", "gauge", "Connections open.", counts.connections.load(Ordering::Relaxed)),
+            ("arpent_connections_total", "counter", "Connections taken.", read(&counts.accepted) as i64),
+            (
+                "arpent_connections_turned_away_total",
+                "counter",
+                "Connections closed at once, since their client had too many.",
+                read(&counts.turned_away) as i64,
+            ),
+            (
+                "arpent_connections_too_slow_total",
+                "counter",
+                "Connections closed since their client was idle or too slow.",
+                read(&counts.too_slow) as i64,
+            ),
+            (
+                "arpent_requests_too_many_total",
+                "counter",
+                "Requests refused since their client asked too often.",
+                read(&counts.too_many) as i64,
+            ),
+            ("arpent_kept_used_total", "counter", "Answers given as they were kept.", read(&counts.kept_used) as i64),
+            ("arpent_kept_answers", "gauge", "Answers kept.", read(&counts.kept_answers) as i64),
+            ("arpent_kept_bytes", "gauge", "Memory of the answers kept.", read(&counts.kept_bytes) as i64),
+            ("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes() as i64),
+        ] {
+            family(name, kind, help, &mut |text| {
+                let _ = writeln!(text, "{name} {value}");
+            });
         }
         text
     }
+}
+
+/// Resident memory of this process; 0 where the system does not tell.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * PAGE_BYTES
 }
 
 /// A label's value, as the Prometheus text format escapes it.

@@ -2,35 +2,43 @@
 //! The routes of staff are a room of their own, [`staff`], behind keys.
 
 mod answer;
+mod catalogue;
+mod connection;
+mod downloads;
 pub mod filter;
+mod front;
 mod health;
+mod kept;
 mod odata;
 mod ogc;
 mod page;
+mod part;
 mod problem;
+mod rate;
+mod serve;
 mod staff;
 mod state;
 mod tiles;
 
 pub use problem::{About, Problem};
+pub use serve::serve;
 pub use state::{Shelf, Site, Stock, TakenBack};
 
+use crate::config::Limits;
 use crate::pipeline::office::Office;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
-use tower_http::timeout::TimeoutLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 /// Largest body a public door reads, in bytes: reading takes none, so this leaves room for a careless client and no more.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -45,6 +53,14 @@ struct App {
     shelf: Shelf,
     site: Arc<Site>,
     metrics: health::Metrics,
+    files: downloads::Files,
+}
+
+impl App {
+    fn new(shelf: Shelf, site: Site) -> Self {
+        let (metrics, files) = (health::Metrics::default(), downloads::Files::default());
+        Self { shelf, site: Arc::new(site), metrics, files }
+    }
 }
 
 /// The public routes; `openapi.yaml` has the same ones.
@@ -74,13 +90,16 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections/{zoning}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}", get(tiles::tile)),
         ("/tileMatrixSets", get(tiles::tile_matrix_sets)),
         ("/tileMatrixSets/{tileMatrixSetId}", get(tiles::tile_matrix_set)),
+        ("/telechargements", get(downloads::list)),
+        ("/telechargements/{file}", get(downloads::file)),
+        ("/catalogue", get(catalogue::catalogue)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),
     ]
 }
 
-/// The public service over a shelf.
+/// The public service over a shelf, with the usual limits.
 ///
 /// ```
 /// use arpent::http::{Shelf, Site, router};
@@ -90,29 +109,45 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
 /// # drop(service);
 /// ```
 pub fn router(shelf: Shelf, site: Site) -> Router {
-    assemble(routes(), None, App { shelf, site: Arc::new(site), metrics: health::Metrics::default() })
+    whole(routes(), shelf, site, None)
 }
 
 /// The same with the acts of staff beside it, each behind a key.
 pub fn router_with_staff(shelf: Shelf, site: Site, office: Office) -> Router {
-    assemble(routes(), Some(office), App { shelf, site: Arc::new(site), metrics: health::Metrics::default() })
+    whole(routes(), shelf, site, Some(office))
 }
 
-fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Office>, app: App) -> Router {
-    let request_id = HeaderName::from_static("x-request-id");
+fn whole(routes: Vec<(&'static str, MethodRouter<App>)>, shelf: Shelf, site: Site, office: Option<Office>) -> Router {
+    let app = App::new(shelf, site);
+    let limits = Limits::default();
+    front::router(assemble(routes, office, app.clone(), &limits), &app, &limits)
+}
+
+/// Everything behind the [`front`].
+fn assemble(
+    routes: Vec<(&'static str, MethodRouter<App>)>,
+    office: Option<Office>,
+    app: App,
+    limits: &Limits,
+) -> Router {
+    let named = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
+    let asked = [
+        "authorization",
+        "if-range",
+        "odata-maxversion",
+        "odata-version",
+        "prefer",
+        "range",
+        "traceparent",
+        "x-api-key",
+        "x-request-id",
+    ];
+    let told = ["accept-ranges", "content-crs", "content-disposition", "content-range", "odata-version", "retry-after"];
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([
-            header::ACCEPT,
-            header::IF_NONE_MATCH,
-            header::AUTHORIZATION,
-            HeaderName::from_static("odata-maxversion"),
-            HeaderName::from_static("odata-version"),
-            HeaderName::from_static("prefer"),
-            HeaderName::from_static("x-api-key"),
-        ])
-        .expose_headers([header::ETAG, header::LINK, HeaderName::from_static("content-crs"), request_id.clone()])
+        .allow_headers([&[header::ACCEPT, header::IF_NONE_MATCH][..], &named(&asked)].concat())
+        .expose_headers([&[header::ETAG, header::LINK][..], &named(&told), &named(&["x-request-id"])].concat())
         .vary([]);
     let timeout = Duration::from_secs(ANSWER_SECONDS_MAX);
     let public = routes.into_iter().fold(Router::new(), |router, (path, method)| match &office {
@@ -135,27 +170,21 @@ fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Offic
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(problem::dress))
         .layer(from_fn(odata::speak))
-        .layer(CompressionLayer::new())
-        .layer(from_fn(finish))
+        .layer(CompressionLayer::new().compress_when(packable()))
         .layer(cors)
-        .layer(from_fn_with_state(app.clone(), health::watch))
-        .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .layer(RequestBodyTimeoutLayer::new(limits.body_pause))
 }
 
-/// A strong ETag names bytes (RFC 9110, 8.8.1), so a compressed answer needs another one than the plain answer.
-async fn finish(request: Request, next: Next) -> Response {
-    let mut answer = next.run(request).await;
-    let headers = answer.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let (Some(coding), Some(tag)) = (headers.get(header::CONTENT_ENCODING), headers.get(header::ETAG))
-        && let (Ok(coding), Ok(tag)) = (coding.to_str(), tag.to_str())
-        && let Ok(tag) = HeaderValue::from_str(&format!("{}-{coding}\"", tag.trim_end_matches('"')))
-    {
-        headers.insert(header::ETAG, tag);
-    }
-    answer
+/// What is worth packing: not what is packed already.
+fn packable() -> impl Predicate {
+    let packed = |media: &'static str| NotForContentType::const_new(media);
+    DefaultPredicate::new()
+        .and(packed("application/zip"))
+        .and(packed("application/vnd.openxmlformats-officedocument"))
+        .and(packed("application/vnd.apache.parquet"))
 }
 
+#[cfg(test)]
+mod gate;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,16 @@
 //! Pages for people, in French: plain HTML that a screen reader reads and a printer prints, with nothing from elsewhere.
 
 mod drawing;
+mod files;
 
+pub use files::{catalogue as catalogue_page, downloads};
+
+use super::catalogue;
 use super::ogc::query::{Ask, Format, Wanted, encode, meaning};
 use super::ogc::view::{self, Page};
 use super::problem::{About, Problem};
-use super::state::{OnShelf, Place};
-use crate::steps::publish::{Release, ReleasedZone};
+use super::state::{OnShelf, Place, Shelved};
+use crate::steps::publish::{Release, ReleasedZone, Selection};
 use minijinja::{Environment, Value, context};
 use std::sync::LazyLock;
 
@@ -27,6 +31,8 @@ static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("collections.html", include_str!("pages/collections.html")),
         ("collection.html", include_str!("pages/collection.html")),
         ("items.html", include_str!("pages/items.html")),
+        ("catalogue.html", include_str!("pages/catalogue.html")),
+        ("downloads.html", include_str!("pages/downloads.html")),
         ("item.html", include_str!("pages/item.html")),
         ("form.html", include_str!("pages/form.html")),
         ("map.html", include_str!("pages/map.html")),
@@ -113,7 +119,7 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Result<String
         "collection.html",
         context! {
             zoning => told(ask, place), vintages, versions, permanent => place.permanent_id(),
-            ..frame(ask, Some(release), &place.title())
+            structured => structured(ask, place), ..frame(ask, Some(release), &place.title())
         },
     )
 }
@@ -148,11 +154,13 @@ pub fn items(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>) -> Resu
     render(
         "items.html",
         context! {
-            zoning => told(ask, place), rows, map, form => form(ask, place, wanted), chosen => chosen(wanted),
+            zoning => told(ask, place), rows, map, form => form_of(ask, place, wanted),
+            chosen => chosen(wanted.selection.as_ref()),
             vintage => wanted.selection.as_ref().map(|s| s.vintage),
             matched => number(page.matched as u64), returned => page.zones.len(),
             partial => page.zones.len() < page.matched, first, last => first + page.zones.len() - 1,
             n_secret => figures.iter().filter(|f| f.is_none()).count(),
+            structured => structured(ask, place), files => files::of_selection(ask, place, wanted.selection.as_ref()),
             next => href("next"), prev => href("prev"),
             json => ask.with(&[("f", "json".into())]), csv => ask.with(&[("f", "csv".into())]),
             ..frame(ask, Some(release), &place.title())
@@ -170,7 +178,7 @@ pub fn item(ask: &Ask, place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> R
         context! {
             zoning => told(ask, place), code => zone.code.as_str(), map => drawn,
             headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
-            form => form(ask, place, wanted), chosen => chosen(wanted),
+            form => form_of(ask, place, wanted), chosen => chosen(wanted.selection.as_ref()),
             vintage => wanted.selection.as_ref().map(|s| s.vintage), json => ask.with(&[("f", "json".into())]),
             ..frame(ask, Some(release), &zone.label)
         },
@@ -198,6 +206,11 @@ pub fn problem(problem: &Problem) -> Result<String, minijinja::Error> {
     PAGES
         .get_template("problem.html")?
         .render(context! { title, about, reason, status, code => problem.code, base => "" })
+}
+
+/// What search engines read of a zoning.
+fn structured(ask: &Ask, place: &Place) -> String {
+    catalogue::script(&catalogue::schema_org(ask, place))
 }
 
 /// What every page shows around its subject.
@@ -234,10 +247,15 @@ fn item_href(ask: &Ask, place: &Place, zone: &ReleasedZone) -> String {
     ask.href(&path, &params)
 }
 
-/// The choices of the form: vintage, then what the release crosses this zoning with; other parameters of the request go along hidden.
-fn form(ask: &Ask, place: &Place, wanted: &Wanted) -> Value {
+/// The form of a zoning: what the release crosses it with.
+fn form_of(ask: &Ask, place: &Place, wanted: &Wanted) -> Value {
     let (zoning, shelved) = (place.zoning(), &place.shelved);
     let selection = wanted.selection.clone().unwrap_or_default();
+    form(ask, shelved, &selection, |name| shelved.menu.crosses(&zoning.id, name))
+}
+
+/// The choices of the form: vintage, then the dimensions that are crossed; other parameters of the request go along hidden.
+fn form(ask: &Ask, shelved: &Shelved, selection: &Selection, crosses: impl Fn(&str) -> bool) -> Value {
     let select = |name: &str, label: &str, total: &str, chosen: Option<&String>| {
         let options: Vec<Value> = shelved
             .menu
@@ -270,7 +288,7 @@ fn form(ask: &Ask, place: &Place, wanted: &Wanted) -> Value {
     ];
     let crossed = |select: &Value| {
         let name = select.get_attr("name").unwrap_or_default();
-        name.as_str().is_some_and(|name| shelved.menu.crosses(&zoning.id, name))
+        name.as_str().is_some_and(&crosses)
     };
     selects.extend(others.into_iter().filter(crossed));
     let set = ["millesime", "naf", "tranche", "source", "f", "offset"];
@@ -284,8 +302,8 @@ fn form(ask: &Ask, place: &Place, wanted: &Wanted) -> Value {
 }
 
 /// What the figures are about, in words.
-fn chosen(wanted: &Wanted) -> String {
-    let Some(selection) = &wanted.selection else { return "aucun millésime dans cet intervalle".to_owned() };
+fn chosen(selection: Option<&Selection>) -> String {
+    let Some(selection) = selection else { return "aucun millésime dans cet intervalle".to_owned() };
     let parts = [("naf", &selection.naf), ("tranche", &selection.tranche), ("source", &selection.source)];
     let parts = parts.into_iter().filter_map(|(name, code)| {
         let code = code.as_ref()?;

@@ -135,6 +135,12 @@ impl Problem {
         )
     }
 
+    /// The service was told to stop: status 503, so that a balancer sends nobody any more.
+    pub fn leaving() -> Self {
+        let (place, found) = ("service", "a service that stops");
+        Self::refused(StatusCode::SERVICE_UNAVAILABLE, "leaving", place, found, "another replica")
+    }
+
     /// A failure of ours; the cause goes to the log alone, under a new incident number.
     pub fn failure(cause: &str) -> Self {
         let number = format!("{:016x}", rand::random::<u64>());
@@ -245,8 +251,13 @@ pub async fn dress(request: Request, next: Next) -> Response {
     };
     // A body that is neither a problem nor ours says nothing to anyone: it is let go.
     drop(body);
+    dressed(problem, parts.headers.get(header::ALLOW), wants_page)
+}
+
+/// A refusal as it is sent, as a page where one is wanted.
+pub fn dressed(problem: Problem, allow: Option<&HeaderValue>, wants_page: bool) -> Response {
     let mut answer = problem.clone().into_response();
-    if let Some(allow) = parts.headers.get(header::ALLOW) {
+    if let Some(allow) = allow {
         answer.headers_mut().insert(header::ALLOW, allow.clone());
     }
     if wants_page && let Ok(html) = page::problem(&problem) {

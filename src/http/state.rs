@@ -12,6 +12,7 @@ use crate::steps::secrecy::{Coordinate, TableDimension};
 use axum::http::StatusCode;
 use geo::{BoundingRect, Rect};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The shelf of what the public is served: the current release, the earlier ones that nobody took back, and a tombstone
@@ -23,6 +24,7 @@ pub struct Shelf {
     on_shelf: Arc<RwLock<Arc<OnShelf>>>,
     drawings: Drawings,
     tilings: Tilings,
+    turn: Arc<AtomicU64>,
 }
 
 /// Everything the public is to be served.
@@ -92,7 +94,7 @@ pub(super) struct Place {
 const EARLIER_LISTED_MAX: usize = 12;
 
 /// Stands between the name of a zoning and that of a release.
-const AT: char = '@';
+pub(super) const AT: char = '@';
 
 /// What may be asked of a release: the codes and the crossings of its tables. It holds no figure.
 #[derive(Debug, Default)]
@@ -153,6 +155,8 @@ impl Shelf {
         };
         // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
         *self.on_shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        // After the change: who reads the turn first and the shelf then has never an older shelf than turn.
+        self.turn.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What lies there now; it stays as it is while a request holds it.
@@ -164,6 +168,11 @@ impl Shelf {
     pub(super) fn is_taken_back(&self) -> bool {
         let on_shelf = self.look();
         on_shelf.current.is_none() && on_shelf.taken_back.is_some()
+    }
+
+    /// How many times the shelf has changed: what was made during an earlier turn is not to be shown any more.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::SeqCst)
     }
 
     /// The current release.
@@ -208,6 +217,11 @@ impl OnShelf {
     /// Every release that was taken back, the last one first.
     pub fn withdrawn(&self) -> &[TakenBack] {
         &self.withdrawn
+    }
+
+    /// Those that were current once and that nobody took back, the newest first.
+    pub fn earlier(&self) -> &[Arc<Shelved>] {
+        &self.earlier
     }
 
     /// The release of this name; 410 with the reason when it was withdrawn, 404 when no release bears it, 503 in the

@@ -1,6 +1,6 @@
 //! The public face as its users meet it, over a small release made by the real door.
 
-use super::{App, Shelf, Site, TakenBack, assemble, health, router, routes};
+use super::{Shelf, Site, TakenBack, router, routes, whole};
 use crate::model::{ReleaseId, Wgs84};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use crate::steps::secrecy::{Column, Microdata, ProtectedTables, Spec, protect, tabulate};
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::routing::get;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use tower::ServiceExt;
 
 const SPEC: &str = r#"
@@ -384,8 +384,8 @@ async fn a_panic_is_a_500_with_an_incident_number_and_says_nothing_else() {
     }
     let mut broken_house = routes();
     broken_house.push(("/broken", get(broken)));
-    let app = App { shelf: Shelf::new(), site: Arc::new(Site::default()), metrics: health::Metrics::default() };
-    let answer = send(&assemble(broken_house, None, app), Method::GET, "/broken", &[]).await;
+    let broken_house = whole(broken_house, Shelf::new(), Site::default(), None);
+    let answer = send(&broken_house, Method::GET, "/broken", &[]).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(answer.json()["incident"].as_str().map(str::len), Some(16));
@@ -495,7 +495,7 @@ async fn a_label_cannot_write_html() {
         let answer = ask(path).await;
         assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
         let page = answer.text();
-        assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{path}");
+        assert!(!page.contains("<script>") && page.contains("&lt;script&gt;"), "{path}");
     }
 }
 
@@ -554,7 +554,7 @@ async fn public_answers_are_kept_by_tag() {
 async fn a_compressed_answer_has_its_own_tag_and_the_same_content() {
     let house = house();
     let plain = send(&house, Method::GET, ITEMS, &[]).await;
-    for coding in ["gzip", "br"] {
+    for coding in ["gzip", "br", "zstd"] {
         let packed = send(&house, Method::GET, ITEMS, &[("accept-encoding", coding)]).await;
         assert_eq!(packed.header("content-encoding"), coding);
         assert!(packed.body.len() < plain.body.len());
@@ -586,6 +586,124 @@ async fn head_answers_as_get_without_a_body_and_other_sites_may_read() {
     let preflight = [("origin", "https://carte.example.fr"), ("access-control-request-method", "GET")];
     let answer = send(&house, Method::OPTIONS, ITEMS, &preflight).await;
     assert_eq!((answer.status, answer.header("access-control-allow-methods")), (StatusCode::OK, "GET,HEAD"));
+}
+
+#[tokio::test]
+async fn a_kept_answer_is_the_answer_and_is_forgotten_with_its_release() {
+    let shelf = Shelf::new();
+    shelf.put(release());
+    let house = router(shelf.clone(), Site::default());
+    for coding in ["identity", "gzip", "br", "zstd"] {
+        let headers = [("accept-encoding", coding), ("host", "emploi.test")];
+        let (first, second) =
+            (send(&house, Method::GET, ITEMS, &headers).await, send(&house, Method::GET, ITEMS, &headers).await);
+        assert_eq!(first.body, second.body, "{coding}");
+        let without_name = |answer: &Answer| {
+            let mut headers = answer.headers.clone();
+            headers.remove("x-request-id");
+            headers
+        };
+        assert_eq!(without_name(&first), without_name(&second), "{coding}");
+        // A replica that keeps nothing yet names the same bytes alike.
+        let replica = router(shelf.clone(), Site::default());
+        assert_eq!(send(&replica, Method::GET, ITEMS, &headers).await.header("etag"), first.header("etag"), "{coding}");
+    }
+    // What decides an answer beside its address: who asks for what, and where it is seen from.
+    for headers in [[("host", "emploi.test"), ("accept", "text/html")], [("host", "other.test"), ("accept", "*/*")]] {
+        let plain = send(&house, Method::GET, ITEMS, &[("host", "emploi.test")]).await;
+        assert_ne!(
+            send(&house, Method::GET, ITEMS, &headers).await.header("etag"),
+            plain.header("etag"),
+            "{headers:?}"
+        );
+    }
+    let metrics = send(&house, Method::GET, "/metrics", &[]).await.text();
+    let used = metrics.lines().find_map(|line| line.strip_prefix("arpent_kept_used_total ")).unwrap();
+    assert!(used.parse::<u32>().unwrap() >= 4, "{used}");
+    let withdrawn = TakenBack { release: "0123456789abcdef".into(), at: "2026-04-01".into(), reason: "faute".into() };
+    shelf.take_back(withdrawn);
+    assert_eq!(send(&house, Method::GET, ITEMS, &[("host", "emploi.test")]).await.status, StatusCode::GONE);
+    shelf.put(Release { provenance: Provenance { source: "Autre".into(), ..release().provenance }, ..release() });
+    let other = send(&house, Method::GET, ITEMS, &[("host", "emploi.test")]).await;
+    assert_eq!(other.json()["source"], "Autre");
+}
+
+#[tokio::test]
+async fn a_part_of_an_answer_is_sent_alone_and_fits_the_others() {
+    let house = house();
+    let whole = send(&house, Method::GET, ITEMS, &[]).await;
+    let (tag, length) = (whole.header("etag").to_owned(), whole.body.len());
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    let middle = length / 2;
+    let mut joined = Vec::new();
+    for range in [format!("bytes=0-{}", middle - 1), format!("bytes={middle}-")] {
+        // A download that goes on names the tag it began with, and may send what codings it knows.
+        let headers = [("range", range.as_str()), ("if-range", &tag), ("accept-encoding", "gzip, br")];
+        let part = send(&house, Method::GET, ITEMS, &headers).await;
+        assert_eq!((part.status, part.header("content-encoding")), (StatusCode::PARTIAL_CONTENT, ""), "{range}");
+        assert_eq!((part.header("etag"), part.header("content-type")), (tag.as_str(), "application/geo+json"));
+        let said = format!("bytes {}-{}/{length}", joined.len(), joined.len() + part.body.len() - 1);
+        assert_eq!(part.header("content-range"), said);
+        joined.extend(part.body);
+    }
+    assert_eq!(joined, whole.body);
+    for (range, if_range, status) in [
+        ("bytes=0-9", "\"other\"", StatusCode::OK),
+        ("bytes=0-1,4-5", &tag, StatusCode::OK),
+        ("lines=1-2", &tag, StatusCode::OK),
+        ("bytes=999999999-", &tag, StatusCode::RANGE_NOT_SATISFIABLE),
+    ] {
+        let answer = send(&house, Method::GET, ITEMS, &[("range", range), ("if-range", if_range)]).await;
+        assert_eq!(answer.status, status, "{range} {if_range}");
+        match status {
+            StatusCode::OK => assert_eq!(answer.body.len(), length, "{range}"),
+            _ => {
+                assert_eq!(answer.header("content-range"), format!("bytes */{length}"));
+                assert_eq!(answer.json()["code"], "range_outside");
+            }
+        }
+    }
+    let held = send(&house, Method::GET, ITEMS, &[("range", "bytes=0-9"), ("if-none-match", &tag)]).await;
+    assert_eq!(held.status, StatusCode::NOT_MODIFIED);
+    let head = send(&house, Method::HEAD, ITEMS, &[("range", "bytes=0-9")]).await;
+    assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, length.to_string().as_str()));
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_refused_before_it_is_looked_at() {
+    use super::front::{HEAD_BYTES_MAX, URL_BYTES_MAX};
+    let house = house();
+    let name = "/livez?x=";
+    for (url, head, status, code) in [
+        (URL_BYTES_MAX, 0, 200, ""),
+        (URL_BYTES_MAX + 1, 0, 414, "url_too_long"),
+        (20, HEAD_BYTES_MAX - "x-long".len(), 200, ""),
+        (20, HEAD_BYTES_MAX - "x-long".len() + 1, 431, "head_too_large"),
+    ] {
+        let path = format!("{name}{}", "y".repeat(url - name.len()));
+        let long = "z".repeat(head);
+        let headers: &[(&str, &str)] = if head == 0 { &[] } else { &[("x-long", &long)] };
+        let answer = send(&house, Method::GET, &path, headers).await;
+        assert_eq!(answer.status.as_u16(), status, "{url} {head}");
+        if status != 200 {
+            assert_eq!(answer.json()["code"], code);
+            assert_eq!((answer.header("access-control-allow-origin"), answer.body.len() < 500), ("*", true));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_a_name_and_belongs_to_the_trace_it_says() {
+    let house = house();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    for path in [ITEMS, ITEMS, "/nowhere"] {
+        let answer = send(&house, Method::GET, path, &[("x-request-id", "proxy-7"), ("traceparent", &parent)]).await;
+        assert_eq!(answer.header("x-request-id"), "proxy-7", "{path}");
+        assert!(answer.header("traceresponse").starts_with(&format!("00-{trace}-")), "{path}");
+        let plain = send(&house, Method::GET, path, &[("x-request-id", "no word")]).await;
+        assert_eq!((plain.header("x-request-id").len(), plain.header("traceresponse")), (16, ""), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -735,7 +853,7 @@ async fn the_contract_and_the_service_say_the_same() {
         assert!(faults.is_empty(), "{place}: {faults:?}");
     };
     for path in written {
-        let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03");
+        let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03").replace("{file}", "secteurs.xlsx");
         let filled = filled
             .replace("{resource}/{part}", "Zones/$count")
             .replace("{resource}", "Zones('secteurs.S03')")

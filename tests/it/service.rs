@@ -28,7 +28,8 @@ impl Service {
             assert!(lines.read_line(&mut line).unwrap() > 0, "it stopped: {log:?}");
             log.push(line.clone());
             if let Some((_, address)) = line.split_once("serving on http://") {
-                break address.split_whitespace().next().unwrap().trim_end_matches("\u{1b}[0m").to_owned();
+                let address = address.split(|c: char| !c.is_ascii_digit() && !".:".contains(c)).next().unwrap();
+                break address.to_owned();
             }
         };
         Self { process, address, log, rest: Some(lines) }
@@ -171,4 +172,83 @@ fn an_empty_store_is_alive_and_not_ready() {
         assert!(head.contains("application/problem+json"));
     }
     service.stop();
+}
+
+/// A service over an empty store with these settings.
+fn settled(settings: &str) -> (tempfile::TempDir, Service) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("arpent.toml"), settings).unwrap();
+    let service = Service::start(&["serve", "--data", &folder.path().display().to_string()]);
+    (folder, service)
+}
+
+#[test]
+fn who_is_too_slow_is_cut_and_others_are_answered_meanwhile() {
+    let (_folder, service) =
+        settled("[limits]\nhead_seconds = 0.3\nidle_seconds = 0.3\nstall_seconds = 0.3\nconnections = 3");
+    let slow = |sent: &str| {
+        let mut stream = TcpStream::connect(&service.address).unwrap();
+        stream.write_all(sent.as_bytes()).unwrap();
+        stream
+    };
+    // One says nothing, one does not end its head, and the last place is left to the others.
+    let mut waiting = [slow(""), slow("GET /livez HTTP/1.1\r\nHost: a\r\nX-")];
+    assert_eq!(service.ask("GET", "/livez", "").0, 200);
+    for stream in &mut waiting {
+        let mut answer = Vec::new();
+        // Cut: the end of the stream, or a reset where bytes were left unread.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    }
+    // One that was answered and asks nothing more is closed too.
+    let mut kept = slow("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut answer = String::new();
+    let _ = kept.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (_, _, metrics) = service.ask("GET", "/metrics", "");
+    assert!(metrics.contains("arpent_connections_too_slow_total 3"), "{metrics}");
+    service.stop();
+}
+
+#[test]
+fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+    let (_folder, service) = settled("[limits]\nrequests_per_second = 1\nrequests_at_once = 2");
+    let from = |client: &str| service.ask("GET", "/livez", &format!("X-Forwarded-For: 198.51.100.200, {client}\r\n"));
+    let statuses: Vec<u16> = (0..10).map(|_| from("203.0.113.7").0).collect();
+    assert_eq!(statuses[..2], [200, 200]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    let (status, head, body) = (0..3).map(|_| from("203.0.113.7")).find(|answer| answer.0 == 429).unwrap();
+    assert!(head.contains("retry-after: 1\r\n") && head.contains("application/problem+json"), "{status} {head}");
+    assert!(body.contains("too_many_requests"), "{body}");
+    assert_eq!(from("203.0.113.8").0, 200, "another client");
+    assert!((0..10).all(|_| service.ask("GET", "/livez", "").0 == 200), "this machine itself");
+    service.stop();
+}
+
+#[test]
+fn the_log_is_json_on_request_and_never_holds_what_was_asked() {
+    let (_folder, service) = settled("log = 'json'\n[limits]\nleave_seconds = 0");
+    for path in ["/livez?api_key=schluessel", "/collections/geheim/items?naf=verborgen", "/verboten"] {
+        service.ask("GET", path, "X-Request-Id: proxy-7\r\nAuthorization: Bearer schluessel\r\n");
+    }
+    let log = service.stop();
+    for secret in ["schluessel", "geheim", "verborgen", "verboten"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    let answered: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .filter(|event| event["message"] == "answered")
+        .collect();
+    assert_eq!(answered.len(), 3, "{log}");
+    for (event, route, status) in [
+        (&answered[0], "/livez", 200),
+        (&answered[1], "/collections/{zoning}/items", 503),
+        (&answered[2], "unknown", 404),
+    ] {
+        assert_eq!(
+            (&event["route"], &event["status"], &event["id"]),
+            (&route.into(), &status.into(), &"proxy-7".into())
+        );
+    }
 }

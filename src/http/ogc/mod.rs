@@ -164,7 +164,7 @@ pub async fn item(
     Ok(reply)
 }
 
-fn json(view: &impl Serialize) -> Result<String, Problem> {
+pub(in crate::http) fn json(view: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(view).map_err(|e| Problem::failure(&e.to_string()))
 }
 

@@ -90,6 +90,7 @@ impl Format {
                 "application/geo+json",
                 "application/vnd.oai.openapi+json",
                 "application/schema+json",
+                "application/ld+json",
             ],
             Self::Html => &["text/html", "application/xhtml+xml"],
             Self::Csv => &["text/csv"],
@@ -173,8 +174,8 @@ impl Ask {
 
     /// The format of the answer: `f`, else the best of `Accept`, else the first on offer.
     pub fn format(&self, offered: &[Format]) -> Result<Format, Problem> {
-        if let Some(f) = self.get("f") {
-            return offered.iter().copied().find(|o| o.name() == f).ok_or_else(|| {
+        if let Some((_, f)) = self.params.iter().find(|(name, _)| name == "f") {
+            return offered.iter().copied().find(|o| o.name() == f.as_str()).ok_or_else(|| {
                 let names: Vec<&str> = offered.iter().map(|o| o.name()).collect();
                 Problem::bad_parameter("f", f, format!("one of {}", names.join(", ")))
             });
@@ -277,20 +278,22 @@ impl Ask {
         }
     }
 
+    /// The vintage of `millesime`, the latest without it.
+    pub fn vintage(&self, release: &Release) -> Result<u16, Problem> {
+        let vintages = || release.vintages.keys();
+        let Some(text) = self.get("millesime") else { return release.latest().ok_or_else(Problem::nothing_published) };
+        let known = || vintages().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        let asked = text.parse().ok().filter(|asked| vintages().any(|vintage| vintage == asked));
+        asked.ok_or_else(|| Problem::bad_parameter("millesime", text, format!("one of {}", known())))
+    }
+
     fn selection(&self, place: &Place) -> Result<Option<Selection>, Problem> {
         let (release, zoning, menu) = (place.release(), place.zoning(), &place.shelved.menu);
-        let vintages: Vec<u16> = release.vintages.keys().copied().collect();
         let interval = self.get("datetime").map(Interval::parse).transpose()?;
         let described = |vintage: &u16| interval.as_ref().is_none_or(|i| i.holds((*vintage, 12, 31)));
         let vintage = match self.get("millesime") {
-            None => vintages.iter().rev().copied().find(described),
-            Some(text) => {
-                let vintage = text.parse().ok().filter(|v| vintages.contains(v)).ok_or_else(|| {
-                    let known: Vec<String> = vintages.iter().map(u16::to_string).collect();
-                    Problem::bad_parameter("millesime", text, format!("one of {}", known.join(", ")))
-                })?;
-                Some(vintage).filter(described)
-            }
+            None => release.vintages.keys().rev().copied().find(described),
+            Some(_) => Some(self.vintage(release)?).filter(described),
         };
         let chosen = |name: &str| match self.get(name) {
             None | Some("total") => Ok(None),

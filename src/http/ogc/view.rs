@@ -4,6 +4,8 @@ use super::drawings::Contours;
 use super::query::{Ask, Format, PROPERTIES, Wanted};
 use super::queryables::ZoneRow;
 use super::systems::{CRS84, System};
+use crate::http::catalogue::JSON_LD;
+use crate::http::downloads::enclosures;
 use crate::http::state::{OnShelf, Place};
 use crate::http::tiles::view::{TILESETS_REL, TILING_SCHEMES_REL};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
@@ -221,6 +223,8 @@ pub fn landing(ask: &Ask, release: &Release) -> Landing {
     links.push(link("/conformance", "conformance", JSON, "Classes de conformité OGC"));
     links.push(link("/collections", "data", JSON, "Découpages publiés"));
     links.push(link("/tileMatrixSets", TILING_SCHEMES_REL, JSON, "Grilles des tuiles"));
+    links.push(link("/telechargements", "related", JSON, "Fichiers à télécharger"));
+    links.push(link("/catalogue", "describedby", JSON_LD, "Catalogue (DCAT-AP)"));
     Landing {
         title: TITLE,
         description: DESCRIPTION,
@@ -279,6 +283,7 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
             title: release.provenance.licence.clone(),
         },
     ];
+    links.extend(enclosures(ask, place));
     links.extend(version_links(ask, on_shelf, place));
     Collection {
         id: place.id.clone(),
@@ -467,15 +472,27 @@ fn is_figure(name: &str) -> bool {
 
 /// The address of the licence and whether it is the licence's own page.
 pub fn licence(ask: &Ask, release: &Release) -> (String, bool) {
-    let name = &release.provenance.licence;
-    let folded = name.to_lowercase();
-    if name.starts_with("https://") || name.starts_with("http://") {
-        (name.clone(), true)
-    } else if folded.contains("licence ouverte") || folded.contains("etalab-2.0") {
-        ("https://www.etalab.gouv.fr/licence-ouverte-open-licence".to_owned(), true)
-    } else {
-        (format!("{}/?f=html#licence", ask.base), false)
+    match licence_url(&release.provenance.licence) {
+        Some(url) => (url, true),
+        None => (format!("{}/?f=html#licence", ask.base), false),
     }
+}
+
+/// The page of a licence, where its name says which it is.
+pub fn licence_url(name: &str) -> Option<String> {
+    /// Licences of open data in France, by a piece of their names in small letters, with their pages.
+    const KNOWN: [(&str, &str); 5] = [
+        ("licence ouverte", "https://www.etalab.gouv.fr/licence-ouverte-open-licence"),
+        ("etalab-2.0", "https://www.etalab.gouv.fr/licence-ouverte-open-licence"),
+        ("odbl", "https://opendatacommons.org/licenses/odbl/1-0/"),
+        ("cc0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/"),
+        ("cc-by-4.0", "https://creativecommons.org/licenses/by/4.0/"),
+    ];
+    if name.starts_with("https://") || name.starts_with("http://") {
+        return Some(name.to_owned());
+    }
+    let folded = name.to_lowercase();
+    KNOWN.iter().find(|known| folded.contains(known.0)).map(|known| known.1.to_owned())
 }
 
 /// What a zone's figures are, or `None` when they are withheld.

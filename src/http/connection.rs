@@ -1,0 +1,367 @@
+//! Connections: how many at once, and how long each may keep us waiting.
+//!
+//! A slow head, a slow reader and an idle connection each have their limit; while a handler works, its connection may
+//! be silent as long as the handler takes.
+
+use super::health::Metrics;
+use crate::config::Limits;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Limits are looked at this many times within the shortest of them, so that none is passed by more than a quarter.
+const LOOKS: u32 = 4;
+
+/// A listener that keeps its connections few and swift.
+pub struct Door {
+    listener: TcpListener,
+    limits: Arc<Limits>,
+    places: Arc<Semaphore>,
+    callers: Arc<Callers>,
+    metrics: Metrics,
+}
+
+/// Who calls, and on which line.
+#[derive(Clone)]
+pub struct Caller {
+    /// Address at the other end: the client's, or that of a proxy.
+    pub peer: SocketAddr,
+    line: Arc<Line>,
+}
+
+/// What a connection and its requests tell each other.
+#[derive(Debug, Default)]
+struct Line {
+    /// Requests being answered.
+    at_work: AtomicUsize,
+    /// Requests so far.
+    begun: AtomicUsize,
+}
+
+/// A request being answered; its connection may be silent until this is dropped.
+pub struct AtWork(Arc<Line>);
+
+impl Caller {
+    /// Tells the connection that a request came whole.
+    pub fn begin(&self) -> AtWork {
+        self.line.begun.fetch_add(1, Ordering::Relaxed);
+        self.line.at_work.fetch_add(1, Ordering::Relaxed);
+        AtWork(self.line.clone())
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, Door>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        Self { peer: *stream.remote_addr(), line: stream.io().line.clone() }
+    }
+}
+
+impl Door {
+    pub fn new(listener: TcpListener, limits: Arc<Limits>, metrics: Metrics) -> Self {
+        let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { listener, limits, places, callers: Arc::default(), metrics }
+    }
+}
+
+impl Listener for Door {
+    type Io = Watched<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            // A place first: who comes when there is none waits in the queue of the system.
+            let Ok(place) = self.places.clone().acquire_owned().await else { pending().await };
+            let (stream, peer) = Listener::accept(&mut self.listener).await;
+            let address = peer.ip();
+            let most = if self.limits.trusts(address) { usize::MAX } else { self.limits.connections_per_client };
+            let Some(seat) = self.callers.seat(address, most) else {
+                self.metrics.turned_away();
+                continue;
+            };
+            // An answer goes out whole: nothing is gained by waiting for more.
+            let _ = stream.set_nodelay(true);
+            self.metrics.opened();
+            let seat = Held { _place: place, _seat: seat, metrics: self.metrics.clone() };
+            return (Watched::new(stream, &self.limits, Some(seat)), peer);
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Connections by address.
+#[derive(Default)]
+struct Callers(Mutex<HashMap<IpAddr, usize>>);
+
+struct Seat(Arc<Callers>, IpAddr);
+
+impl Callers {
+    fn seat(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Seat> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = open.entry(address).or_default();
+        if *taken >= most {
+            return None;
+        }
+        *taken += 1;
+        Some(Seat(self.clone(), address))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = open.get_mut(&self.1) {
+            *taken -= 1;
+            if *taken == 0 {
+                open.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// What a connection gives back when it ends.
+struct Held {
+    _place: OwnedSemaphorePermit,
+    _seat: Seat,
+    metrics: Metrics,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.metrics.closed();
+    }
+}
+
+/// A stream that ends with an error when the other side keeps it waiting too long.
+pub struct Watched<S> {
+    io: S,
+    line: Arc<Line>,
+    /// One alarm, rung now and then: setting it anew at each request would cost more than the look.
+    alarm: Pin<Box<Sleep>>,
+    every: Duration,
+    head: Duration,
+    idle: Duration,
+    stall: Duration,
+    /// When a byte last moved.
+    moved: Instant,
+    /// When the first byte came of what is no request yet.
+    asking_since: Option<Instant>,
+    stalled: Option<Stalled>,
+    held: Option<Held>,
+}
+
+/// An answer that the reader does not take.
+struct Stalled {
+    since: Instant,
+    /// Bytes it took since.
+    taken: usize,
+    /// Which request of the line is answered.
+    request: usize,
+}
+
+impl<S> Watched<S> {
+    fn new(io: S, limits: &Limits, held: Option<Held>) -> Self {
+        let shortest = limits.head.min(limits.idle).min(limits.stall);
+        let every = (shortest / LOOKS).max(Duration::from_millis(1));
+        Self {
+            io,
+            line: Arc::default(),
+            alarm: Box::pin(sleep(every)),
+            every,
+            head: limits.head,
+            idle: limits.idle,
+            stall: limits.stall,
+            moved: Instant::now(),
+            asking_since: None,
+            stalled: None,
+            held,
+        }
+    }
+
+    /// Whether the other side is too slow; asked whenever there is nothing to do but wait.
+    fn too_slow(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if self.late(now) {
+                if let Some(held) = &self.held {
+                    held.metrics.too_slow();
+                }
+                return Poll::Ready(ErrorKind::TimedOut.into());
+            }
+            self.alarm.as_mut().reset(now + self.every);
+        }
+        Poll::Pending
+    }
+
+    fn late(&self, now: Instant) -> bool {
+        if let Some(stalled) = &self.stalled {
+            return now - stalled.since >= self.stall;
+        }
+        if self.line.at_work.load(Ordering::Relaxed) > 0 {
+            return false;
+        }
+        let first = self.line.begun.load(Ordering::Relaxed) == 0;
+        match self.asking_since {
+            Some(since) => now - since >= self.head,
+            None => now - self.moved >= if first { self.head } else { self.idle },
+        }
+    }
+
+    fn wrote(&mut self, bytes: usize) {
+        self.moved = Instant::now();
+        self.asking_since = None;
+        if let Some(stalled) = &mut self.stalled {
+            stalled.taken += bytes;
+            if stalled.taken >= Limits::STALL_BYTES || stalled.request != self.line.begun.load(Ordering::Relaxed) {
+                self.stalled = None;
+            }
+        }
+    }
+
+    fn after_write(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match wrote {
+            Poll::Ready(Ok(bytes)) => {
+                self.wrote(bytes);
+                Poll::Ready(Ok(bytes))
+            }
+            Poll::Ready(Err(fault)) => Poll::Ready(Err(fault)),
+            Poll::Pending => {
+                let request = self.line.begun.load(Ordering::Relaxed);
+                if self.stalled.as_ref().is_none_or(|stalled| stalled.request != request) {
+                    self.stalled = Some(Stalled { since: Instant::now(), taken: 0, request });
+                }
+                self.too_slow(cx).map(Err)
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.io).poll_read(cx, buffer) {
+            Poll::Ready(Ok(())) => {
+                if buffer.filled().len() > before {
+                    self.moved = Instant::now();
+                    if self.line.at_work.load(Ordering::Relaxed) == 0 && self.asking_since.is_none() {
+                        self.asking_since = Some(self.moved);
+                    }
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(fault)) => Poll::Ready(Err(fault)),
+            Poll::Pending => self.too_slow(cx).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.after_write(cx, wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.after_write(cx, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    fn swift() -> Limits {
+        let short = Duration::from_millis(20);
+        Limits { head: short, idle: short, stall: short, ..Limits::default() }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_keeps_us_waiting_is_cut() {
+        // Nothing is ever sent; a head is begun; a request was answered and no other follows.
+        for (sent, served) in [(&b""[..], false), (b"GET / HT", false), (b"", true)] {
+            let (mut far, near) = duplex(64);
+            let mut near = Watched::new(near, &swift(), None);
+            if served {
+                drop(Caller { peer: ([127, 0, 0, 1], 1).into(), line: near.line.clone() }.begin());
+            }
+            far.write_all(sent).await.unwrap();
+            let mut read = Vec::new();
+            let fault = near.read_to_end(&mut read).await.unwrap_err();
+            assert_eq!((fault.kind(), &read[..]), (ErrorKind::TimedOut, sent));
+        }
+        // An answer that nobody takes.
+        let (_far, near) = duplex(64);
+        let mut near = Watched::new(near, &swift(), None);
+        assert_eq!(near.write_all(&[0; 1000]).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_line_may_be_silent_while_its_request_is_answered() {
+        let (mut far, near) = duplex(64);
+        let mut near = Watched::new(near, &swift(), None);
+        let at_work = Caller { peer: ([127, 0, 0, 1], 1).into(), line: near.line.clone() }.begin();
+        let mut byte = [0];
+        for _ in 0..3 {
+            // Another silent line, which has no request, is cut meanwhile.
+            let (_far, other) = duplex(64);
+            let mut other = Watched::new(other, &swift(), None);
+            let mut late = [0];
+            tokio::select! {
+                biased;
+                read = near.read(&mut byte) => panic!("{read:?}"),
+                read = other.read(&mut late) => assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut),
+            }
+        }
+        far.write_all(b"x").await.unwrap();
+        assert_eq!(near.read(&mut byte).await.unwrap(), 1);
+        drop(at_work);
+    }
+
+    #[test]
+    fn a_client_has_so_many_connections_and_gets_them_back() {
+        let callers = Arc::new(Callers::default());
+        let (one, other): (IpAddr, IpAddr) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let seats: Vec<_> = (0..2).map(|_| callers.seat(one, 2).unwrap()).collect();
+        assert!(callers.seat(one, 2).is_none() && callers.seat(other, 2).is_some());
+        drop(seats);
+        assert!(callers.seat(one, 1).is_some());
+    }
+}

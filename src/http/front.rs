@@ -1,0 +1,510 @@
+//! The front of the house: each request comes in here and each answer leaves here.
+//!
+//! It names the request, refuses what is too long or too often, gives an answer that is kept or has it made, takes out
+//! the part that was asked for, counts and logs. The log names routes, never a path, a query or a figure.
+
+use super::answer::{Public, held};
+use super::connection::Caller;
+use super::health::{Metrics, Route};
+use super::kept::{Answer, Kept};
+use super::part::{self, Part};
+use super::problem::{self, Problem};
+use super::rate::{self, Rate};
+use super::state::Shelf;
+use super::{App, ogc};
+use crate::config::Limits;
+use axum::Router;
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tower::{Service, ServiceExt};
+use tracing::Instrument;
+
+/// Longest path and query, in bytes: what common servers take, and ten times our longest example.
+pub const URL_BYTES_MAX: usize = 8 << 10;
+
+/// Longest head, in bytes of names and values: what common servers take.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Longest name of a request that is taken over from a proxy.
+const ID_BYTES_MAX: usize = 64;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Headers that say where the service is seen from.
+const PLACE: [HeaderName; 4] = [header::HOST, header::FORWARDED, X_FORWARDED_PROTO, X_FORWARDED_HOST];
+
+/// Headers that may change what a public answer holds, beside its address and its coding.
+const CHOICE: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("odata-maxversion"),
+    HeaderName::from_static("odata-version"),
+];
+
+/// Codings in the order in which we like them: the smallest bodies first, since each is made once.
+const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
+
+/// The house behind its front, as a router.
+pub fn router(house: Router, app: &App, limits: &Limits) -> Router {
+    Router::new().fallback_service(Front::of(house, app, limits))
+}
+
+/// Tells the front by which route a request went.
+async fn tell_route(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let mut answer = next.run(request).await;
+    if let Some(path) = path {
+        answer.extensions_mut().insert(path);
+    }
+    answer
+}
+
+/// The service that is met first.
+#[derive(Clone)]
+pub struct Front(Arc<Desk>);
+
+impl Front {
+    pub fn of(house: Router, app: &App, limits: &Limits) -> Self {
+        Self(Arc::new(Desk {
+            house: house.layer(axum::middleware::from_fn(tell_route)),
+            shelf: app.shelf.clone(),
+            metrics: app.metrics.clone(),
+            fixed_place: app.site.public_url.is_some(),
+            kept: Kept::new(limits.kept_mebibytes << 20),
+            rate: Rate::new(limits),
+            limits: limits.clone(),
+        }))
+    }
+}
+
+struct Desk {
+    house: Router,
+    shelf: Shelf,
+    metrics: Metrics,
+    /// Whether links show a configured address, whatever the request says.
+    fixed_place: bool,
+    kept: Kept,
+    rate: Option<Rate>,
+    limits: Limits,
+}
+
+impl Service<Request> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let desk = self.0.clone();
+        Box::pin(async move { Ok(desk.receive(request).await) })
+    }
+}
+
+/// An answer, the route it went by, and whether it was kept.
+struct Given {
+    answer: Response,
+    route: Arc<Route>,
+    kept: bool,
+}
+
+/// Counts a request as being answered, even when its client goes away.
+struct AtWork<'d>(&'d Metrics);
+
+impl<'d> AtWork<'d> {
+    fn of(metrics: &'d Metrics) -> Self {
+        metrics.begun();
+        Self(metrics)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
+impl Desk {
+    async fn receive(&self, mut request: Request) -> Response {
+        let begun = Instant::now();
+        let _counted = AtWork::of(&self.metrics);
+        let caller = request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.clone());
+        let _heard = caller.as_ref().map(Caller::begin);
+        let (id, trace, method) = (id(request.headers()), trace(request.headers()), request.method().clone());
+        let given = match self.refusal(&mut request, caller.as_ref()) {
+            Some(refused) => Given { answer: refused, route: self.metrics.route("refused"), kept: false },
+            None => self.give(request, &id).await,
+        };
+        let mut answer = given.answer;
+        let headers = answer.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(trace) = &trace
+            && let Ok(told) = HeaderValue::from_str(&format!("00-{trace}-{:016x}-00", rand::random::<u64>()))
+        {
+            headers.insert(TRACE_RESPONSE, told);
+        }
+        let bytes = answer.body().size_hint().exact().unwrap_or(0);
+        let (status, elapsed) = (answer.status(), begun.elapsed());
+        given.route.count(status, elapsed, bytes);
+        tracing::info!(
+            id = id.to_str().unwrap_or_default(),
+            trace,
+            method = method.as_str(),
+            route = given.route.path.as_str(),
+            status = status.as_u16(),
+            milliseconds = elapsed.as_secs_f64() * 1e3,
+            bytes,
+            kept = given.kept,
+            "answered"
+        );
+        answer.headers_mut().insert(REQUEST_ID, id);
+        answer
+    }
+
+    /// What is refused before anybody looks at it.
+    fn refusal(&self, request: &mut Request, caller: Option<&Caller>) -> Option<Response> {
+        let long = |status, code, place, expected: usize| {
+            let expected = format!("{expected} bytes at most");
+            Some(Problem::refused(status, code, place, "more bytes than this door takes", expected))
+        };
+        let url = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
+        let head: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let mut retry = None;
+        let problem = if url > URL_BYTES_MAX {
+            long(StatusCode::URI_TOO_LONG, "url_too_long", "path and query", URL_BYTES_MAX)
+        } else if head > HEAD_BYTES_MAX {
+            long(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", "headers", HEAD_BYTES_MAX)
+        } else if let Some(caller) = caller {
+            let peer = caller.peer.ip();
+            let client = rate::client(&self.limits, peer, request.headers());
+            if !self.limits.trusts(peer) {
+                let headers = request.headers_mut();
+                for name in [header::FORWARDED, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_FOR] {
+                    headers.remove(name);
+                }
+            }
+            let wait =
+                client.zip(self.rate.as_ref()).and_then(|(client, rate)| rate.take(client, Instant::now()).err());
+            retry = wait;
+            wait.map(|seconds| {
+                self.metrics.too_many();
+                Problem::refused(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_requests",
+                    "client",
+                    format!("more than {} requests a second", self.limits.requests_per_second),
+                    format!("fewer, or a wait of {seconds} s"),
+                )
+            })
+        } else {
+            None
+        };
+        let mut answer = problem::dressed(problem?, None, ogc::query::prefers_html(request.headers()));
+        let headers = answer.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        if let Some(seconds) = retry {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        Some(answer)
+    }
+
+    async fn give(&self, mut request: Request, id: &HeaderValue) -> Given {
+        let head = request.method() == Method::HEAD;
+        let wish = Wish::of(&request);
+        // Read before the release is: an answer of an older release is never kept as one of this turn.
+        let turn = self.shelf.turn();
+        let name = self.name(&request, wish.coding);
+        if let Some(name) = &name
+            && let Some(answer) = self.kept.get(turn, name)
+        {
+            self.metrics.kept_used();
+            return Given { answer: wish.show(&answer, head), route: answer.route.clone(), kept: true };
+        }
+        // A HEAD is made as the GET it speaks of, so that both say the same; a part is cut from the whole.
+        if head {
+            *request.method_mut() = Method::GET;
+        }
+        let headers = request.headers_mut();
+        headers.remove(header::RANGE);
+        headers.remove(header::IF_RANGE);
+        match wish.coding {
+            Some(coding) => headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding)),
+            None => headers.remove(header::ACCEPT_ENCODING),
+        };
+        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+        let Ok(mut answer) = self.house.clone().oneshot(request).instrument(span).await;
+        let route = answer.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
+        let route = self.metrics.route(route);
+        name_coding(answer.headers_mut());
+        let public = answer.extensions().get::<Public>().is_some() && answer.headers().contains_key(header::ETAG);
+        if !public || answer.status() != StatusCode::OK {
+            if head {
+                answer = without_body(answer);
+            }
+            return Given { answer, route, kept: false };
+        }
+        let (parts, body) = answer.into_parts();
+        // The body lies in memory already, and packed it is no larger.
+        let made = match to_bytes(body, usize::MAX).await {
+            Ok(body) => Answer::new(parts.headers, body, route.clone()).map(Arc::new),
+            Err(_) => None,
+        };
+        let Some(made) = made else {
+            return Given {
+                answer: Problem::failure("a body could not be packed").into_response(),
+                route,
+                kept: false,
+            };
+        };
+        if let Some(name) = name {
+            self.kept.put(turn, name, made.clone());
+            self.metrics.kept_filled(self.kept.filled());
+        }
+        Given { answer: wish.show(&made, head), route, kept: false }
+    }
+
+    /// All of a request that decides its public answer, in one text. `None` when the answer is nobody else's: another
+    /// method, or somebody who shows a key.
+    fn name(&self, request: &Request, coding: Option<&str>) -> Option<String> {
+        let headers = request.headers();
+        let with_key = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(X_API_KEY);
+        let url = request.uri().path_and_query()?.as_str();
+        let read = [Method::GET, Method::HEAD].contains(request.method());
+        if !read || with_key || url.contains("api_key") {
+            return None;
+        }
+        let mut name = String::with_capacity(2 * url.len() + 200);
+        name.push_str(coding.unwrap_or_default());
+        let place = if self.fixed_place { &[][..] } else { &PLACE[..] };
+        for header in place.iter().chain(&CHOICE) {
+            // No header holds this letter, so that no two requests have one name.
+            name.push('\0');
+            for value in headers.get_all(header) {
+                name.push_str(value.to_str().ok()?);
+                name.push(',');
+            }
+        }
+        name.push('\0');
+        if !self.fixed_place {
+            name.push_str(request.uri().authority().map_or("", |authority| authority.as_str()));
+        }
+        name.push_str(url);
+        Some(name)
+    }
+}
+
+/// What of an answer is wished, and in which coding.
+struct Wish {
+    coding: Option<&'static str>,
+    tags: Vec<HeaderValue>,
+    range: Option<HeaderValue>,
+    if_range: Option<HeaderValue>,
+}
+
+impl Wish {
+    fn of(request: &Request) -> Self {
+        let headers = request.headers();
+        let range = headers.get(header::RANGE).filter(|_| request.method() == Method::GET).cloned();
+        Self {
+            // Parts are of the plain bytes: a download that goes on later may ask for another coding.
+            coding: if range.is_some() { None } else { coding(headers) },
+            tags: headers.get_all(header::IF_NONE_MATCH).into_iter().cloned().collect(),
+            if_range: range.as_ref().and_then(|_| headers.get(header::IF_RANGE).cloned()),
+            range,
+        }
+    }
+
+    fn show(&self, answer: &Answer, head: bool) -> Response {
+        let tags = self.tags.iter().filter_map(|tag| tag.to_str().ok());
+        if let Some(shown) = held(tags, &answer.tag) {
+            let mut reply = StatusCode::NOT_MODIFIED.into_response();
+            *reply.headers_mut() = answer.headers_without_body.clone();
+            reply.headers_mut().insert(header::ETAG, shown);
+            return reply;
+        }
+        let whole = answer.body.len();
+        let part = match &self.range {
+            Some(range) => part::wanted(range, self.if_range.as_ref(), &answer.tag, whole),
+            None => Part::Whole,
+        };
+        let mut reply = Response::new(Body::empty());
+        match part {
+            Part::Whole if head => {
+                *reply.headers_mut() = answer.headers.clone();
+                reply.headers_mut().insert(header::CONTENT_LENGTH, whole.into());
+            }
+            Part::Whole => {
+                *reply.headers_mut() = answer.headers.clone();
+                *reply.body_mut() = Body::from(answer.body.clone());
+            }
+            Part::Bytes(bytes) => {
+                *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
+                *reply.headers_mut() = answer.headers.clone();
+                let said = format!("bytes {}-{}/{whole}", bytes.start, bytes.end - 1);
+                if let Ok(said) = HeaderValue::from_str(&said) {
+                    reply.headers_mut().insert(header::CONTENT_RANGE, said);
+                }
+                *reply.body_mut() = Body::from(answer.body.slice(bytes));
+            }
+            Part::Outside => {
+                let expected = format!("a range within {whole} bytes");
+                let status = StatusCode::RANGE_NOT_SATISFIABLE;
+                let found = "a range that begins after the end";
+                reply = Problem::refused(status, "range_outside", "header `Range`", found, expected).into_response();
+                let headers = reply.headers_mut();
+                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+                if let Ok(said) = HeaderValue::from_str(&format!("bytes */{whole}")) {
+                    headers.insert(header::CONTENT_RANGE, said);
+                }
+            }
+        }
+        reply
+    }
+}
+
+/// The coding to answer in: of those wished most, the one we like best; `None` for the plain bytes.
+fn coding(headers: &HeaderMap) -> Option<&'static str> {
+    let mut best: Option<(&'static str, f32)> = None;
+    let values = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    for wish in values.flat_map(|value| value.split(',')) {
+        let (name, parameter) = wish.split_once(';').map_or((wish, None), |(name, q)| (name, Some(q)));
+        let name = name.trim();
+        let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
+        let Some(place) = CODINGS.iter().position(|coding| coding.eq_ignore_ascii_case(name)) else { continue };
+        let quality = match parameter.map(str::trim).and_then(|q| q.strip_prefix("q=").or(q.strip_prefix("Q="))) {
+            Some(q) => q.trim().parse().unwrap_or(0.0),
+            None => 1.0,
+        };
+        let better = best.is_none_or(|(other, q)| {
+            let rank = CODINGS.iter().position(|coding| *coding == other);
+            quality > q || (quality == q && Some(place) < rank)
+        });
+        if quality > 0.0 && better {
+            best = Some((CODINGS[place], quality));
+        }
+    }
+    best.map(|(name, _)| name)
+}
+
+/// A strong tag names bytes (RFC 9110, 8.8.1), so a compressed answer needs another one than the plain answer.
+fn name_coding(headers: &mut HeaderMap) {
+    if let (Some(coding), Some(tag)) = (headers.get(header::CONTENT_ENCODING), headers.get(header::ETAG))
+        && let (Ok(coding), Ok(tag)) = (coding.to_str(), tag.to_str())
+        && let Ok(tag) = HeaderValue::from_str(&format!("{}-{coding}\"", tag.trim_end_matches('"')))
+    {
+        headers.insert(header::ETAG, tag);
+    }
+}
+
+/// The answer to a HEAD: all but the body, whose length is told where it is known.
+fn without_body(answer: Response) -> Response {
+    let length = answer.body().size_hint().exact();
+    let (mut parts, _) = answer.into_parts();
+    if let Some(length) = length.filter(|_| parts.status != StatusCode::NOT_MODIFIED) {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
+/// The name of a request: the one a proxy gave it, when it is a plain word, else a new one.
+fn id(headers: &HeaderMap) -> HeaderValue {
+    let plain = |id: &&HeaderValue| {
+        let letter = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
+        (1..=ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(letter)
+    };
+    headers.get(REQUEST_ID).filter(plain).cloned().unwrap_or_else(|| {
+        HeaderValue::from_str(&format!("{:016x}", rand::random::<u64>())).unwrap_or(HeaderValue::from_static("-"))
+    })
+}
+
+/// The trace a request belongs to (W3C Trace Context, `traceparent`).
+fn trace(headers: &HeaderMap) -> Option<String> {
+    let said = headers.get(TRACE_PARENT)?.to_str().ok()?;
+    let mut parts = said.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |text: &str, digits: usize| {
+        text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let sound = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    let named = trace.bytes().any(|b| b != b'0') && parent.bytes().any(|b| b != b'0');
+    // Version 00 has four parts; a later one may have more.
+    (sound && named && (version != "00" || parts.next().is_none())).then(|| trace.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn the_coding_wished_most_is_taken_and_the_smallest_among_equals() {
+        for (accepted, expected) in [
+            ("", None),
+            ("identity", None),
+            ("deflate", None),
+            ("gzip, deflate", Some("gzip")),
+            ("gzip, deflate, br, zstd", Some("br")),
+            ("gzip, zstd", Some("zstd")),
+            ("br;q=0.5, gzip;q=0.8", Some("gzip")),
+            ("BR;q=0, X-GZip", Some("gzip")),
+            ("gzip;q=0", None),
+            ("gzip;q=much", None),
+        ] {
+            assert_eq!(coding(&with(header::ACCEPT_ENCODING, accepted)), expected, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_followed_when_it_is_written_as_w3c_does() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for (said, followed) in [
+            (format!("00-{TRACE}-00f067aa0ba902b7-01"), true),
+            (format!("cc-{TRACE}-00f067aa0ba902b7-01-more"), true),
+            (format!("00-{TRACE}-00f067aa0ba902b7-01-more"), false),
+            (format!("ff-{TRACE}-00f067aa0ba902b7-01"), false),
+            (format!("00-{TRACE}-0000000000000000-01"), false),
+            (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), false),
+            (format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()), false),
+            (format!("00-{TRACE}-00f067aa0ba902b7"), false),
+            ("00".to_owned(), false),
+        ] {
+            let found = trace(&with(TRACE_PARENT, &said));
+            assert_eq!(found.as_deref(), followed.then_some(TRACE), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_request_is_taken_over_when_it_is_a_plain_word() {
+        for (said, taken) in [
+            ("a-B_3.c", true),
+            (&"x".repeat(ID_BYTES_MAX), true),
+            (&"x".repeat(ID_BYTES_MAX + 1), false),
+            ("two words", false),
+            ("a\"b", false),
+        ] {
+            assert_eq!(id(&with(REQUEST_ID, said)) == said, taken, "{said}");
+        }
+        assert_ne!(id(&HeaderMap::new()), id(&HeaderMap::new()));
+    }
+}
