@@ -66,6 +66,7 @@ pub fn settings(config: &Config) -> Settings {
         approvals: config.approvals.clone(),
         expected: config.expected.clone(),
         publication: config.publication.clone(),
+        spool: config.data.clone(),
     }
 }
 

@@ -5,6 +5,7 @@ mod view;
 use super::files;
 use super::output::{WholeFile, kept_apart};
 use crate::model::{Crs, Reject, Unreadable};
+use crate::pipeline::findings::geojson;
 use crate::steps::groups::GroupOptions;
 use crate::steps::intake::{Intake, Wanted, take_in, territory};
 use crate::steps::read::groups::groups;
@@ -136,7 +137,7 @@ fn write_files(report: &Report, args: &Args) -> Result<(), Unreadable> {
     let Ok(intake) = &report.outcome else { return Ok(()) };
     let mut ready = Vec::new();
     if let Some(path) = &args.topology {
-        ready.push(written(path, &view::findings(&intake.topology)?)?);
+        ready.push(written(path, &geojson(&intake.topology)?)?);
     }
     if let (Some(path), Some(zoning)) = (&args.out, &intake.zoning) {
         ready.push(written(path, &view::zones(zoning)?)?);

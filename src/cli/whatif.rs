@@ -12,6 +12,7 @@ use crate::pipeline::whatif::{Reader, Shown, Verdict, WhatIf, look};
 use crate::pipeline::{NotPublished, Order, Published, ZoningUpload};
 use crate::steps::publish::Release;
 use crate::steps::read::ZoneOptions;
+use crate::steps::repair::Repair;
 use crate::steps::seal;
 use crate::steps::whatif::Fate;
 use crate::steps::whatif::cells::CellFate;
@@ -109,6 +110,8 @@ fn asked(args: &Args) -> Result<WhatIf, Refusal> {
             crs: args.crs.clone(),
         },
         expected: args.expect,
+        repair: Repair::default(),
+        groups: None,
     };
     let looked = look(&order, &proposed).map_err(refused)?;
     let answer = match args.quick {

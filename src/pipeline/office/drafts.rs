@@ -1,17 +1,14 @@
 //! Drafts: made by the pipeline as a job, looked at, approved by partners, published.
 
-use super::intake::{RegisterSent, ZoneReading};
 use super::{Fault, Office, Started, Who, new_name, now, why, words};
 use crate::config::{About, Publication};
 use crate::model::Stage;
 use crate::model::publication::{Act, missing};
 use crate::pipeline::ledger::{self, NoPast};
-use crate::pipeline::{Made, NotPublished, Order, RegisterUpload, ZoningUpload, run_after};
+use crate::pipeline::{Made, NotPublished, Order, run_after};
 use crate::steps::publish::Release;
-use crate::steps::read::Files;
-use crate::steps::review::decisions::Decisions;
 use crate::steps::seal;
-use crate::store::{Approval, Draft, Kept, Put};
+use crate::store::{Approval, Draft, Put};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -327,32 +324,12 @@ impl Office {
         })
     }
 
-    /// A version as the pipeline takes it.
-    pub(super) async fn upload_of(&self, zoning: &str, version: &str) -> Result<ZoningUpload, Fault> {
-        let Kept { entry, bytes } = self.kept_zoning(zoning, version).await?;
-        Ok(ZoningUpload {
-            id: entry.zoning,
-            title: entry.title,
-            version: entry.version,
-            files: Files { name: entry.file_name.clone(), parts: vec![(entry.file_name, bytes.into())] },
-            options: ZoneReading::from_json(&entry.options)?.options(),
-            // The number was judged when the file was sent.
-            expected: None,
-        })
-    }
-
     async fn order(&self, sought: &Sought) -> Result<Order, Fault> {
         let mut zonings = Vec::new();
         for (zoning, version) in &sought.zonings {
             zonings.push(self.upload_of(zoning, version).await?);
         }
-        let mut registers = Vec::new();
-        for digest in &sought.registers {
-            let missing = || Fault::unknown(format!("register `{digest}`"), "one whose figures are held here");
-            let Kept { entry, bytes } = self.desk().register(digest).await?.ok_or_else(missing)?;
-            let options = RegisterSent::from_json(&entry.options)?.options();
-            registers.push(RegisterUpload { name: entry.file_name, bytes: bytes.into(), options });
-        }
+        let registers = self.register_uploads(&sought.registers).await?;
         let policy = ledger::policy_in_force(self.desk()).await.map_err(Fault::broken)?;
         let policy = policy.ok_or_else(|| Fault::conflict("no_policy", "policy", "none in force", "one"))?;
         let about = About { owners: sought.owners.clone(), dataset: sought.dataset.clone(), ..About::default() };
@@ -360,7 +337,7 @@ impl Office {
             zonings,
             registers,
             vintages: sought.vintages.clone(),
-            decisions: Decisions::default(),
+            decisions: self.decided().await?,
             policy,
             about,
             source: sought.source.clone(),
