@@ -113,7 +113,8 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
         let fields =
             [file, &format!("version={version}"), "title=Secteurs d'emploi", "reason=périmètre", "code_field=CODE"];
         let fields: Vec<String> = if file.contains("communes") { form(&fields[..4]) } else { form(&fields) };
-        asked(&service, &gis, versions, &fields.iter().map(String::as_str).collect::<Vec<_>>())
+        let fields = WAIT.into_iter().chain(fields.iter().map(String::as_str));
+        asked(&service, &gis, versions, &fields.collect::<Vec<_>>())
     };
     let (status, refused) = send(&file("communes.zip"), "2025");
     assert_eq!((status, &refused["code"]), (422, &json!("zoning_refused")), "{refused}");
@@ -122,7 +123,8 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     assert_eq!((status, &first["report"]["topology"]["zones"]), (201, &json!(48)), "{first}");
 
     let body = format!("@{}", demo("etablissements.csv.gz").display());
-    let sent = done(&service, &gis, "/api/v1/registers?file_name=etablissements.csv.gz", &["--data-binary", &body]);
+    let body = [&WAIT[..], &["--data-binary", &body]].concat();
+    let sent = done(&service, &gis, "/api/v1/registers?file_name=etablissements.csv.gz", &body);
     assert!(sent["report"]["by_vintage"]["2024"].as_u64() > Some(20_000), "{sent}");
     let register = word(&sent, "digest");
 
