@@ -123,20 +123,20 @@ impl Fault {
         Self::new(FaultKind::Unknown, "unknown", place, "nothing under this name", expected)
     }
 
-    fn wrong(
+    fn wrong<P: Into<String>, F: Into<String>, E: Into<String>>(
         code: &'static str,
-        place: impl Into<String>,
-        found: impl Into<String>,
-        expected: impl Into<String>,
+        place: P,
+        found: F,
+        expected: E,
     ) -> Self {
         Self::new(FaultKind::Wrong, code, place, found, expected)
     }
 
-    fn conflict(
+    fn conflict<P: Into<String>, F: Into<String>, E: Into<String>>(
         code: &'static str,
-        place: impl Into<String>,
-        found: impl Into<String>,
-        expected: impl Into<String>,
+        place: P,
+        found: F,
+        expected: E,
     ) -> Self {
         Self::new(FaultKind::Conflict, code, place, found, expected)
     }

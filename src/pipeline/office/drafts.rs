@@ -4,6 +4,7 @@ use super::{Fault, Office, Started, Who, new_name, now, why, words};
 use crate::config::{About, Publication};
 use crate::model::Stage;
 use crate::model::publication::{Act, missing};
+use crate::model::reject::parted;
 use crate::pipeline::ledger::{self, NoPast};
 use crate::pipeline::{Made, NotPublished, Order, run_after};
 use crate::steps::publish::Release;
@@ -400,6 +401,16 @@ pub(super) fn no_past(no: NoPast) -> Fault {
 /// Why the pipeline made nothing, as a fault of what it was given.
 pub(super) fn not_published(no: NotPublished) -> Fault {
     let text = no.to_string();
+    let fault = |kind: fn(&'static str, String, String, String) -> Fault, code, place: &str, expected: &str| {
+        match parted(&text) {
+            Some((of, found, expected)) => {
+                let place = if of.is_empty() { place.to_owned() } else { format!("{place}, {of}") };
+                kind(code, place, found.to_owned(), expected.to_owned())
+            }
+            None => kind(code, place.to_owned(), text.clone(), expected.to_owned()),
+        }
+    };
+    let (wrong, conflict) = (Fault::wrong::<String, String, String>, Fault::conflict::<String, String, String>);
     match no {
         NotPublished::Unreadable(unreadable) => super::intake::refused(unreadable),
         NotPublished::Zoning(rejects) => {
@@ -407,19 +418,21 @@ pub(super) fn not_published(no: NotPublished) -> Fault {
             Fault { rejects, ..Fault::wrong("zoning_refused", "zonings", found, "zones without a fault") }
         }
         NotPublished::Policy(_) | NotPublished::PartnersForgotten { .. } => {
-            Fault::conflict("policy_does_not_fit", "policy", text, "a policy that fits what is published")
+            fault(conflict, "policy_does_not_fit", "policy", "a policy that fits what is published")
         }
         NotPublished::Secrecy { .. } => {
-            let expected = "tables that hold beside everything published";
-            Fault::wrong("not_protectable", "secrecy", text, expected)
+            fault(wrong, "not_protectable", "secrecy", "tables that hold beside everything published")
         }
-        NotPublished::Empty => Fault::wrong("no_establishment", "registers", text, "at least one usable establishment"),
+        NotPublished::Empty => {
+            let found = "no usable establishment";
+            Fault::wrong("no_establishment", "registers", found, "at least one; nothing is published")
+        }
         NotPublished::MetTwice { count } => {
             let found = format!("{count} establishments that two files hold for one year and source");
             Fault::wrong("met_twice", "registers", found, "each of them once")
         }
         NotPublished::NoVerdict(_) | NotPublished::Audit { .. } => {
-            Fault::wrong("audit", "audit", text, "a verdict that nothing can be worked out")
+            fault(wrong, "audit", "audit", "a verdict that nothing can be worked out")
         }
     }
 }

@@ -424,7 +424,7 @@ impl Desk for SqliteStore {
                     .await
                     .map_err(&failed)?;
             if published.iter().collect::<BTreeSet<_>>() != draft.past.iter().collect() {
-                let expected = "a draft protected against everything published: have it made again";
+                let expected = "a draft protected against everything published: ask for a new one";
                 return Err(named().stands("another release published since it was made", expected));
             }
             if !draft.partner_release.is_empty() {
