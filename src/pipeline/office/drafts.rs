@@ -404,7 +404,11 @@ pub(super) fn not_published(no: NotPublished) -> Fault {
     let fault = |kind: fn(&'static str, String, String, String) -> Fault, code, place: &str, expected: &str| {
         match parted(&text) {
             Some((of, found, expected)) => {
-                let place = if of.is_empty() { place.to_owned() } else { format!("{place}, {of}") };
+                let place = match of {
+                    "" => place.to_owned(),
+                    of if of.starts_with(place) => of.to_owned(),
+                    of => format!("{place}, {of}"),
+                };
                 kind(code, place, found.to_owned(), expected.to_owned())
             }
             None => kind(code, place.to_owned(), text.clone(), expected.to_owned()),

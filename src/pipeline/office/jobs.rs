@@ -20,6 +20,9 @@ const SENDING_MAX: usize = 8;
 /// Questions of some seconds worked at at once: each holds a register or a zoning in memory.
 const LOOKS_MAX: usize = 2;
 
+/// Askers who wait for news of a job at once, each for some seconds on a connection of its own.
+const WATCHERS_MAX: usize = 64;
+
 /// Jobs in a list.
 const LISTED_MAX: u32 = 200;
 
@@ -32,6 +35,7 @@ pub(super) struct Jobs {
     waiting: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     sending: Arc<Semaphore>,
+    watchers: Arc<Semaphore>,
     /// Rings when any job changes.
     bell: watch::Sender<u64>,
 }
@@ -44,6 +48,7 @@ impl Default for Jobs {
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             sending: Arc::new(Semaphore::new(SENDING_MAX)),
+            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
             bell: watch::Sender::new(0),
         }
     }
@@ -137,6 +142,17 @@ impl Office {
         self.0.jobs.sending.clone().try_acquire_owned().map_err(|_| {
             let found = format!("{SENDING_MAX} uploads under way");
             Fault::new(FaultKind::Busy, "too_many_uploads", "service", found, "fewer; send again in a minute")
+        })
+    }
+
+    /// A place among those who wait for news of a job.
+    ///
+    /// # Errors
+    /// Too many who wait.
+    pub fn place_to_watch(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.0.jobs.watchers.clone().try_acquire_owned().map_err(|_| {
+            let found = format!("{WATCHERS_MAX} who wait for news of a job");
+            Fault::new(FaultKind::Busy, "too_many_watchers", "service", found, "fewer; ask again in a minute")
         })
     }
 
