@@ -73,9 +73,30 @@ fn asked(service: &Service, key: &str, path: &str, options: &[&str]) -> (u16, Va
 }
 
 fn done(service: &Service, key: &str, path: &str, options: &[&str]) -> Value {
-    let (status, body) = asked(service, key, path, options);
-    assert!((200..=201).contains(&status), "{path}: {status} {body}");
-    body
+    match asked(service, key, path, options) {
+        (202, job) => ended(service, key, &job),
+        (status, body) => {
+            assert!((200..=201).contains(&status), "{path}: {status} {body}");
+            body
+        }
+    }
+}
+
+/// What a job ended with, however long that takes, by following its events.
+fn ended(service: &Service, key: &str, job: &Value) -> Value {
+    let path = format!("/api/v1/jobs/{}", word(job, "id"));
+    let mut seen = "Last-Event-ID: ".to_owned();
+    loop {
+        let (_, news) = asked(service, key, &format!("{path}/events"), &["-H", &seen]);
+        let id = news.as_str().unwrap_or_default().lines().find_map(|line| line.strip_prefix("id: "));
+        seen = id.map_or(seen, |id| format!("Last-Event-ID: {id}"));
+        let (_, job) = asked(service, key, &path, &[]);
+        match job["state"].as_str() {
+            Some("queued" | "running") => {}
+            Some("done") => return job["report"]["result"].clone(),
+            _ => panic!("{job}"),
+        }
+    }
 }
 
 /// The perimeter that the public sees, or the status it gets instead.
@@ -114,7 +135,10 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
             [file, &format!("version={version}"), "title=Secteurs d'emploi", "reason=périmètre", "code_field=CODE"];
         let fields: Vec<String> = if file.contains("communes") { form(&fields[..4]) } else { form(&fields) };
         let fields = WAIT.into_iter().chain(fields.iter().map(String::as_str));
-        asked(&service, &gis, versions, &fields.collect::<Vec<_>>())
+        match asked(&service, &gis, versions, &fields.collect::<Vec<_>>()) {
+            (202, job) => (201, ended(&service, &gis, &job)),
+            answered => answered,
+        }
     };
     let (status, refused) = send(&file("communes.zip"), "2025");
     assert_eq!((status, &refused["code"]), (422, &json!("zoning_refused")), "{refused}");
