@@ -1,5 +1,6 @@
 //! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and gives back the release.
 
+pub mod findings;
 pub mod inputs;
 pub mod ledger;
 pub mod office;
@@ -9,13 +10,16 @@ use crate::config::{About, Policy, Profile, Unit};
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
 pub use crate::steps::bytes::sha256_hex;
+use crate::steps::groups::GroupOptions;
 use crate::steps::index::ZoneIndex;
-use crate::steps::intake::{Wanted, take_in};
+use crate::steps::intake::{Intake, Wanted, take_in};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
+use crate::steps::read::groups::groups;
 use crate::steps::read::register::{RegisterOptions, register};
 use crate::steps::read::table::Input;
 use crate::steps::read::{Files, ZoneOptions};
 use crate::steps::reconcile::{BothSources, reconcile};
+use crate::steps::repair::Repair;
 use crate::steps::reproject::{self, Reprojector};
 use crate::steps::review::decisions::{Applied, Decisions, apply};
 use crate::steps::seal;
@@ -41,6 +45,44 @@ pub struct ZoningUpload {
     pub options: ZoneOptions,
     /// How many zones the contract of the layer names.
     pub expected: Option<usize>,
+    /// What is mended.
+    pub repair: Repair,
+    /// The table that makes groups of the zones of the file; then the groups are the zoning.
+    pub groups: Option<GroupsUpload>,
+}
+
+/// A table of codes that makes a zoning of another one.
+pub struct GroupsUpload {
+    /// The zoning of the members.
+    pub zoning: String,
+    /// Its version.
+    pub version: String,
+    /// Name of the table's file.
+    pub name: String,
+    /// The table.
+    pub bytes: Vec<u8>,
+    /// Whether zones that the table does not name are left out.
+    pub partial: bool,
+}
+
+impl ZoningUpload {
+    /// Steps 1 to 3.
+    ///
+    /// # Errors
+    /// As [`take_in`], and a table of groups that is none.
+    pub fn take_in(&self) -> Result<Intake, Unreadable> {
+        let read = |upload: &GroupsUpload| groups(&upload.name, upload.bytes.clone());
+        let table = self.groups.as_ref().map(read).transpose()?;
+        let options = |upload: &GroupsUpload| GroupOptions { partial: upload.partial };
+        let wanted = Wanted {
+            options: self.options.clone(),
+            expected: self.expected,
+            territory: None,
+            repair: self.repair,
+            groups: table.as_ref().zip(self.groups.as_ref().map(options)),
+        };
+        take_in(&self.files, &wanted)
+    }
 }
 
 /// A register to publish.
@@ -213,6 +255,9 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
         for (part, bytes) in &upload.files.parts {
             inputs.insert(part.clone(), sha256_hex(bytes));
         }
+        if let Some(table) = &upload.groups {
+            inputs.insert(table.name.clone(), sha256_hex(&table.bytes));
+        }
         let zoning = zoning_of(upload, &mut report)?;
         zonings.push((upload, zoning));
     }
@@ -354,8 +399,7 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
 }
 
 fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPublished> {
-    let wanted = Wanted { options: upload.options.clone(), expected: upload.expected, ..Wanted::default() };
-    let mut intake = take_in(&upload.files, &wanted)?;
+    let mut intake = upload.take_in()?;
     report.rejected.append(&mut intake.layer.warnings);
     intake.whole().map_err(NotPublished::Zoning)
 }
