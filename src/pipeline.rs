@@ -1,5 +1,6 @@
 //! The imperative shell: calls the steps in their order for one upload, passes time in as a value, and gives back the release.
 
+pub mod findings;
 pub mod inputs;
 pub mod ledger;
 pub mod office;
@@ -9,20 +10,23 @@ use crate::config::{About, Policy, Profile, Unit};
 use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
 pub use crate::steps::bytes::sha256_hex;
+use crate::steps::groups::GroupOptions;
 use crate::steps::index::ZoneIndex;
-use crate::steps::intake::{Wanted, take_in};
+use crate::steps::intake::{Intake, Wanted, take_in};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
+use crate::steps::read::groups::groups;
 use crate::steps::read::register::{RegisterOptions, register};
 use crate::steps::read::table::Input;
 use crate::steps::read::{Files, ZoneOptions};
 use crate::steps::reconcile::{BothSources, reconcile};
+use crate::steps::repair::Repair;
 use crate::steps::reproject::{self, Reprojector};
 use crate::steps::review::decisions::{Applied, Decisions, apply};
 use crate::steps::seal;
 use crate::steps::secrecy::{
     BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Microdata, NotAuditable,
-    NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Spec, Years, examine,
-    keep, protect_in, protect_profiles, protect_revision, published_together,
+    NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Search, Spec, Years,
+    examine, keep, protect_in, protect_profiles, protect_revision, published_together,
 };
 use ledger::Dossier;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -41,6 +45,44 @@ pub struct ZoningUpload {
     pub options: ZoneOptions,
     /// How many zones the contract of the layer names.
     pub expected: Option<usize>,
+    /// What is mended.
+    pub repair: Repair,
+    /// The table that makes groups of the zones of the file; then the groups are the zoning.
+    pub groups: Option<GroupsUpload>,
+}
+
+/// A table of codes that makes a zoning of another one.
+pub struct GroupsUpload {
+    /// The zoning of the members.
+    pub zoning: String,
+    /// Its version.
+    pub version: String,
+    /// Name of the table's file.
+    pub name: String,
+    /// The table.
+    pub bytes: Vec<u8>,
+    /// Whether zones that the table does not name are left out.
+    pub partial: bool,
+}
+
+impl ZoningUpload {
+    /// Steps 1 to 3.
+    ///
+    /// # Errors
+    /// As [`take_in`], and a table of groups that is none.
+    pub fn take_in(&self) -> Result<Intake, Unreadable> {
+        let read = |upload: &GroupsUpload| groups(&upload.name, upload.bytes.clone());
+        let table = self.groups.as_ref().map(read).transpose()?;
+        let options = |upload: &GroupsUpload| GroupOptions { partial: upload.partial };
+        let wanted = Wanted {
+            options: self.options.clone(),
+            expected: self.expected,
+            territory: None,
+            repair: self.repair,
+            groups: table.as_ref().zip(self.groups.as_ref().map(options)),
+        };
+        take_in(&self.files, &wanted)
+    }
 }
 
 /// A register to publish.
@@ -189,7 +231,7 @@ pub fn run(order: &Order) -> Result<(Release, Report), NotPublished> {
 /// # Errors
 /// [`NotPublished`]: then there is no release.
 pub fn run_after(order: &Order, past: &[Published]) -> Result<Made, NotPublished> {
-    publish(prepare(order, &order.zonings.iter().collect::<Vec<_>>())?, past)
+    publish(prepare(order, &order.zonings.iter().collect::<Vec<_>>())?, past, Purpose::Publication)
 }
 
 /// Steps 1 to 5 of an order: everything read, and each establishment in its zones.
@@ -212,6 +254,9 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
     for &upload in uploads {
         for (part, bytes) in &upload.files.parts {
             inputs.insert(part.clone(), sha256_hex(bytes));
+        }
+        if let Some(table) = &upload.groups {
+            inputs.insert(table.name.clone(), sha256_hex(&table.bytes));
         }
         let zoning = zoning_of(upload, &mut report)?;
         zonings.push((upload, zoning));
@@ -254,11 +299,26 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
     Ok(Prepared { order, report, inputs, zonings, all, x, y, placements })
 }
 
+/// What tables are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To be shown: the cheapest pattern is sought as long as the policy says, and everything is audited.
+    Publication,
+    /// A first look: every unsafe cell is proved safe all the same, and nothing is kept.
+    Preview,
+}
+
 /// Steps 6 to 8.
-fn publish(prepared: Prepared<'_>, past: &[Published]) -> Result<Made, NotPublished> {
+fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Result<Made, NotPublished> {
     let Prepared { order, mut report, inputs, zonings, all, placements, .. } = prepared;
     let names: Vec<&str> = zonings.iter().map(|(upload, _)| upload.id.as_str()).collect();
-    let spec = |profile| order.policy.spec(profile, &order.about, &names);
+    let spec = |profile| {
+        let mut spec = order.policy.spec(profile, &order.about, &names)?;
+        if purpose == Purpose::Preview {
+            spec.protection.search = Search::Quick;
+        }
+        Ok::<_, BadSpec>(spec)
+    };
     let (public, partner) = (spec(Profile::Public)?, order.policy.partner.as_ref().map(|_| spec(Profile::Partner)));
     let partner = partner.transpose()?;
     let to_partners = past.iter().find(|p| p.partners_only).filter(|_| partner.is_none());
@@ -266,7 +326,7 @@ fn publish(prepared: Prepared<'_>, past: &[Published]) -> Result<Made, NotPublis
         return Err(NotPublished::PartnersForgotten { release: release.id.clone() });
     }
     let years: BTreeSet<u16> = all.establishments.iter().map(|e| e.vintage).collect();
-    let work = Work { all: &all, zonings: &zonings, placements: &placements, order, public: &public, past };
+    let work = Work { all: &all, zonings: &zonings, placements: &placements, order, public: &public, past, purpose };
     let work = &work;
     let partner = partner.as_ref();
     let mut results: BTreeMap<u16, Vintage> = BTreeMap::new();
@@ -339,8 +399,7 @@ fn publish(prepared: Prepared<'_>, past: &[Published]) -> Result<Made, NotPublis
 }
 
 fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPublished> {
-    let wanted = Wanted { options: upload.options.clone(), expected: upload.expected, ..Wanted::default() };
-    let mut intake = take_in(&upload.files, &wanted)?;
+    let mut intake = upload.take_in()?;
     report.rejected.append(&mut intake.layer.warnings);
     intake.whole().map_err(NotPublished::Zoning)
 }
@@ -388,6 +447,7 @@ struct Work<'a> {
     order: &'a Order,
     public: &'a Spec,
     past: &'a [Published],
+    purpose: Purpose,
 }
 
 /// One vintage, protected and audited.
@@ -503,6 +563,9 @@ fn vintage(
                    releases: &[ReleasedTables],
                    certificate: Option<&[u8]>,
                    counted: &dyn Fn(&FaultKind) -> bool| {
+        if work.purpose == Purpose::Preview {
+            return Ok(());
+        }
         let verdict = examine(micro, spec, releases, &Checks { certificate, ..Checks::default() })?;
         let faults: u64 = verdict.by_kind.iter().filter(|(kind, _)| counted(kind)).map(|(_, n)| *n).sum();
         match faults {

@@ -2,21 +2,19 @@
 //!
 //! It speaks to the owner of the data: what several versions would show, side by side, is more than one release tells.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::files;
-use super::inspect::epsg;
-use super::output::WholeFile;
+use super::files::{self, ZoneArgs};
+use super::output::{WholeFile, print};
 use super::protect::Refusal;
 use super::release::{self, ReadBack};
-use crate::model::{Crs, Unreadable};
+use crate::model::Unreadable;
 use crate::steps::intake::{Wanted, take_in};
 use crate::steps::neighbours::neighbours;
-use crate::steps::read::ZoneOptions;
 use crate::steps::read::microdata::{CodedColumn, MicroTable};
 use crate::steps::secrecy::{
     Advice, Advised, Change, Column, Earlier, Layer, NotAdvisable, Past, Question, Shown, Spec, advise,
@@ -42,15 +40,9 @@ pub struct Args {
     /// Contours of the zones of that level: only those that share a border are merged
     #[arg(long, value_name = "FILE", requires = "zone_level")]
     pub zones: Option<PathBuf>,
-    /// The layer of the zones, when the file holds several
-    #[arg(long, value_name = "NAME", requires = "zones")]
-    pub layer: Option<String>,
-    /// The field that holds the code of each zone
-    #[arg(long, value_name = "FIELD", requires = "zones")]
-    pub zone_id: Option<String>,
-    /// The system of the zones, whatever the file says
-    #[arg(long, value_name = "EPSG:N", value_parser = epsg, requires = "zones")]
-    pub zones_crs: Option<Crs>,
+    /// What the file does not say
+    #[command(flatten)]
+    pub zone_args: ZoneArgs,
     /// A level whose codes have an order, that of their bytes; may be given several times. Codes with bounds are ordered
     #[arg(long, value_name = "LEVEL")]
     pub ordered: Vec<String>,
@@ -75,13 +67,8 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     match ranked(args, std::io::stderr().is_terminal()) {
         Ok(report) => {
-            // A reader that has gone away, such as `head`, is no fault of the work done.
-            let _ = if args.json {
-                writeln!(std::io::stdout(), "{:#}", report.json())
-            } else {
-                write!(std::io::stdout(), "{}", report.text())
-            };
-            ExitCode::SUCCESS
+            let told = if args.json { format!("{:#}\n", report.json()) } else { report.text() };
+            print("advise", &told, ExitCode::SUCCESS)
         }
         Err(refusal) => {
             eprint!("arpent advise: {refusal}");
@@ -92,6 +79,9 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn ranked(args: &Args, show_progress: bool) -> Result<Report, Refusal> {
     refuse_overwriting(args)?;
+    if args.zones.is_none() {
+        args.zone_args.heeded_without_zones()?;
+    }
     let spec_bytes = release::bytes_of(&args.spec)?;
     let spec = release::spec_of(&args.spec, &spec_bytes)?;
     let table = release::micro_of(&args.micro, release::bytes_of(&args.micro)?, &spec)?;
@@ -135,13 +125,8 @@ fn refusal(no: NotAdvisable, args: &Args) -> Refusal {
 
 /// Pairs of zones that share a border, by code.
 fn zones_side_by_side(path: &Path, args: &Args) -> Result<Vec<(String, String)>, Refusal> {
-    let options = ZoneOptions {
-        layer: args.layer.clone(),
-        code_field: args.zone_id.clone(),
-        label_field: None,
-        crs: args.zones_crs.clone(),
-    };
-    let intake = take_in(&files::load(path)?, &Wanted { options, ..Wanted::default() })?;
+    let wanted = Wanted { options: args.zone_args.options(), ..Wanted::default() };
+    let intake = take_in(&files::load(path)?, &wanted)?;
     let Some(zoning) = intake.zoning else {
         return Err(Refusal::Input(intake.errors.into_iter().chain(intake.rejected).collect()));
     };

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::files;
-use super::output::{OutCells, OutColumn, OutKind, TableFormat, TableWriter, WholeFile, WordList, kept_apart};
+use super::files::ZoneArgs;
+use super::output::{OutCells, OutColumn, OutKind, TableFormat, TableWriter, WholeFile, WordList, kept_apart, print};
 use crate::model::establishment::Unplaced;
 use crate::model::{Crs, Reject, Unreadable, ZoneCode, Zoning};
 use crate::steps::assign::{Placed, Placements, place as place_points};
@@ -21,7 +23,7 @@ use crate::steps::index::{KeptIndex, ZoneIndex};
 use crate::steps::read::Files;
 use crate::steps::read::points::{ChosenColumns, Ids, PointBatch, PointColumns, Points, points};
 use crate::steps::read::table::Input;
-use crate::steps::read::zones::{ZoneOptions, zones};
+use crate::steps::read::zones::zones;
 use crate::steps::reproject::{self, Mistaken, Reprojector};
 use crate::steps::validate::validate_alone;
 
@@ -42,15 +44,9 @@ pub struct AssignArgs {
     /// Zones: a shapefile (.shp, or a .zip of one), GeoJSON or GeoPackage
     #[arg(long, value_name = "FILE", required_unless_present = "index")]
     pub zones: Option<PathBuf>,
-    /// The layer to read, when the file holds several
-    #[arg(long, value_name = "NAME")]
-    pub layer: Option<String>,
-    /// The field that holds the code of each zone
-    #[arg(long, value_name = "FIELD")]
-    pub zone_id: Option<String>,
-    /// The system of the zones, when the file does not declare it, or wrongly
-    #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
-    pub zones_crs: Option<Crs>,
+    /// What the file does not say
+    #[command(flatten)]
+    pub zone_args: ZoneArgs,
     /// Keeps the index of the zones in this file, and takes it from there the next time; it then does without --zones
     #[arg(long, value_name = "FILE")]
     pub index: Option<PathBuf>,
@@ -97,15 +93,13 @@ fn epsg(text: &str) -> Result<Crs, String> {
 
 /// Runs the command and prints its report: text on standard error, or JSON on standard output with `--json`.
 /// The error says what to tell the user; the exit code is then 2 and no output was written.
-pub fn run(args: &AssignArgs) -> Result<(), Vec<Reject>> {
+pub fn run(args: &AssignArgs) -> Result<ExitCode, Vec<Reject>> {
     let report = place(args, std::io::stderr().is_terminal())?;
-    // A reader that has gone away, such as `head`, is no fault of the work done.
-    let _ = if args.json {
-        writeln!(std::io::stdout(), "{:#}", report.json())
-    } else {
-        write!(std::io::stderr(), "{}", report.text())
-    };
-    Ok(())
+    if args.json {
+        return Ok(print("assign", &format!("{:#}\n", report.json()), ExitCode::SUCCESS));
+    }
+    let _ = write!(std::io::stderr(), "{}", report.text());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Places the points, writes the outputs and the report file, and gives the report.
@@ -113,6 +107,9 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
     let one = |unreadable: Unreadable| vec![unreadable.0];
     TableFormat::of(&args.out).map_err(one)?;
     refuse_overwriting(args).map_err(one)?;
+    if args.zones.is_none() {
+        args.zone_args.heeded_without_zones().map_err(one)?;
+    }
     let start = Instant::now();
     let mut clock = Clock::default();
 
@@ -210,7 +207,7 @@ struct ZonesRead {
     /// Whether the index was kept from another time.
     kept: bool,
     /// Zones left out and warnings; neither stops the work, unless `--expect` counts the zones.
-    remarks: Vec<Reject>,
+    remarks: Vec<Value>,
 }
 
 /// Whether a file is there that arpent never kept an index in: it is not to be written over.
@@ -295,6 +292,8 @@ impl Ready {
         if asked.is_some_and(|asked| asked != text("fingerprint")) {
             return Err("an index of other zones".to_owned());
         }
+        let remarks = about["remarks"].as_array().cloned();
+        let remarks = remarks.ok_or_else(|| "an index that does not say what its zones were warned for".to_owned())?;
         let zones = ZonesRead {
             file: text("file"),
             layer: text("layer"),
@@ -302,7 +301,7 @@ impl Ready {
             crs: text("crs"),
             count: codes.len(),
             kept: true,
-            remarks: Vec::new(),
+            remarks,
         };
         Ok(Self { index, codes, zones, kept: None })
     }
@@ -317,7 +316,8 @@ fn fingerprint(files: &Files, args: &AssignArgs) -> String {
         digest.update(format!("{extension} {}\n", bytes.len()));
         digest.update(bytes);
     }
-    digest.update(format!("{:?} {:?} {:?}", args.layer, args.zone_id, args.zones_crs));
+    let ZoneArgs { layer, zone_id, zones_crs } = &args.zone_args;
+    digest.update(format!("{layer:?} {zone_id:?} {zones_crs:?}"));
     digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
@@ -335,6 +335,7 @@ fn keep(
         "layer": zones.layer,
         "zone_id": zones.code_field,
         "crs": zones.crs,
+        "remarks": zones.remarks,
     });
     let unwritable = |error: std::io::Error| {
         let file = path.display().to_string();
@@ -349,13 +350,7 @@ fn keep(
 
 fn read_zones(args: &AssignArgs, files: &Files) -> Result<(Zoning, ZonesRead), Vec<Reject>> {
     let one = |unreadable: Unreadable| vec![unreadable.0];
-    let options = ZoneOptions {
-        layer: args.layer.clone(),
-        code_field: args.zone_id.clone(),
-        label_field: None,
-        crs: args.zones_crs.clone(),
-    };
-    let layer = zones(files, &options).map_err(one)?;
+    let layer = zones(files, &args.zone_args.options()).map_err(one)?;
     let mut remarks = layer.warnings;
     remarks.extend(layer.records.rejected);
     let in_metres = reproject::zones(layer.records.accepted).map_err(one)?;
@@ -373,7 +368,7 @@ fn read_zones(args: &AssignArgs, files: &Files) -> Result<(Zoning, ZonesRead), V
         crs: layer.crs.to_string(),
         count: zoning.zones().len(),
         kept: false,
-        remarks,
+        remarks: remarks.iter().map(reject_json).collect(),
     };
     Ok((zoning, read))
 }
@@ -566,7 +561,7 @@ impl Systems {
                 Some(code) => {
                     let system = self.of_row(code);
                     if system.is_none() {
-                        unknown.insert(code, batch.first_row + rows[0]);
+                        unknown.insert(code, batch.places[rows[0]]);
                     }
                     system
                 }
@@ -846,7 +841,7 @@ impl Report {
                 "crs": self.zones.crs,
                 "count": self.zones.count,
                 "index": if self.zones.kept { "kept" } else { "built" },
-                "remarks": self.zones.remarks.iter().map(reject_json).collect::<Vec<_>>(),
+                "remarks": self.zones.remarks,
             },
             "placements": counts(&self.placements()),
             "unplaced": counts(&pairs(&self.tally.unplaced)),
@@ -872,7 +867,7 @@ impl Report {
             "zones: {} in layer `{}` of {}, code `{}`, {}",
             zones.count, zones.layer, zones.file, zones.code_field, zones.crs
         ));
-        zones.remarks.iter().for_each(|remark| line(format!("  {remark}")));
+        zones.remarks.iter().for_each(|remark| line(format!("  {}", remark_text(remark))));
         let epsg = chosen.epsg.as_ref().map_or(String::new(), |epsg| format!(" unless `{epsg}` says otherwise"));
         line(format!("points: {} in {}, {}", self.tally.rows, self.points_name, self.format));
         line(format!("  columns `{}`, `{}`, `{}`, {}{epsg}", chosen.id, chosen.x, chosen.y, chosen.crs));
@@ -908,6 +903,15 @@ impl Report {
         line(format!("seconds: {}", seconds.join(", ")));
         text
     }
+}
+
+/// A remark as [`Reject`] says it: a kept index holds it as JSON.
+fn remark_text(remark: &Value) -> String {
+    let word = |name: &str| remark[name].as_str().unwrap_or_default();
+    let row = remark["row"].as_u64().map_or(String::new(), |row| format!(": row {row}"));
+    let field = remark["field"].as_str().map_or(String::new(), |field| format!(", field `{field}`"));
+    let (file, found, expected, code) = (word("file"), word("found"), word("expected"), word("code"));
+    format!("{file}{row}{field}: found {found}, expected {expected} [{code}]")
 }
 
 fn reject_json(reject: &Reject) -> Value {
@@ -1127,6 +1131,10 @@ mod tests {
         let first = bench.run("one.csv", &["--index", &index]).unwrap();
         let second = bench.run("two.csv", &["--index", &index]).unwrap();
         assert_eq!((first.zones.kept, second.zones.kept), (false, true));
+        assert_eq!(
+            first.zones.remarks, second.zones.remarks,
+            "what the zones were warned for is kept with their index"
+        );
         // Without the zones.
         let (points, out) = (bench.path("points").display().to_string(), bench.path("three.csv").display().to_string());
         let alone = |expect: &str| {
@@ -1135,6 +1143,9 @@ mod tests {
         };
         assert!(alone("2").unwrap());
         assert_eq!(alone("3").unwrap_err()[0].code, "zone_count");
+        let words = ["assign", "--index", &index, "--points", &points, "--out", &out, "--zone-id", "code"];
+        let refused = place(&Line::try_parse_from(words).unwrap().assign, false).map(|_| ()).unwrap_err();
+        assert_eq!(refused[0].code, "not_heeded", "there is no file whose field it could be");
         let read = |name: &str| std::fs::read_to_string(bench.path(name)).unwrap();
         assert_eq!(read("one.csv"), read("two.csv"));
         assert_eq!(read("one.csv"), read("three.csv"));

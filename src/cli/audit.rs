@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::output::print;
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
 use crate::steps::read::table::Input;
@@ -57,9 +58,7 @@ pub fn run(args: &Args) -> ExitCode {
     match judge(args, io::stderr().is_terminal()) {
         Ok(verdict) => {
             let text = if args.json { format!("{:#}\n", json(&verdict)) } else { text(&verdict) };
-            // A reader that has gone away, such as `head`, changes nothing of the verdict.
-            let _ = io::stdout().write_all(text.as_bytes());
-            ExitCode::from(u8::from(!verdict.is_safe()))
+            print("audit", &text, ExitCode::from(u8::from(!verdict.is_safe())))
         }
         Err(faults) => {
             for fault in faults {

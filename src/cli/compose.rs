@@ -1,14 +1,14 @@
 //! `arpent compose`: headcounts and the public files of Sirene become one register.
 
-use super::output::kept_apart;
-use super::register::{columns, columns_json, mapping, open, rejected, rejected_json, write_whole};
+use super::output::{kept_apart, print, write_together};
+use super::register::{columns, columns_json, mapping, open, rejected, rejected_json};
 use crate::model::{Source, Unreadable};
 use crate::steps::compose::{Composed, PublicFiles, compose};
 use crate::steps::read::headcounts::{Headcounts, headcounts};
 use crate::steps::read::sirene::Passed;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,10 +54,7 @@ pub struct Args {
 /// 0 when the register is written, 2 when a file cannot be used.
 pub fn run(args: &Args) -> ExitCode {
     match composed(args) {
-        Ok(report) => {
-            let _ = write!(std::io::stdout(), "{report}");
-            ExitCode::SUCCESS
-        }
+        Ok(report) => print("compose", &report, ExitCode::SUCCESS),
         Err(why) => {
             eprintln!("arpent compose: {why}");
             ExitCode::from(2)
@@ -91,14 +88,12 @@ fn composed(args: &Args) -> Result<String, String> {
     let made = made.map_err(said)?;
     let mut all = made.rejected.clone();
     files.iter().for_each(|file| all.append(&file.rejected));
-    if let Some(path) = &args.rejects {
-        write_whole(path, all.csv().as_bytes(), false).map_err(said)?;
-    }
-    if let Some(path) = &args.summed {
-        let list: String = made.summed.iter().map(|siret| format!("{siret}\n")).collect();
-        write_whole(path, format!("siret\n{list}").as_bytes(), true).map_err(said)?;
-    }
-    write_whole(&args.out, made.csv.as_bytes(), true).map_err(said)?;
+    let (rejects, list) = (all.csv(), made.summed.iter().map(|siret| format!("{siret}\n")).collect::<String>());
+    let summed = format!("siret\n{list}");
+    let mut outputs = vec![(args.out.as_path(), made.csv.as_bytes(), true)];
+    outputs.extend(args.rejects.as_deref().map(|path| (path, rejects.as_bytes(), false)));
+    outputs.extend(args.summed.as_deref().map(|path| (path, summed.as_bytes(), true)));
+    write_together(&outputs).map_err(said)?;
     Ok(if args.json { json(&files, &made) } else { text(args, &files, &made) })
 }
 

@@ -5,6 +5,7 @@ use crate::config::{About, Config, POLICY, Policy};
 use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, ledger};
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::repair::Repair;
 use crate::steps::review::decisions::Decisions;
 use crate::store::{Served, Stamp, Store};
 use std::collections::BTreeSet;
@@ -97,6 +98,8 @@ pub fn order(now: String) -> Result<Order, String> {
         files: Files { name: format!("{id}.zip"), parts: vec![(format!("{id}.zip"), bytes.to_vec())] },
         options: ZoneOptions { code_field: Some(code.to_owned()), ..ZoneOptions::default() },
         expected: Some(expected),
+        repair: Repair::default(),
+        groups: None,
     });
     Ok(Order {
         zonings: zonings.into(),

@@ -1,5 +1,6 @@
 //! What the acts of staff share on the command line: the data directory, who acts, how the answer is shown.
 
+use super::output::print;
 use crate::config::Config;
 use crate::pipeline::office::{Fault, FaultKind, Office, Settings, Who};
 use serde_json::Value;
@@ -41,9 +42,9 @@ pub fn act(
             Err(fault) => Err(fault),
         };
         match outcome {
-            Ok((_, json)) if desk.json => println!("{json:#}"),
+            Ok((_, json)) if desk.json => code = print(command, &format!("{json:#}\n"), code),
             Ok((text, _)) if text.is_empty() => {}
-            Ok((text, _)) => println!("{text}"),
+            Ok((text, _)) => code = print(command, &format!("{text}\n"), code),
             Err(fault) => {
                 eprintln!("arpent {command}: {fault}");
                 code = exit_code(&fault);
@@ -66,6 +67,7 @@ pub fn settings(config: &Config) -> Settings {
         approvals: config.approvals.clone(),
         expected: config.expected.clone(),
         publication: config.publication.clone(),
+        spool: config.data.clone(),
     }
 }
 

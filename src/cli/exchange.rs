@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::output::WholeFile;
+use super::output::{self, WholeFile};
 use super::protect::Refusal;
 use super::release::{bytes_of, cells_of, micro_of, records, spec_of};
 use crate::model::Unreadable;
@@ -242,8 +242,7 @@ fn instance(args: &JjArgs) -> Result<(), Refusal> {
                 few.join(", ")
             )));
         }
-        say(args, &report(&instance, &withheld, None));
-        return Ok(());
+        return say(args, &report(&instance, &withheld, None));
     }
     if let Some(out) = &args.out {
         refuse_overwriting(out, &[&args.file])?;
@@ -263,8 +262,7 @@ fn instance(args: &JjArgs) -> Result<(), Refusal> {
         whole.fill(csv.as_bytes())?;
         whole.commit()?;
     }
-    say(args, &report(&instance, &shield.withheld, Some((shield.programs, shield.witnesses))));
-    Ok(())
+    say(args, &report(&instance, &shield.withheld, Some((shield.programs, shield.witnesses))))
 }
 
 fn said(unmet: &Unmet) -> String {
@@ -295,7 +293,7 @@ fn report(instance: &Instance, withheld: &[bool], work: Option<(u64, usize)>) ->
 }
 
 /// Prints a report of counts.
-fn say(args: &JjArgs, report: &Value) {
+fn say(args: &JjArgs, report: &Value) -> Result<(), Refusal> {
     let pair = |name: &str| format!("{} cells, cost {}", report[name]["cells"], report[name]["cost"]);
     let mut text = format!(
         "{} cells, {} equations\nunsafe: {}\nsecondary: {}\nevery level is reached, checked in whole numbers\n",
@@ -307,8 +305,7 @@ fn say(args: &JjArgs, report: &Value) {
     if args.json {
         text = format!("{report:#}\n");
     }
-    // A reader that has gone away, such as `head`, changes nothing of the work done.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(output::say(&text)?)
 }
 
 /// No output may take the place of an input.

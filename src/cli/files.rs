@@ -1,8 +1,49 @@
 //! Zone files from a disk: the bytes a path names, with the files beside a `.shp`.
 
-use crate::model::Unreadable;
-use crate::steps::read::Files;
+use super::inspect::epsg;
+use crate::model::{Crs, Unreadable};
+use crate::steps::read::{Files, ZoneOptions};
 use std::path::Path;
+
+/// What a zone file does not say, for every command that reads one.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ZoneArgs {
+    /// The layer of the zones, when the file holds several
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+    /// The field that holds the code of each zone
+    #[arg(long, value_name = "FIELD")]
+    pub zone_id: Option<String>,
+    /// The system of the zones, whatever the file says
+    #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
+    pub zones_crs: Option<Crs>,
+}
+
+impl ZoneArgs {
+    /// How the readers are told.
+    pub fn options(&self) -> ZoneOptions {
+        let Self { layer, zone_id, zones_crs } = self.clone();
+        ZoneOptions { layer, code_field: zone_id, label_field: None, crs: zones_crs }
+    }
+
+    /// Refuses what would not be heeded, where there is no file of zones that it could be said of.
+    ///
+    /// # Errors
+    /// `not_heeded`, with the option.
+    pub fn heeded_without_zones(&self) -> Result<(), Unreadable> {
+        let said = [
+            ("--layer", self.layer.is_some()),
+            ("--zone-id", self.zone_id.is_some()),
+            ("--zones-crs", self.zones_crs.is_some()),
+        ];
+        match said.into_iter().find(|(_, said)| *said) {
+            Some((option, _)) => {
+                Err(Unreadable::file("not_heeded", option, "no file of zones to read so", "--zones beside it"))
+            }
+            None => Ok(()),
+        }
+    }
+}
 
 /// Largest file read: more than the IRIS of the whole country, in any of the formats.
 const FILE_MAX: u64 = 1024 * 1024 * 1024;

@@ -3,7 +3,10 @@
 use super::desk::{self, Desk};
 use super::files;
 use crate::model::{Crs, Source, Unreadable};
-use crate::pipeline::office::{Fault, FaultKind, RegisterSent, Sending, ZoneReading, ZoningSent};
+use crate::pipeline::office::{
+    Fault, FaultKind, GroupReading, RegisterSent, Sending, ZoneReading, ZoningSent, parsed_mapping,
+};
+use crate::steps::repair::Repair;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +24,8 @@ enum What {
     Zoning(Box<ZoningArgs>),
     /// A register of establishments
     Register(RegisterArgs),
+    /// Decisions about establishments, as CSV: siret,decision,x,y,epsg,share,since,author,date,reason
+    Decisions(DecisionsArgs),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -57,6 +62,21 @@ struct ZoningArgs {
     /// The system of the coordinates, above what the file says
     #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
     crs: Option<u32>,
+    /// Move vertices onto the border of a neighbour that runs within so many metres, each time the file is read
+    #[arg(long, value_name = "METRES")]
+    snap: Option<f64>,
+    /// Draw contours whose rings cross or disagree anew, around the same ground
+    #[arg(long)]
+    make_valid: bool,
+    /// The file is a table of codes that groups the zones of this zoning
+    #[arg(long, value_name = "NAME")]
+    groups_of: Option<String>,
+    /// The version whose zones are grouped [default: the latest]
+    #[arg(long, value_name = "VERSION", requires = "groups_of")]
+    groups_version: Option<String>,
+    /// Leave out the zones that the table of groups does not name
+    #[arg(long, requires = "groups_of")]
+    partial: bool,
     /// How many zones there should be [default: the settings' number]
     #[arg(long, value_name = "N")]
     expect: Option<usize>,
@@ -80,6 +100,17 @@ struct RegisterArgs {
     /// The system of the coordinates, where the file does not say
     #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
     crs: Option<u32>,
+    /// The column of a role, as in siret=NUM_SIRET; again for others. It is remembered of the author
+    #[arg(long = "map", value_name = "ROLE=COLUMN")]
+    map: Vec<String>,
+    #[command(flatten)]
+    desk: Desk,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct DecisionsArgs {
+    /// The file
+    file: PathBuf,
     #[command(flatten)]
     desk: Desk,
 }
@@ -101,6 +132,12 @@ pub fn run(args: &Args) -> ExitCode {
                     code_field: args.zone_id.clone(),
                     label_field: args.zone_label.clone(),
                     crs: args.crs,
+                    repair: Repair { snap_m: args.snap, make_valid: args.make_valid },
+                    groups: args.groups_of.clone().map(|zoning| GroupReading {
+                        zoning,
+                        version: args.groups_version.clone(),
+                        partial: args.partial,
+                    }),
                 },
                 expected: args.expect,
                 any_count: args.any_count,
@@ -111,10 +148,17 @@ pub fn run(args: &Args) -> ExitCode {
         }),
         What::Register(args) => desk::act("import", &args.desk, async |office, who| {
             let files = files::load(&args.file).map_err(unreadable)?;
-            let sent = RegisterSent { vintage: args.vintage, source: args.source, crs: args.crs };
+            let mapping = (!args.map.is_empty()).then(|| parsed_mapping(&args.map.join("\n"))).transpose()?;
+            let sent = RegisterSent { vintage: args.vintage, source: args.source, crs: args.crs, mapping };
             let parts = files.parts.into_iter().take(1).collect();
             let told = office.send_register(&who, sent, Sending { parts, place: None }).await?.end().await?;
             Ok((register(&told), told))
+        }),
+        What::Decisions(args) => desk::act("import", &args.desk, async |office, who| {
+            let files = files::load(&args.file).map_err(unreadable)?;
+            let (name, bytes) = files.parts.into_iter().next().unwrap_or_default();
+            let told = office.decide_all(&who, &name, bytes).await?;
+            Ok((format!("kept      {} decisions", told["kept"]), told))
         }),
     }
 }
@@ -147,13 +191,19 @@ fn zoning(told: &Value) -> String {
 fn register(told: &Value) -> String {
     let report = &told["report"];
     format!(
-        "kept      {}\nrows      {} accepted, {} refused\nunplaced  {}\ndigest    {}",
+        "kept      {}\ncolumns   {}\nrows      {} accepted, {} refused\nunplaced  {}\ndigest    {}",
         told["file"].as_str().unwrap_or_default(),
+        columns(&report["columns"]["taken"]),
         report["accepted"],
-        report["rejected"]["count"],
+        report["refused"],
         report["unplaced"],
         told["digest"].as_str().unwrap_or_default()
     )
+}
+
+fn columns(taken: &Value) -> String {
+    let taken = taken.as_object().into_iter().flatten();
+    taken.map(|(role, column)| format!("{role}={}", column.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", ")
 }
 
 fn unreadable(Unreadable(reject): Unreadable) -> Fault {

@@ -2,9 +2,10 @@
 
 mod view;
 
-use super::files;
-use super::output::{WholeFile, kept_apart};
+use super::files::{self, ZoneArgs};
+use super::output::{WholeFile, kept_apart, print};
 use crate::model::{Crs, Reject, Unreadable};
+use crate::pipeline::findings::geojson;
 use crate::steps::groups::GroupOptions;
 use crate::steps::intake::{Intake, Wanted, take_in, territory};
 use crate::steps::read::groups::groups;
@@ -12,7 +13,6 @@ use crate::steps::read::table::Input;
 use crate::steps::read::{self, Files, LayerReport, ZoneOptions};
 use crate::steps::repair::Repair;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,15 +24,9 @@ use std::process::ExitCode;
 pub struct Args {
     /// A shapefile (.shp, or a .zip of one), GeoJSON or GeoPackage
     pub file: PathBuf,
-    /// The layer to judge, when the file holds several
-    #[arg(long, value_name = "NAME")]
-    pub layer: Option<String>,
-    /// The field that holds the code of each zone
-    #[arg(long, value_name = "FIELD")]
-    pub zone_id: Option<String>,
-    /// The system of the coordinates, whatever the file says
-    #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
-    pub zones_crs: Option<Crs>,
+    /// What the file does not say
+    #[command(flatten)]
+    pub zone_args: ZoneArgs,
     /// The number of zones there must be; of groups, with --groups
     #[arg(long, visible_alias = "expected", value_name = "N")]
     pub expect: Option<usize>,
@@ -69,21 +63,21 @@ pub fn epsg(text: &str) -> Result<Crs, String> {
 
 /// Prints the report; 0 when a zoning can be made, 1 when the topology gate refuses, 2 when the file cannot be used.
 pub fn run(args: &Args) -> ExitCode {
-    let told = files::load(&args.file).and_then(|files| judge(&files, args)).and_then(|report| {
+    let inputs = [&args.file].into_iter().chain(&args.territory).chain(&args.groups);
+    let apart = kept_apart(inputs, args.topology.iter().chain(&args.out));
+    let told = apart.and_then(|()| files::load(&args.file)).and_then(|files| judge(&files, args)).and_then(|report| {
         let json = if args.json { Some(view::report(&report)?) } else { None };
         write_files(&report, args)?;
         Ok((report, json))
     });
     match told {
         Ok((report, json)) => {
-            let _ = match json {
-                Some(json) => writeln!(std::io::stdout(), "{json}"),
-                None => write!(std::io::stdout(), "{}", report.text()),
-            };
+            let text = json.map_or_else(|| report.text(), |json| json + "\n");
+            let code = print("inspect", &text, ExitCode::from(report.exit_code()));
             if let Err(unreadable) = &report.outcome {
                 eprintln!("arpent inspect: {unreadable}");
             }
-            ExitCode::from(report.exit_code())
+            code
         }
         Err(unreadable) => {
             eprintln!("arpent inspect: {unreadable}");
@@ -113,14 +107,8 @@ fn intake(files: &Files, args: &Args) -> Result<Intake, Unreadable> {
         Some(path) => Some(groups(&path.display().to_string(), Input::File(files::open(path)?))?),
         None => None,
     };
-    let options = ZoneOptions {
-        layer: args.layer.clone(),
-        code_field: args.zone_id.clone(),
-        label_field: None,
-        crs: args.zones_crs.clone(),
-    };
     let wanted = Wanted {
-        options,
+        options: args.zone_args.options(),
         expected: args.expect,
         territory: territory.as_ref(),
         repair: Repair { snap_m: args.snap, make_valid: args.make_valid },
@@ -131,12 +119,10 @@ fn intake(files: &Files, args: &Args) -> Result<Intake, Unreadable> {
 
 /// Writes what was asked for beside the report: findings whatever the verdict, zones when there is a zoning.
 fn write_files(report: &Report, args: &Args) -> Result<(), Unreadable> {
-    let inputs = [&args.file].into_iter().chain(&args.territory).chain(&args.groups);
-    kept_apart(inputs, args.topology.iter().chain(&args.out))?;
     let Ok(intake) = &report.outcome else { return Ok(()) };
     let mut ready = Vec::new();
     if let Some(path) = &args.topology {
-        ready.push(written(path, &view::findings(&intake.topology)?)?);
+        ready.push(written(path, &geojson(&intake.topology)?)?);
     }
     if let (Some(path), Some(zoning)) = (&args.out, &intake.zoning) {
         ready.push(written(path, &view::zones(zoning)?)?);

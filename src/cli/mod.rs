@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
         Command::WhatIf(args) => whatif::run(&args),
         Command::Series(args) => series::run(&args),
         Command::Assign(args) => match assign::run(&args) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(rejects) => {
                 for reject in rejects {
                     eprintln!("arpent assign: {reject}");
@@ -79,7 +79,7 @@ pub fn main() -> ExitCode {
         Command::Compose(args) => compose::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Protect(args) => match protect::run(&args) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(refusal) => {
                 eprint!("arpent protect: {refusal}");
                 refusal.exit_code()

@@ -2,13 +2,16 @@
 
 mod parquet;
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{Array, Int64Array, StringArray};
 use flate2::{Compression, write::GzEncoder};
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::parquet::ParquetTable;
 use crate::model::Unreadable;
@@ -35,12 +38,17 @@ impl WholeFile {
     /// Opens a draft beside the target.
     pub fn create(target: &Path) -> Result<Self, Unreadable> {
         let name = target.file_name().ok_or_else(|| cannot_write(target, "the name of no file"))?;
+        no_folder(target)?;
+        let mut drafts = Drafts::held();
         let mut attempt = 0;
         loop {
             let draft = format!(".{}.{}-{attempt}.draft", name.to_string_lossy(), std::process::id());
             let draft = target.with_file_name(draft);
             match OpenOptions::new().write(true).create_new(true).open(&draft) {
-                Ok(file) => return Ok(Self { target: target.to_owned(), draft, file, committed: false }),
+                Ok(file) => {
+                    drafts.insert(draft.clone());
+                    return Ok(Self { target: target.to_owned(), draft, file, committed: false });
+                }
                 // A draft of the same name outlived a process that was killed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < DRAFTS_MAX => attempt += 1,
                 Err(error) => return Err(cannot_write(target, &error.to_string())),
@@ -50,7 +58,12 @@ impl WholeFile {
 
     /// Puts the file under its name, replacing what stood there, once its bytes are on the disk.
     pub fn commit(mut self) -> Result<(), Unreadable> {
-        let done = self.file.sync_all().and_then(|()| std::fs::rename(&self.draft, &self.target));
+        let done = self.file.sync_all().and_then(|()| {
+            let mut drafts = Drafts::held();
+            std::fs::rename(&self.draft, &self.target)?;
+            drafts.remove(&self.draft);
+            Ok(())
+        });
         done.map_err(|error| cannot_write(&self.target, &error.to_string()))?;
         self.committed = true;
         // The new name is on the disk once its folder is; a file system that cannot say so has already renamed.
@@ -76,9 +89,106 @@ impl WholeFile {
 impl Drop for WholeFile {
     fn drop(&mut self) {
         if !self.committed {
+            let mut drafts = Drafts::held();
             let _ = std::fs::remove_file(&self.draft);
+            drafts.remove(&self.draft);
         }
     }
+}
+
+/// The drafts of this process, so that one which is told to stop leaves none behind.
+#[derive(Default)]
+struct Drafts {
+    paths: BTreeSet<PathBuf>,
+    watched: bool,
+}
+
+static DRAFTS: Mutex<Drafts> = Mutex::new(Drafts { paths: BTreeSet::new(), watched: false });
+
+/// What a process ends with that a signal ended, beside the number of the signal (POSIX shells).
+const BY_SIGNAL: i32 = 128;
+
+impl Drafts {
+    /// The list, held against the end of the process: who holds it changes files and list together.
+    fn held() -> MutexGuard<'static, Self> {
+        DRAFTS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&mut self, draft: PathBuf) {
+        self.paths.insert(draft);
+        if !self.watched {
+            self.watched = std::thread::Builder::new().name("signals".to_owned()).spawn(sweep_when_told).is_ok();
+        }
+    }
+
+    fn remove(&mut self, draft: &Path) {
+        self.paths.remove(draft);
+    }
+}
+
+/// Waits for SIGINT or SIGTERM, takes the drafts away and ends the process. Without a runtime for it, signals end the
+/// process by themselves.
+fn sweep_when_told() {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let signal = runtime.block_on(async {
+        let interrupt = SignalKind::interrupt();
+        let terminate = SignalKind::terminate();
+        let (mut first, mut second) = (signal(interrupt).ok()?, signal(terminate).ok()?);
+        tokio::select! {
+            _ = first.recv() => Some(interrupt.as_raw_value()),
+            _ = second.recv() => Some(terminate.as_raw_value()),
+        }
+    });
+    if let Some(signal) = signal {
+        let drafts = Drafts::held();
+        drafts.paths.iter().for_each(|draft| drop(std::fs::remove_file(draft)));
+        std::process::exit(BY_SIGNAL + signal);
+    }
+}
+
+/// Writes files, all of them or none: drafts first, then their names. Those marked are for the owner's account alone.
+pub fn write_together(files: &[(&Path, &[u8], bool)]) -> Result<(), Unreadable> {
+    let mut drafts = Vec::with_capacity(files.len());
+    for (path, bytes, owner) in files {
+        let mut file = WholeFile::create(path)?;
+        if *owner {
+            file.restrict()?;
+        }
+        file.fill(bytes)?;
+        drafts.push(file);
+    }
+    drafts.into_iter().try_for_each(WholeFile::commit)
+}
+
+/// Prints a report on standard output and gives this exit code; 2 when it could not be written. A reader that has gone
+/// away, such as `head`, is no fault of the work done.
+pub fn print(command: &str, text: &str, code: ExitCode) -> ExitCode {
+    match say(text) {
+        Ok(()) => code,
+        Err(unreadable) => {
+            eprintln!("arpent {command}: {unreadable}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints on standard output.
+///
+/// # Errors
+/// `output_unwritable`, unless the reader has gone away.
+pub fn say(text: &str) -> Result<(), Unreadable> {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let expected = "a place that can be written";
+            Err(Unreadable::file("output_unwritable", "standard output", error.to_string(), expected))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn no_folder(target: &Path) -> Result<(), Unreadable> {
+    if target.is_dir() { Err(cannot_write(target, "a folder")) } else { Ok(()) }
 }
 
 impl Write for WholeFile {
@@ -283,10 +393,10 @@ fn push_field(text: &mut Vec<u8>, field: &str) {
     }
 }
 
-/// No output may take the place of an input, nor of another output.
+/// No output may take the place of an input, nor of another output, nor be a folder.
 ///
 /// # Errors
-/// `output_is_input`, with the first that would.
+/// `output_is_input` or `output_unwritable`, with the first that would.
 pub fn kept_apart<'a>(
     inputs: impl IntoIterator<Item = &'a PathBuf>,
     outputs: impl IntoIterator<Item = &'a PathBuf>,
@@ -294,6 +404,7 @@ pub fn kept_apart<'a>(
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut taken: Vec<PathBuf> = inputs.into_iter().map(|path| real(path)).collect();
     for output in outputs {
+        no_folder(output)?;
         let place = real(output);
         if taken.contains(&place) {
             let file = output.display().to_string();
@@ -334,8 +445,14 @@ mod tests {
         assert_eq!(std::fs::read(&target).unwrap(), b"after");
         assert_eq!(names(folder.path()), ["out.csv"]);
 
-        let refused = WholeFile::create(&folder.path().join("nowhere").join("out.csv")).unwrap_err();
-        assert_eq!(refused.0.code, "output_unwritable");
+        for nowhere in [folder.path().join("nowhere").join("out.csv"), folder.path().to_owned()] {
+            assert_eq!(WholeFile::create(&nowhere).unwrap_err().0.code, "output_unwritable");
+        }
+        assert_eq!(kept_apart([], [&folder.path().to_owned()]).unwrap_err().0.code, "output_unwritable");
+
+        let (good, bad) = (folder.path().join("good"), folder.path().join("nowhere").join("bad"));
+        write_together(&[(&good, b"1", true), (&bad, b"2", false)]).unwrap_err();
+        assert_eq!(names(folder.path()), ["out.csv"], "all or none");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
+use super::output::print;
 use super::release::{self, Content, ReadBack};
 use crate::config::Profile;
 use crate::model::{Reject, Unreadable};
@@ -110,15 +111,13 @@ impl From<Vec<Reject>> for Refusal {
 
 /// Runs the command and prints its report: text on standard error, or JSON on standard output with `--json`.
 /// A refusal says what to tell the user and the exit code; no output was written then.
-pub fn run(args: &ProtectArgs) -> Result<(), Refusal> {
+pub fn run(args: &ProtectArgs) -> Result<ExitCode, Refusal> {
     let report = protect(args)?;
-    // A reader that has gone away, such as `head`, is no fault of the work done.
-    let _ = if args.json {
-        writeln!(std::io::stdout(), "{:#}", report.json())
-    } else {
-        write!(std::io::stderr(), "{}", report.text())
-    };
-    Ok(())
+    if args.json {
+        return Ok(print("protect", &format!("{:#}\n", report.json()), ExitCode::SUCCESS));
+    }
+    let _ = write!(std::io::stderr(), "{}", report.text());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Protects, writes the folder, and gives the report.

@@ -1,7 +1,7 @@
 //! `arpent register`: how a register would be read, before anybody imports it.
 
 use super::inspect::epsg;
-use super::output::{WholeFile, kept_apart};
+use super::output::{kept_apart, print, write_together};
 use crate::model::establishment::Trust;
 use crate::model::{Crs, Establishment, Reject, Rejects, Source, Unreadable};
 use crate::steps::read::columns::{ColumnReport, Mapping};
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -100,10 +99,7 @@ pub fn mapping(said: &[String], file: Option<&Path>) -> Result<Mapping, String> 
 /// 0 when the files can be read, whatever rows are refused; 2 when one cannot.
 pub fn run(args: &Args) -> ExitCode {
     match report(args) {
-        Ok(text) => {
-            let _ = write!(std::io::stdout(), "{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => print("register", &text, ExitCode::SUCCESS),
         Err(why) => {
             eprintln!("arpent register: {why}");
             ExitCode::from(2)
@@ -123,7 +119,7 @@ fn report(args: &Args) -> Result<String, String> {
         reports.push((name, Summary::of(&read), read));
     }
     if let Some(path) = &args.rejects {
-        write_whole(path, all.csv().as_bytes(), false).map_err(|e| e.to_string())?;
+        write_together(&[(path, all.csv().as_bytes(), false)]).map_err(|e| e.to_string())?;
     }
     if args.json {
         let files: Vec<Value> = reports.iter().map(|(name, summary, read)| summary.json(name, read)).collect();
@@ -142,16 +138,6 @@ pub fn open(path: &Path) -> Result<(String, Input), Unreadable> {
             Err(Unreadable::file("input_unreadable", name, found, "a file that can be read"))
         }
     }
-}
-
-/// Writes a file whole or not at all; `owner` lets its owner's account alone read it.
-pub fn write_whole(path: &Path, bytes: &[u8], owner: bool) -> Result<(), Unreadable> {
-    let mut file = WholeFile::create(path)?;
-    if owner {
-        file.restrict()?;
-    }
-    file.fill(bytes)?;
-    file.commit()
 }
 
 /// Refused rows printed; the others are in the file that `--rejects` writes.

@@ -1,19 +1,16 @@
 //! `arpent review`: the establishments that people should look at, and how far they have come.
 
-use super::files;
-use super::inspect::epsg;
-use super::output::kept_apart;
-use super::register::{Reading, open, source, write_whole};
-use crate::model::{Crs, Register, Reject, Source, Unreadable, Zoning};
+use super::files::{self, ZoneArgs};
+use super::output::{kept_apart, print, write_together};
+use super::register::{Reading, open, source};
+use crate::model::{Register, Reject, Source, Unreadable, Zoning};
 use crate::steps::intake::{Wanted, take_in};
-use crate::steps::read::ZoneOptions;
 use crate::steps::read::register::read_register;
 use crate::steps::reconcile::{self, BothSources, reconcile};
 use crate::steps::review::decisions::{Applied, Date, Decisions, apply};
 use crate::steps::review::{NEAR_M, TOP, Terms, Worklist, worklist};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,15 +27,9 @@ pub struct Args {
     /// The zones: a shapefile (.shp, or a .zip of one), GeoJSON or GeoPackage
     #[arg(long, value_name = "FILE")]
     pub zones: PathBuf,
-    /// The layer, when the file holds several
-    #[arg(long, value_name = "NAME")]
-    pub layer: Option<String>,
-    /// The field that holds the code of each zone
-    #[arg(long, value_name = "FIELD")]
-    pub zone_id: Option<String>,
-    /// The system of the zones, whatever their file says
-    #[arg(long, value_name = "EPSG:N", value_parser = epsg)]
-    pub zones_crs: Option<Crs>,
+    /// What the file does not say
+    #[command(flatten)]
+    pub zone_args: ZoneArgs,
     /// What was decided before: siret,decision,x,y,epsg,share,since,author,date,reason
     #[arg(long, value_name = "FILE")]
     pub decisions: Option<PathBuf>,
@@ -80,10 +71,7 @@ fn day(text: &str) -> Result<Date, String> {
 /// 0 when the list is written, 2 when a file cannot be used.
 pub fn run(args: &Args) -> ExitCode {
     match review(args) {
-        Ok(report) => {
-            let _ = write!(std::io::stdout(), "{report}");
-            ExitCode::SUCCESS
-        }
+        Ok(report) => print("review", &report, ExitCode::SUCCESS),
         Err(why) => {
             why.iter().for_each(|why| eprintln!("arpent review: {why}"));
             ExitCode::from(2)
@@ -118,14 +106,12 @@ fn review(args: &Args) -> Result<String, Vec<String>> {
     let terms = Terms { top: args.top, near_m: args.near, since: args.since };
     let list = worklist(&all.establishments, &zoning, &decisions, &terms).map_err(one)?;
     let csv = list.csv(&all.establishments, &zoning, &decisions);
-    if let Some(path) = &args.vanished {
-        let sirets: String = applied.vanished.iter().map(|siret| format!("{siret}\n")).collect();
-        write_whole(path, format!("siret\n{sirets}").as_bytes(), true).map_err(one)?;
-    }
-    if let Some(path) = &args.in_both {
-        write_whole(path, reconcile::csv(&in_both).as_bytes(), true).map_err(one)?;
-    }
-    write_whole(&args.out, csv.as_bytes(), true).map_err(one)?;
+    let sirets: String = applied.vanished.iter().map(|siret| format!("{siret}\n")).collect();
+    let (vanished, twice) = (format!("siret\n{sirets}"), reconcile::csv(&in_both));
+    let mut outputs = vec![(args.out.as_path(), csv.as_bytes(), true)];
+    outputs.extend(args.vanished.as_deref().map(|path| (path, vanished.as_bytes(), true)));
+    outputs.extend(args.in_both.as_deref().map(|path| (path, twice.as_bytes(), true)));
+    write_together(&outputs).map_err(one)?;
     let in_both = in_both.len();
     let said = Said { refused, in_both, decided: decisions.len(), applied: &applied, list: &list, zoning: &zoning };
     Ok(if args.json { said.json() } else { said.text(args) })
@@ -135,13 +121,8 @@ fn zoning(args: &Args) -> Result<Zoning, Vec<String>> {
     let one = |unreadable: Unreadable| vec![unreadable.to_string()];
     let every = |rejects: Vec<Reject>| rejects.iter().map(ToString::to_string).collect::<Vec<_>>();
     let files = files::load(&args.zones).map_err(one)?;
-    let options = ZoneOptions {
-        layer: args.layer.clone(),
-        code_field: args.zone_id.clone(),
-        crs: args.zones_crs.clone(),
-        ..ZoneOptions::default()
-    };
-    let intake = take_in(&files, &Wanted { options, ..Wanted::default() }).map_err(one)?;
+    let wanted = Wanted { options: args.zone_args.options(), ..Wanted::default() };
+    let intake = take_in(&files, &wanted).map_err(one)?;
     intake.whole().map_err(every)
 }
 

@@ -1,9 +1,9 @@
 //! `arpent series`: the figures of several year-ends on one perimeter, and what lies between them.
 
-use super::output::WholeFile;
+use super::output::{print, write_together};
 use super::protect::Refusal;
 use super::serve;
-use super::whatif::{Today, refused, today, wrong};
+use super::whatif::{Today, refused, said, today, wrong};
 use crate::pipeline;
 use crate::pipeline::inputs::{order_of, recomputed};
 use crate::pipeline::whatif::quoted;
@@ -14,7 +14,6 @@ use crate::steps::secrecy::Coordinate;
 use crate::store::{SqliteStore, Store};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -51,7 +50,7 @@ pub fn run(args: &Args) -> ExitCode {
         false => show(args, &today),
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(text) => print("series", &text, ExitCode::SUCCESS),
         Err(refusal) => {
             eprint!("arpent series: {refusal}");
             refusal.exit_code()
@@ -59,7 +58,8 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn show(args: &Args, today: &Today) -> Result<(), Refusal> {
+/// What is to be printed.
+fn show(args: &Args, today: &Today) -> Result<String, Refusal> {
     let others = others(today, &args.data)?;
     let of = by_vintage(&today.served, &others);
     let table = match &args.table {
@@ -74,14 +74,11 @@ fn show(args: &Args, today: &Today) -> Result<(), Refusal> {
     let text = if args.json { format!("{:#}\n", as_json(&found)) } else { csv(&found) };
     match &args.out {
         Some(path) => {
-            let mut file = WholeFile::create(path)?;
-            file.fill(text.as_bytes())?;
-            file.commit()?;
+            write_together(&[(path, text.as_bytes(), false)])?;
+            Ok(String::new())
         }
-        // A reader that has gone away, such as `head`, is no fault of the work done.
-        None => drop(std::io::stdout().write_all(text.as_bytes())),
+        None => Ok(text),
     }
-    Ok(())
 }
 
 /// Every other public release ever published, the last one first.
@@ -119,12 +116,13 @@ fn unfit(why: NoSeries) -> Refusal {
             Refusal::No(format!("{why}; `arpent series --recompute` says whether it can be published"))
         }
         NoSeries::NoZoning { .. } | NoSeries::NoTable { .. } | NoSeries::TooFew { .. } => {
-            wrong("no_series", "series", why.to_string(), "year-ends on one perimeter".to_owned())
+            said("no_series", "series", &why.to_string(), "year-ends on one perimeter")
         }
     }
 }
 
-fn recompute(args: &Args, today: Today) -> Result<(), Refusal> {
+/// What is to be printed.
+fn recompute(args: &Args, today: Today) -> Result<String, Refusal> {
     let others = others(&today, &args.data)?;
     let Today { order, served, past } = today;
     let of = by_vintage(&served, &others);
@@ -132,8 +130,7 @@ fn recompute(args: &Args, today: Today) -> Result<(), Refusal> {
         Err(NoSeries::MixedPerimeters { .. }) => {}
         Err(other) => return Err(unfit(other)),
         Ok(version) => {
-            println!("all year-ends stand on `{version}`: nothing to recompute");
-            return Ok(());
+            return Ok(format!("all year-ends stand on `{version}`: nothing to recompute\n"));
         }
     }
     let mut older = Vec::new();
@@ -158,14 +155,14 @@ fn recompute(args: &Args, today: Today) -> Result<(), Refusal> {
     });
     let years: Map<String, Value> = years.collect();
     if args.json {
-        println!("{:#}", json!({ "verdict": "safe", "zoning": args.zoning, "vintages": years }));
-        return Ok(());
+        return Ok(format!("{:#}\n", json!({ "verdict": "safe", "zoning": args.zoning, "vintages": years })));
     }
-    for (year, counts) in &years {
-        println!("{year}: {} of {} cells withheld", counts["withheld"], counts["cells"]);
-    }
-    println!("safe: these year-ends could be published on today's perimeter, beside everything published before");
-    Ok(())
+    let line = |(year, counts): (&String, &Value)| {
+        format!("{year}: {} of {} cells withheld\n", counts["withheld"], counts["cells"])
+    };
+    let lines: String = years.iter().map(line).collect();
+    let safe = "safe: these year-ends could be published on today's perimeter, beside everything published before";
+    Ok(format!("{lines}{safe}\n"))
 }
 
 /// Codes by dimension, then a figure a year-end and an evolution a step; a withheld value is empty beside its status.

@@ -2,9 +2,10 @@
 
 use super::files;
 use super::inspect::epsg;
-use super::output::{WholeFile, kept_apart};
+use super::output::{WholeFile, kept_apart, print};
 use super::protect::Refusal;
 use super::serve;
+use crate::model::reject::parted;
 use crate::model::{Crs, Reject, Unreadable, ZoneCode};
 use crate::pipeline::inputs::order_of;
 use crate::pipeline::ledger::{self, policy_in_force};
@@ -12,12 +13,13 @@ use crate::pipeline::whatif::{Reader, Shown, Verdict, WhatIf, look};
 use crate::pipeline::{NotPublished, Order, Published, ZoningUpload};
 use crate::steps::publish::Release;
 use crate::steps::read::ZoneOptions;
+use crate::steps::repair::Repair;
 use crate::steps::seal;
 use crate::steps::whatif::Fate;
 use crate::steps::whatif::cells::CellFate;
 use crate::store::{SqliteStore, Store, sqlite};
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -68,13 +70,8 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     match asked(args) {
         Ok(answer) => {
-            // A reader that has gone away, such as `head`, is no fault of the work done.
-            let _ = if args.json {
-                writeln!(std::io::stdout(), "{:#}", answer.json(Reader::Owner))
-            } else {
-                write!(std::io::stdout(), "{}", text(&answer))
-            };
-            ExitCode::from(u8::from(answer.is_refused()))
+            let told = if args.json { format!("{:#}\n", answer.json(Reader::Owner)) } else { text(&answer) };
+            print("what-if", &told, ExitCode::from(u8::from(answer.is_refused())))
         }
         Err(refusal) => {
             eprint!("arpent what-if: {refusal}");
@@ -109,6 +106,8 @@ fn asked(args: &Args) -> Result<WhatIf, Refusal> {
             crs: args.crs.clone(),
         },
         expected: args.expect,
+        repair: Repair::default(),
+        groups: None,
     };
     let looked = look(&order, &proposed).map_err(refused)?;
     let answer = match args.quick {
@@ -145,12 +144,20 @@ pub(super) fn refused(why: NotPublished) -> Refusal {
         NotPublished::Policy(_)
         | NotPublished::PartnersForgotten { .. }
         | NotPublished::MetTwice { .. }
-        | NotPublished::Empty => {
-            wrong("not_publishable", "store", why.to_string(), "inputs that can be published".to_owned())
-        }
+        | NotPublished::Empty => said("not_publishable", "store", &why.to_string(), "inputs that can be published"),
         NotPublished::Secrecy { .. } | NotPublished::NoVerdict(_) | NotPublished::Audit { .. } => {
             Refusal::No(why.to_string())
         }
+    }
+}
+
+/// A refusal of a sentence, which may say itself what was found where and what was expected.
+pub(super) fn said(code: &'static str, place: &str, sentence: &str, expected: &str) -> Refusal {
+    match parted(sentence) {
+        Some((of, found, expected)) => {
+            wrong(code, if of.is_empty() { place } else { of }, found.to_owned(), expected.to_owned())
+        }
+        None => wrong(code, place, sentence.to_owned(), expected.to_owned()),
     }
 }
 
@@ -188,7 +195,7 @@ pub(super) fn today(data: &Path) -> Result<Today, Refusal> {
     });
     match (read, found) {
         (Ok(()), Some(today)) => Ok(today),
-        (Err(why), _) => Err(wrong("store", &name, why, "a store with a release and its inputs".to_owned())),
+        (Err(why), _) => Err(said("store", &name, &why, "a store with a release and its inputs")),
         (Ok(()), None) => Err(wrong("store", &name, "nothing".to_owned(), "a release".to_owned())),
     }
 }

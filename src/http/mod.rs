@@ -18,6 +18,7 @@ mod rate;
 mod serve;
 mod staff;
 mod state;
+mod tiles;
 
 pub use problem::{About, Problem};
 pub use serve::serve;
@@ -84,6 +85,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/odata/Publications", get(odata::publications)),
         ("/odata/{resource}", get(odata::resource)),
         ("/odata/{resource}/{part}", get(odata::count)),
+        ("/collections/{zoning}/tiles", get(tiles::tile_sets)),
+        ("/collections/{zoning}/tiles/{tileMatrixSetId}", get(tiles::tile_set)),
+        ("/collections/{zoning}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}", get(tiles::tile)),
+        ("/tileMatrixSets", get(tiles::tile_matrix_sets)),
+        ("/tileMatrixSets/{tileMatrixSetId}", get(tiles::tile_matrix_set)),
         ("/telechargements", get(downloads::list)),
         ("/telechargements/{file}", get(downloads::file)),
         ("/catalogue", get(catalogue::catalogue)),

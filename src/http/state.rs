@@ -6,6 +6,7 @@ use super::ogc::query::encode;
 use super::ogc::systems::System;
 use super::page::day;
 use super::problem::Problem;
+use super::tiles::tilings::Tilings;
 use crate::steps::publish::{Release, ReleasedZoning};
 use crate::steps::secrecy::{Coordinate, TableDimension};
 use axum::http::StatusCode;
@@ -22,6 +23,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 pub struct Shelf {
     on_shelf: Arc<RwLock<Arc<OnShelf>>>,
     drawings: Drawings,
+    tilings: Tilings,
     turn: Arc<AtomicU64>,
 }
 
@@ -73,6 +75,8 @@ pub(super) struct Shelved {
     rows: OnceLock<Rows>,
     /// Its contours as they were asked for lately, beside those of the other releases.
     pub drawings: Drawings,
+    /// The same, prepared for tiles.
+    pub tilings: Tilings,
 }
 
 /// A collection: a zoning of a release, under the name it was asked by.
@@ -140,7 +144,7 @@ impl Shelf {
         let before = self.look();
         let shelved = |release: Arc<Release>| {
             let known = before.releases().find(|shelved| Arc::ptr_eq(&shelved.release, &release)).cloned();
-            known.unwrap_or_else(|| Arc::new(Shelved::beside(release, self.drawings.clone())))
+            known.unwrap_or_else(|| Arc::new(Shelved::beside(release, self.drawings.clone(), self.tilings.clone())))
         };
         let after = OnShelf {
             current: stock.current.map(shelved),
@@ -203,6 +207,11 @@ impl OnShelf {
     /// Whether plain names mean this release.
     pub fn is_current(&self, release: &Release) -> bool {
         self.current.as_ref().is_some_and(|current| current.release.id == release.id)
+    }
+
+    /// Names of earlier releases that are not open yet.
+    pub fn closed(&self) -> &[String] {
+        &self.closed
     }
 
     /// Every release that was taken back, the last one first.
@@ -284,12 +293,12 @@ impl OnShelf {
 
 impl Shelved {
     pub(super) fn of(release: Arc<Release>) -> Self {
-        Self::beside(release, Drawings::default())
+        Self::beside(release, Drawings::default(), Tilings::default())
     }
 
-    fn beside(release: Arc<Release>, drawings: Drawings) -> Self {
+    fn beside(release: Arc<Release>, drawings: Drawings, tilings: Tilings) -> Self {
         let extents = release.zonings.iter().map(extent).collect();
-        Self { menu: Menu::of(&release), extents, rows: OnceLock::new(), release, drawings }
+        Self { menu: Menu::of(&release), extents, rows: OnceLock::new(), release, drawings, tilings }
     }
 
     /// Its cells as rows.

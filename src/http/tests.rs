@@ -854,7 +854,11 @@ async fn the_contract_and_the_service_say_the_same() {
     };
     for path in written {
         let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03").replace("{file}", "secteurs.xlsx");
-        let filled = filled.replace("{resource}/{part}", "Zones/$count").replace("{resource}", "Zones('secteurs.S03')");
+        let filled = filled
+            .replace("{resource}/{part}", "Zones/$count")
+            .replace("{resource}", "Zones('secteurs.S03')")
+            .replace("{tileMatrixSetId}", "WebMercatorQuad")
+            .replace("{tileMatrix}/{tileRow}/{tileCol}", "9/179/263");
         let operation = &contract["paths"][path]["get"];
         for (query, status) in
             [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]

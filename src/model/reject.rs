@@ -108,6 +108,16 @@ pub fn csv_cell(text: &str) -> String {
     if text.contains([',', ';', '"', '\n', '\r', '\t']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
+/// Place, found and expected of a sentence that says them: `place: found this, expected that`. The place may be empty.
+pub fn parted(sentence: &str) -> Option<(&str, &str, &str)> {
+    let (place, rest) = match sentence.strip_prefix("found ") {
+        Some(rest) => ("", rest),
+        None => sentence.split_once(": found ")?,
+    };
+    let (found, expected) = rest.split_once(", expected ")?;
+    Some((place, found, expected))
+}
+
 /// A file that cannot be used at all: place, found, expected, as for [`Reject`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -145,6 +155,18 @@ impl Unreadable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_is_taken_apart_where_it_says_all_three() {
+        for (sentence, parts) in [
+            ("zoning `a`: found 1 year-end, expected two at least", Some(("zoning `a`", "1 year-end", "two at least"))),
+            ("found a cell, expected none: it leaks, expected so", Some(("", "a cell", "none: it leaks, expected so"))),
+            ("the audit gave no verdict", None),
+            ("place: found something", None),
+        ] {
+            assert_eq!(parted(sentence), parts, "{sentence}");
+        }
+    }
 
     #[test]
     fn a_list_of_refused_rows_is_cut_and_says_so() {

@@ -29,6 +29,10 @@ pub enum Duty {
     ReadRegisters,
     /// Send a register.
     SendRegister,
+    /// Look at establishments to be reviewed, with their headcounts, and at what was decided about them.
+    ReadReview,
+    /// Decide about an establishment.
+    Decide,
     /// Look at jobs.
     ReadJobs,
     /// Have a publication drafted.
@@ -51,11 +55,13 @@ pub enum Duty {
 
 impl Duty {
     /// Every act.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ReadZonings,
         Self::SendZoning,
         Self::ReadRegisters,
         Self::SendRegister,
+        Self::ReadReview,
+        Self::Decide,
         Self::ReadJobs,
         Self::Draft,
         Self::ReadDrafts,
@@ -74,6 +80,8 @@ impl Duty {
             Self::SendZoning => "send_zoning",
             Self::ReadRegisters => "read_registers",
             Self::SendRegister => "send_register",
+            Self::ReadReview => "read_review",
+            Self::Decide => "decide",
             Self::ReadJobs => "read_jobs",
             Self::Draft => "draft",
             Self::ReadDrafts => "read_drafts",
@@ -99,6 +107,8 @@ impl Role {
             Duty::SendZoning
             | Duty::ReadRegisters
             | Duty::SendRegister
+            | Duty::ReadReview
+            | Duty::Decide
             | Duty::ReadJobs
             | Duty::Draft
             | Duty::Preview => matches!(self, Self::Gis | Self::Owner),

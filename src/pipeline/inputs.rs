@@ -1,7 +1,7 @@
 //! What a release was made from: kept beside its records, so that it can be made again, or asked what would be otherwise.
 
 use super::ledger::{Dossier, NoPast};
-use super::{Order, RegisterUpload, ZoningUpload, sha256_hex};
+use super::{GroupsUpload, Order, RegisterUpload, ZoningUpload, sha256_hex};
 use crate::config::{About, Policy};
 use crate::model::establishment::Trust;
 use crate::model::{Crs, Source};
@@ -9,6 +9,7 @@ use crate::steps::publish::Release;
 use crate::steps::read::columns::Mapping;
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::repair::Repair;
 use crate::steps::review::decisions::Decisions;
 use crate::store::{Store, StoreError};
 use serde::Deserialize;
@@ -71,7 +72,21 @@ pub(super) fn listed(order: &Order) -> String {
 pub(super) fn zoning_options(upload: &ZoningUpload) -> Value {
     let ZoneOptions { layer, code_field, label_field, crs } = &upload.options;
     let crs = crs.as_ref().map(crs_json);
-    json!({ "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs, "expected": upload.expected })
+    let Repair { snap_m, make_valid } = upload.repair;
+    let groups = upload.groups.as_ref();
+    json!({
+        "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs, "expected": upload.expected,
+        "repair": { "snap_m": snap_m, "make_valid": make_valid },
+        "groups": groups.map(|g| json!({ "zoning": g.zoning, "version": g.version, "partial": g.partial })),
+    })
+}
+
+/// The file that a store keeps of a zoning: that of its zones, or the table that makes it of another.
+pub(super) fn file_of(upload: &ZoningUpload) -> (String, Vec<u8>) {
+    match &upload.groups {
+        Some(table) => (table.name.clone(), table.bytes.clone()),
+        None => one_file(&upload.id, &upload.files.parts),
+    }
 }
 
 /// How the file of a register is to be read.
@@ -129,6 +144,23 @@ struct ListedZoneOptions {
     label_field: Option<String>,
     crs: Option<ListedCrs>,
     expected: Option<usize>,
+    #[serde(default)]
+    repair: ListedRepair,
+    groups: Option<ListedGroups>,
+}
+
+/// Lists of before said nothing of it, and nothing was mended.
+#[derive(Default, Deserialize)]
+struct ListedRepair {
+    snap_m: Option<f64>,
+    make_valid: bool,
+}
+
+#[derive(Deserialize)]
+struct ListedGroups {
+    zoning: String,
+    version: String,
+    partial: bool,
 }
 
 #[derive(Deserialize)]
@@ -211,13 +243,26 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
         now,
     };
     for ListedZoning { id, title, version, options } in zonings {
-        let what = || format!("zoning `{id}` of version `{version}`");
-        let kept = store.zoning(&id, &version).await?.ok_or_else(|| missing(what()))?;
-        let ListedZoneOptions { layer, code_field, label_field, crs, expected } = options;
-        let name = kept.entry.file_name;
-        let files = Files { name: name.clone(), parts: vec![(name, kept.bytes.to_vec())] };
+        let held = async |zoning: &str, version: &str| {
+            let kept = store.zoning(zoning, version).await?;
+            let kept = kept.ok_or_else(|| missing(format!("zoning `{zoning}` of version `{version}`")))?;
+            Ok::<_, NoInputs>((kept.entry.file_name, kept.bytes.to_vec()))
+        };
+        let (mut name, mut bytes) = held(&id, &version).await?;
+        let ListedZoneOptions { layer, code_field, label_field, crs, expected, repair, groups } = options;
+        let groups = match groups {
+            None => None,
+            Some(ListedGroups { zoning, version, partial }) => {
+                let members = held(&zoning, &version).await?;
+                let table = std::mem::replace(&mut name, members.0);
+                let bytes = std::mem::replace(&mut bytes, members.1);
+                Some(GroupsUpload { zoning, version, name: table, bytes, partial })
+            }
+        };
+        let files = Files { name: name.clone(), parts: vec![(name, bytes)] };
         let options = ZoneOptions { layer, code_field, label_field, crs: crs.map(Crs::from) };
-        order.zonings.push(ZoningUpload { id, title, version, files, options, expected });
+        let repair = Repair { snap_m: repair.snap_m, make_valid: repair.make_valid };
+        order.zonings.push(ZoningUpload { id, title, version, files, options, expected, repair, groups });
     }
     for ListedRegister { digest, name, options } in registers {
         let kept = store.register(&digest).await?.ok_or_else(|| missing(format!("register `{name}`")))?;
@@ -272,6 +317,8 @@ mod tests {
             files: Files { name: text("secteurs.shp"), parts },
             options: options.clone(),
             expected: None,
+            repair: Repair::default(),
+            groups: None,
         };
         let (name, kept) = one_file(&upload.id, &upload.files.parts);
         assert_eq!(one_file(&upload.id, &upload.files.parts).1, kept);

@@ -1,6 +1,6 @@
 //! Between the pipeline and the store: keeps what a publication made, and reads back everything ever published.
 
-use super::inputs::{listed, one_file, register_options, zoning_options};
+use super::inputs::{file_of, listed, register_options, zoning_options};
 use super::{Made, Order, Published, sha256_hex};
 use crate::config::Policy;
 use crate::steps::bytes::{Damaged, Opened, Sealer};
@@ -132,7 +132,7 @@ pub async fn past(store: &dyn Store) -> Result<Vec<Published>, NoPast> {
 /// See [`StoreError`].
 pub async fn keep(store: &dyn Store, order: &Order, made: &Made, author: &str, reason: &str) -> Result<(), StoreError> {
     for zoning in &order.zonings {
-        let (file_name, bytes) = one_file(&zoning.id, &zoning.files.parts);
+        let (file_name, bytes) = file_of(zoning);
         let entry = ZoningVersion {
             zoning: zoning.id.clone(),
             version: zoning.version.clone(),

@@ -7,12 +7,14 @@ mod drafts;
 mod intake;
 mod jobs;
 mod keys;
+mod review;
 mod shown;
 mod whatif;
 mod words;
 
-pub use intake::{RegisterSent, Sending, ZoneReading, ZoningSent};
+pub use intake::{Checked, GroupReading, RegisterSent, Sending, ZoneReading, ZoningSent, parsed_mapping};
 pub use jobs::Started;
+pub use review::{LINES_MAX, NEAR_M_MAX, ReviewAsked, Reviewed, TOP_MAX};
 pub use shown::{Shown, Withdrawn};
 
 use crate::config::Publication;
@@ -21,11 +23,11 @@ use crate::store::{Begun, Desk, Stamp, StoreError, Why};
 pub use crate::store::{KeptAnswer, REGISTER_BYTES_MAX, Slot};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the operator settles of publications.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The partners who must approve a draft.
     pub approvals: Vec<String>,
@@ -33,6 +35,15 @@ pub struct Settings {
     pub expected: BTreeMap<String, usize>,
     /// What drafts say of their data unless they say it themselves.
     pub publication: Publication,
+    /// Where files lie while they come in: registers are among them, so a place for the owner's account alone is best.
+    pub spool: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (approvals, expected, publication) = Default::default();
+        Self { approvals, expected, publication, spool: std::env::temp_dir() }
+    }
 }
 
 /// The office: every act of staff, over one store. Clones share it.
@@ -112,20 +123,20 @@ impl Fault {
         Self::new(FaultKind::Unknown, "unknown", place, "nothing under this name", expected)
     }
 
-    fn wrong(
+    fn wrong<P: Into<String>, F: Into<String>, E: Into<String>>(
         code: &'static str,
-        place: impl Into<String>,
-        found: impl Into<String>,
-        expected: impl Into<String>,
+        place: P,
+        found: F,
+        expected: E,
     ) -> Self {
         Self::new(FaultKind::Wrong, code, place, found, expected)
     }
 
-    fn conflict(
+    fn conflict<P: Into<String>, F: Into<String>, E: Into<String>>(
         code: &'static str,
-        place: impl Into<String>,
-        found: impl Into<String>,
-        expected: impl Into<String>,
+        place: P,
+        found: F,
+        expected: E,
     ) -> Self {
         Self::new(FaultKind::Conflict, code, place, found, expected)
     }

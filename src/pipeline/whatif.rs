@@ -1,6 +1,6 @@
 //! What another version of a zoning would change: asked before anything does. Nothing is kept, and nothing is published.
 
-use super::{NotPublished, Order, Prepared, Published, ZoningUpload, prepare, publish, zoning_of};
+use super::{NotPublished, Order, Prepared, Published, Purpose, ZoningUpload, prepare, publish, zoning_of};
 use crate::model::{Reject, Wgs84, ZoneCode, Zoning};
 use crate::steps::assign::{Placement, assign};
 use crate::steps::index::ZoneIndex;
@@ -102,7 +102,10 @@ pub enum Reader {
 /// Asks what would change if `proposed` took the place of the zoning of its name in the order of today.
 ///
 /// `served` is the release served now, and `past` everything ever published. Step by step it is what a publication does,
-/// up to the point where one would be kept.
+/// up to the point where one would be kept, save two: the pattern is sought for seconds ([`Search::Quick`]), so that a
+/// publication may show more of the zones that change, and a publication is audited besides.
+///
+/// [`Search::Quick`]: crate::steps::secrecy::Search::Quick
 ///
 /// # Errors
 /// [`NotPublished`] when a file is refused, with each reject. A cut that secrecy refuses is an answer: [`Verdict::Refused`].
@@ -115,8 +118,8 @@ pub fn what_if(
     look(now, proposed)?.judged(served, past)
 }
 
-/// A proposal whose zones, ground and establishments were looked at, which takes a moment; secrecy takes as long as a
-/// publication and comes after.
+/// A proposal whose zones, ground and establishments were looked at, which takes a moment; secrecy takes longer and comes
+/// after.
 pub struct Looked<'a> {
     prepared: Prepared<'a>,
     /// The codes of either version.
@@ -169,7 +172,7 @@ impl Looked<'_> {
     pub fn judged(self, served: Option<&Release>, past: &[Published]) -> Result<WhatIf, NotPublished> {
         let Self { prepared, codes, found } = self;
         let WhatIf { zoning, changes, .. } = &found;
-        let verdict = match publish(prepared, past) {
+        let verdict = match publish(prepared, past, Purpose::Preview) {
             Ok(made) => Verdict::Safe(Shown {
                 cells: served.map_or_else(Vec::new, |served| cells(served, &made.release, zoning, changes)),
                 before: served.map(tally).unwrap_or_default(),

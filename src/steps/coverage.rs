@@ -43,21 +43,22 @@ impl Coverage {
     /// share the border; vertices themselves are shared where they are equal to the last bit.
     pub fn of<'a>(contours: impl IntoIterator<Item = &'a MultiPolygon>, reach: f64) -> Self {
         let mut rings: Vec<Vec<Place>> = Vec::new();
-        let zones: Vec<Vec<Vec<usize>>> = contours
-            .into_iter()
-            .map(|contour| {
-                let parts = contour.iter().map(|part| {
-                    let around = std::iter::once(part.exterior()).chain(part.interiors());
-                    let vertices = around.map(|ring| open(ring).into_iter().map(Place::of).collect::<Vec<_>>());
-                    let numbers = vertices.filter(|ring| encloses(ring)).map(|ring| {
-                        rings.push(ring);
-                        rings.len() - 1
-                    });
-                    numbers.collect::<Vec<_>>()
-                });
-                parts.filter(|part| !part.is_empty()).collect()
-            })
-            .collect();
+        let mut zones: Vec<Vec<Vec<usize>>> = Vec::new();
+        for contour in contours {
+            let mut parts = Vec::new();
+            for part in contour {
+                let vertices = |ring: &LineString| open(ring).into_iter().map(Place::of).collect::<Vec<_>>();
+                let exterior = vertices(part.exterior());
+                if !encloses(&exterior) {
+                    continue;
+                }
+                let start = rings.len();
+                rings.push(exterior);
+                rings.extend(part.interiors().iter().map(vertices).filter(|hole| encloses(hole)));
+                parts.push((start..rings.len()).collect());
+            }
+            zones.push(parts);
+        }
         node(&mut rings, reach);
         let (arcs, walks) = cut(&rings);
         let zones = zones.into_iter().map(|parts| {
@@ -552,10 +553,16 @@ pub(in crate::steps) mod tests {
             ring(&[(0.0, 0.0), (2.0, 0.0), (1.0, 0.0), (2.0, 0.0)]),
             ring(&[(0.0, 0.0), (2.0, 2.0), (2.0, 0.0), (0.0, 2.0)]),
             ring(&[(f64::NAN, 0.0), (2.0, f64::INFINITY), (2.0, 0.0), (0.0, 2.0)]),
+            // A hole without ground around it.
+            MultiPolygon(vec![Polygon::new(
+                vec![(0.0, 0.0), (1.0, 0.0)].into(),
+                vec![vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)].into()],
+            )]),
         ] {
             let coverage = Coverage::of([&odd, &odd], 0.1);
             assert_eq!(coverage.len(), 2);
             assert_eq!(coverage.simplified(1.0).polygons(0).0.len(), coverage.polygons(0).0.len());
+            assert!(coverage.polygons(1).iter().all(|part| part.exterior().0.len() > RING_CORNERS));
         }
     }
 }

@@ -118,6 +118,14 @@ fn steps_across(zoom: u8) -> i64 {
     EXTENT << zoom
 }
 
+/// The tile of a zoom in which a place lies, by longitude and latitude.
+pub fn tile_at(longitude: f64, latitude: f64, zoom: u8) -> Tile {
+    let across = f64::from(1_u32 << zoom);
+    let at = world(Coord { x: longitude, y: latitude }) * across;
+    let number = |v: f64| v.floor().clamp(0.0, across - 1.0) as u32;
+    Tile { zoom, row: number(at.y), column: number(at.x) }
+}
+
 /// Degrees on the square of side 1 of WebMercatorQuad, from its north-western corner (EPSG:3857).
 fn world(degrees: Coord) -> Coord {
     let latitude = degrees.y.clamp(-LATITUDE_MAX, LATITUDE_MAX).to_radians();
@@ -448,12 +456,9 @@ mod tests {
 
     /// Every tile of a zoom that the zones may touch.
     fn tiles(zoom: u8) -> Vec<Tile> {
-        let at = |x: f64, y: f64| {
-            let c = world(Coord { x, y }) * f64::from(1_u32 << zoom);
-            (c.x.floor() as u32, c.y.floor() as u32)
-        };
-        let ((west, north), (east, south)) = (at(4.98, 47.4), at(5.1, 47.06));
-        (north..=south).flat_map(|row| (west..=east).map(move |column| Tile { zoom, row, column })).collect()
+        let (first, last) = (tile_at(4.98, 47.4, zoom), tile_at(5.1, 47.06, zoom));
+        let (west, east) = (first.column, last.column);
+        (first.row..=last.row).flat_map(|row| (west..=east).map(move |column| Tile { zoom, row, column })).collect()
     }
 
     type Border = Vec<([i32; 2], [i32; 2])>;
@@ -557,10 +562,7 @@ mod tests {
         let hole = vec![corner(5.9, 47.9), corner(5.9, 47.91), corner(5.91, 47.9), corner(5.9, 47.9)];
         let zone = MultiPolygon(vec![geo::Polygon::new(ring.into(), vec![hole.into()])]);
         let drawing = Drawing::of(&Coverage::of([&zone], REACH_DEGREES));
-        let at = |zoom: u8, x: f64, y: f64| {
-            let c = world(corner(x, y)) * f64::from(1_u32 << zoom);
-            drawing.pieces(Tile { zoom, row: c.y as u32, column: c.x as u32 })
-        };
+        let at = |zoom: u8, x: f64, y: f64| drawing.pieces(tile_at(x, y, zoom));
         let (low, high) = (-BUFFER as i32, (EXTENT + BUFFER) as i32);
         let full = vec![vec![[low, low], [high, low], [high, high], [low, high]]];
         assert_eq!(at(14, 5.5, 47.5), [Piece { zone: 0, parts: vec![full] }]);

@@ -25,6 +25,21 @@ pub trait Desk: Store {
     /// The report kept with a register, by its digest, or with a version of a zoning, by `zoning version`.
     fn report<'a>(&'a self, subject: &'a str) -> Answer<'a, Option<String>>;
 
+    /// Keeps another reading of a register that is there: how it is read from now on, and the report of that. Writes
+    /// [`ACT_REGISTER_READ_AGAIN`]. Errors: [`super::StoreError::Missing`], [`super::StoreError::TooLarge`].
+    fn reread_register<'a>(&'a self, entry: &'a RegisterEntry, report: &'a str) -> Answer<'a, LedgerLine>;
+    /// Keeps how the columns of a sender's registers are named, in place of what was kept; nothing forgets it.
+    /// Errors: [`super::StoreError::TooLarge`].
+    fn put_mapping<'a>(&'a self, sender: &'a str, mapping: Option<&'a str>) -> Answer<'a, ()>;
+    /// How the columns of a sender's registers are named.
+    fn mapping<'a>(&'a self, sender: &'a str) -> Answer<'a, Option<String>>;
+
+    /// Keeps decisions about establishments after those there are, all or none, and writes [`ACT_DECISION`] for each.
+    /// Errors: [`super::StoreError::Taken`], [`super::StoreError::TooLarge`], [`super::StoreError::Mislabelled`].
+    fn put_decisions<'a>(&'a self, entries: &'a [DecisionEntry]) -> Answer<'a, Vec<LedgerLine>>;
+    /// The decisions, in the order they were kept. Errors: [`super::StoreError::Damaged`].
+    fn decisions(&self) -> Answer<'_, Vec<DecisionEntry>>;
+
     /// Marks the jobs that nobody works at any more: those queued or under way. Gives their ids.
     fn interrupt_jobs<'a>(&'a self, at: &'a str) -> Answer<'a, Vec<String>>;
 
@@ -78,6 +93,11 @@ pub const ACT_KEY_REVOKED: &str = "key.revoked";
 pub const ACT_ZONING: &str = "zoning.sent";
 /// The act of a ledger line that says a register was sent; its subject is the name of the file.
 pub const ACT_REGISTER: &str = "register.sent";
+/// The act of a ledger line that says a register is read in another way; its subject is the name of the file.
+pub const ACT_REGISTER_READ_AGAIN: &str = "register.read_again";
+/// The act of a ledger line that says somebody decided about an establishment; its subject is the name of the decision,
+/// which tells nobody whom it is about.
+pub const ACT_DECISION: &str = "decision.taken";
 /// The act of a ledger line that says a partner approved a draft; its subject is the draft and the partner, its digest
 /// that of the release approved.
 pub const ACT_APPROVED: &str = "draft.approved";
@@ -103,6 +123,33 @@ pub struct KeyEntry {
     pub expires: String,
     /// When it was revoked; empty while it is not.
     pub revoked: String,
+}
+
+/// Largest decision, in bytes: a thousand sites of a line each.
+pub const DECISION_BYTES_MAX: usize = 1 << 20;
+
+/// A decision about an establishment. It never changes; a later one takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionEntry {
+    /// Its name, drawn at random.
+    pub id: String,
+    /// When it was kept.
+    pub at: String,
+    /// Who sent it.
+    pub author: String,
+    /// Drawn at random and kept here alone, so that the digest in the ledger cannot be matched with a guess.
+    pub salt: String,
+    /// SHA-256 of salt and text.
+    pub digest: String,
+    /// What was decided, about whom, when and why: it names an establishment, and rests apart from what is served.
+    pub text: String,
+}
+
+impl DecisionEntry {
+    /// The digest that its salt and text have.
+    pub fn digest_of(salt: &str, text: &str) -> String {
+        crate::steps::bytes::sha256_hex(format!("{salt}\n{text}").as_bytes())
+    }
 }
 
 /// A publication on its way.

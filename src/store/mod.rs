@@ -8,7 +8,7 @@
 pub mod desk;
 pub mod sqlite;
 
-pub use desk::{Approval, Begun, Desk, Draft, KeptAnswer, KeyEntry, Slot, Standing, Why, Withdrawal};
+pub use desk::{Approval, Begun, DecisionEntry, Desk, Draft, KeptAnswer, KeyEntry, Slot, Standing, Why, Withdrawal};
 pub use sqlite::SqliteStore;
 
 use bytes::Bytes;
@@ -508,17 +508,25 @@ impl Named {
     async fn labelled(&self, expected: &str, bytes: &[u8], limit: usize) -> Result<(), StoreError> {
         self.within(bytes.len(), limit)?;
         if digest(bytes).await != expected {
-            return Err(StoreError::Mislabelled { what: self.what, name: self.name.clone() });
+            return Err(self.mislabelled());
         }
         Ok(())
+    }
+
+    fn mislabelled(&self) -> StoreError {
+        StoreError::Mislabelled { what: self.what, name: self.name.clone() }
     }
 
     /// Bytes on their way out.
     async fn sound(self, expected: &str, bytes: &[u8]) -> Result<(), StoreError> {
         if digest(bytes).await != expected {
-            return Err(StoreError::Damaged { what: self.what, name: self.name });
+            return Err(self.damaged());
         }
         Ok(())
+    }
+
+    fn damaged(self) -> StoreError {
+        StoreError::Damaged { what: self.what, name: self.name }
     }
 
     fn taken(self) -> StoreError {

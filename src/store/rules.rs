@@ -42,6 +42,8 @@ macro_rules! every_rule {
             a_draft_is_written_from_the_stage_it_was_read_at,
             jobs_that_nobody_works_at_are_marked,
             an_answer_is_given_once_and_again,
+            a_register_is_read_as_was_said_last,
+            decisions_are_kept_in_order_all_or_none_and_their_lines_name_nobody,
         }
     };
     ($bench:ty: $($rule:ident),* $(,)?) => {
@@ -76,6 +78,7 @@ pub(crate) enum Spoil {
     ReleaseDigest,
     LedgerLine { number: u64, column: &'static str, value: String },
     LedgerLineGone { number: u64 },
+    DecisionText,
     SchemaNewer,
 }
 

@@ -142,6 +142,24 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (key, name)
     ) STRICT;
     ",
+    // What people say of single establishments, and of the columns of their files. A public replica leaves it empty.
+    "
+    CREATE TABLE decisions (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        at TEXT NOT NULL, author TEXT NOT NULL, salt TEXT NOT NULL, digest TEXT NOT NULL, content TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE readings (
+        number INTEGER PRIMARY KEY,
+        register TEXT NOT NULL REFERENCES registers (digest),
+        at TEXT NOT NULL, author TEXT NOT NULL, options TEXT NOT NULL, report TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX readings_of_a_register ON readings (register, number);
+    CREATE TABLE mappings (
+        sender TEXT PRIMARY KEY,
+        mapping TEXT NOT NULL
+    ) STRICT;
+    ",
 ];
 
 /// A store in a SQLite file. Several handles, in one process or in several, may be open on one file.
@@ -333,7 +351,9 @@ impl Store for SqliteStore {
     fn registers(&self) -> Answer<'_, Vec<RegisterEntry>> {
         Box::pin(async move {
             let failed = self.failed("list the registers");
-            let rows = sqlx::query("SELECT * FROM registers ORDER BY number");
+            let rows = sqlx::query(AssertSqlSafe(format!(
+                "SELECT digest, created, author, file_name, {READ_AS} FROM registers AS r ORDER BY number"
+            )));
             let rows = rows.fetch_all(&self.pool).await.map_err(&failed)?;
             rows.iter().map(register_entry).collect::<Result<_, _>>().map_err(&failed)
         })
@@ -341,10 +361,10 @@ impl Store for SqliteStore {
 
     fn register<'a>(&'a self, digest: &'a str) -> Answer<'a, Option<Kept<RegisterEntry>>> {
         Box::pin(async move {
-            let row = sqlx::query(
-                "SELECT r.digest AS digest, created, author, file_name, options, content \
-                 FROM registers AS r JOIN register_figures AS f ON f.digest = r.digest WHERE r.digest = $1",
-            )
+            let row = sqlx::query(AssertSqlSafe(format!(
+                "SELECT r.digest AS digest, created, author, file_name, {READ_AS}, content \
+                 FROM registers AS r JOIN register_figures AS f ON f.digest = r.digest WHERE r.digest = $1"
+            )))
             .bind(digest)
             .fetch_optional(&self.pool)
             .await
@@ -730,6 +750,10 @@ fn zoning_version(row: &SqliteRow) -> Result<ZoningVersion, sqlx::Error> {
     })
 }
 
+/// How a register is read: as was said last.
+const READ_AS: &str = "coalesce((SELECT g.options FROM readings AS g WHERE g.register = r.digest \
+                       ORDER BY g.number DESC LIMIT 1), r.options) AS options";
+
 fn register_entry(row: &SqliteRow) -> Result<RegisterEntry, sqlx::Error> {
     Ok(RegisterEntry {
         digest: row.try_get("digest")?,
@@ -844,6 +868,7 @@ mod tests {
                     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
                     return;
                 }
+                Spoil::DecisionText => "UPDATE decisions SET content = replace(content, 'close', 'undo')",
                 Spoil::SchemaNewer => "PRAGMA user_version = 1000",
             };
             sqlx::raw_sql(sql).execute(&pool).await.unwrap();

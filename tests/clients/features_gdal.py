@@ -27,6 +27,9 @@ def main(base):
     assert len(contours) == 48, len(contours)
     assert meta["geometry_type"] in ("MultiPolygon", "Polygon"), meta["geometry_type"]
     assert "4326" in meta["crs"] or "CRS84" in meta["crs"], meta["crs"]
+    info = pyogrio.read_info(source, layer="secteurs")
+    types = dict(zip(info["fields"], info["dtypes"]))
+    assert types["effectif"].startswith("int") and types["etablissements"].startswith("int"), types
     statuses = set(fields["effectif_statut"])
     assert statuses <= {"ok", "secret"} and "ok" in statuses, statuses
     for figure in ("effectif", "etablissements"):

@@ -198,3 +198,27 @@ fn a_release_is_made_of_what_people_decided() {
     assert!(after.provenance.inputs.contains_key("decisions.csv"));
     assert!(!before.provenance.inputs.contains_key("decisions.csv"));
 }
+
+#[test]
+fn a_report_that_cannot_be_printed_and_a_folder_as_output_are_told() {
+    let folder = Folder::new();
+    let register =
+        folder.write("r.csv", "siret;effectif;naf;millesime;source;x;y\n99000012700011;30;47.11F;2024;urssaf;1;2\n");
+    let zones = demo("secteurs.zip").display().to_string();
+    for arguments in [&["register", &register][..], &["register", &register, "--json"], &["inspect", &zones, "--json"]]
+    {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_arpent")).args(arguments).stdout(full).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(said(&output).contains("standard output: found"), "{}", said(&output));
+    }
+    let (out, nowhere) = (folder.path("list.csv").display().to_string(), folder.path("none/in_both.csv"));
+    let review = ["review", "--register", &register, "--zones", &zones, "--zone-id", "CODE", "--out", &out];
+    let output = arpent([&review[..], &["--in-both", &nowhere.display().to_string()]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(!Path::new(&out).exists(), "all or none");
+    let here = folder.0.path().display().to_string();
+    let output = arpent([&review[..], &["--in-both", &here]].concat());
+    assert!(said(&output).contains("found a folder"), "{}", said(&output));
+}

@@ -5,6 +5,8 @@ use crate::command::{arpent, demo, said, text};
 use crate::service::Service;
 use arpent::store::{LedgerCheck, SqliteStore, Store};
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -71,9 +73,30 @@ fn asked(service: &Service, key: &str, path: &str, options: &[&str]) -> (u16, Va
 }
 
 fn done(service: &Service, key: &str, path: &str, options: &[&str]) -> Value {
-    let (status, body) = asked(service, key, path, options);
-    assert!((200..=201).contains(&status), "{path}: {status} {body}");
-    body
+    match asked(service, key, path, options) {
+        (202, job) => ended(service, key, &job),
+        (status, body) => {
+            assert!((200..=201).contains(&status), "{path}: {status} {body}");
+            body
+        }
+    }
+}
+
+/// What a job ended with, however long that takes, by following its events.
+fn ended(service: &Service, key: &str, job: &Value) -> Value {
+    let path = format!("/api/v1/jobs/{}", word(job, "id"));
+    let mut seen = "Last-Event-ID: ".to_owned();
+    loop {
+        let (_, news) = asked(service, key, &format!("{path}/events"), &["-H", &seen]);
+        let id = news.as_str().unwrap_or_default().lines().find_map(|line| line.strip_prefix("id: "));
+        seen = id.map_or(seen, |id| format!("Last-Event-ID: {id}"));
+        let (_, job) = asked(service, key, &path, &[]);
+        match job["state"].as_str() {
+            Some("queued" | "running") => {}
+            Some("done") => return job["report"]["result"].clone(),
+            _ => panic!("{job}"),
+        }
+    }
 }
 
 /// The perimeter that the public sees, or the status it gets instead.
@@ -111,7 +134,11 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
         let fields =
             [file, &format!("version={version}"), "title=Secteurs d'emploi", "reason=périmètre", "code_field=CODE"];
         let fields: Vec<String> = if file.contains("communes") { form(&fields[..4]) } else { form(&fields) };
-        asked(&service, &gis, versions, &fields.iter().map(String::as_str).collect::<Vec<_>>())
+        let fields = WAIT.into_iter().chain(fields.iter().map(String::as_str));
+        match asked(&service, &gis, versions, &fields.collect::<Vec<_>>()) {
+            (202, job) => (201, ended(&service, &gis, &job)),
+            answered => answered,
+        }
     };
     let (status, refused) = send(&file("communes.zip"), "2025");
     assert_eq!((status, &refused["code"]), (422, &json!("zoning_refused")), "{refused}");
@@ -120,7 +147,8 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     assert_eq!((status, &first["report"]["topology"]["zones"]), (201, &json!(48)), "{first}");
 
     let body = format!("@{}", demo("etablissements.csv.gz").display());
-    let sent = done(&service, &gis, "/api/v1/registers?file_name=etablissements.csv.gz", &["--data-binary", &body]);
+    let body = [&WAIT[..], &["--data-binary", &body]].concat();
+    let sent = done(&service, &gis, "/api/v1/registers?file_name=etablissements.csv.gz", &body);
     assert!(sent["report"]["by_vintage"]["2024"].as_u64() > Some(20_000), "{sent}");
     let register = word(&sent, "digest");
 
@@ -172,7 +200,28 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     let to_partners = done(&service, &metropole, &format!("{versions}/2026/what-if"), &[]);
     assert!(to_partners["establishments"].is_null(), "{to_partners}");
 
+    // One address is corrected: the establishment changes sector in the list, and in the next draft.
+    let worklist =
+        |query: &str| done(&service, &gis, &format!("/api/v1/review?zoning=secteurs&version=2026{query}"), &[]);
+    let before = worklist("&list=ambiguous&limit=1");
+    let line = &before["lines"][0];
+    assert_eq!((before["completion"].as_array().unwrap().len(), &line["done"]), (48, &json!(false)), "{line}");
+    let target = worklist("&list=largest&zone=S01&limit=1");
+    let at = &target["lines"][0];
+    let decision = json!({
+        "siret": line["siret"], "decision": "move", "x": at["x"], "y": at["y"], "epsg": 2154, "reason": "vu sur place",
+    });
+    let sent = ["-d", &decision.to_string()];
+    assert_eq!(asked(&service, &metropole, "/api/v1/decisions", &sent).0, 403);
+    let kept = done(&service, &gis, "/api/v1/decisions", &sent);
+    assert_eq!(kept["decision"]["author"], "Holder of gis");
+    let after = worklist("");
+    let lines = after["lines"].as_array().unwrap();
+    assert!(lines.iter().any(|l| l["siret"] == line["siret"] && l["zone"] == "S01" && l["done"] == true), "{kept}");
+    assert_eq!(after["applied"]["moved"], 2, "at both year-ends of the register");
+
     let draft = drafted("2026");
+    assert_eq!(draft["report"]["decided"]["moved"], 1, "{draft}");
     let two = published(&draft);
     assert_eq!(public(&service), Ok("2026".to_owned()));
     let stages = |key: &str| {
@@ -181,6 +230,14 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     };
     assert_eq!(stages(&owner), [(one.clone(), "superseded".to_owned()), (two.clone(), "published".to_owned())]);
 
+    // Each is read under its own name, whichever is current.
+    let named = |release: &str| {
+        let path = format!("/collections/secteurs@{release}/items?limit=1&skipGeometry=true");
+        let (status, body) = asked(&service, "", &path, &[]);
+        (status, body["perimetre"].as_str().map(str::to_owned))
+    };
+    assert_eq!((named(&one), named(&two)), ((200, Some("2025".to_owned())), (200, Some("2026".to_owned()))));
+
     // Back, by HTTP at once; then withdrawn; then back by the command line, which the service notices.
     let reason = ["-d", r#"{"reason":"La voirie a changé trop tôt"}"#];
     done(&service, &owner, &format!("/api/v1/releases/{one}/rollback"), &reason);
@@ -188,6 +245,7 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     done(&service, &owner, &format!("/api/v1/releases/{one}/withdraw"), &reason);
     let (status, gone) = asked(&service, "", "/collections", &[]);
     assert_eq!((status, &gone["reason"]), (410, &json!("La voirie a changé trop tôt")));
+    assert_eq!((named(&one).0, named(&two).0), (410, 200), "the other one stays");
     assert_eq!(asked(&service, &owner, &format!("/api/v1/releases/{one}/rollback"), &reason).0, 409);
     desk.act(&["publish", "--rollback", &two, "--reason", "le second périmètre tient"]);
     let noticed = Command::new("curl")
@@ -211,6 +269,7 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
         "key.made",
         "zoning.sent",
         "register.sent",
+        "decision.taken",
         "draft.approved",
         "release.current",
         "release.withdrawn",
@@ -225,6 +284,36 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     let register = text(&demo("etablissements.csv.gz"));
     let sirets = register.lines().skip(1).step_by(50).filter_map(|row| row.split(';').next());
     assert!(!sirets.into_iter().any(|siret| log.contains(siret)), "an establishment is in the log");
+}
+
+#[test]
+fn uploads_that_never_come_hold_up_nobody() {
+    let desk = Desk::new("");
+    let key = desk.key("gis");
+    let service = desk.serve();
+    let idle = || {
+        let mut line = TcpStream::connect(&service.address).unwrap();
+        let head = format!(
+            "POST /api/v1/registers?file_name=r.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
+             Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+        );
+        line.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(line.try_clone().unwrap()).read_line(&mut answer).unwrap();
+        (line, answer)
+    };
+    let send = || {
+        let body = format!("@{}", demo("communes.zip").display());
+        let path = "/api/v1/zonings/communes/versions?file_name=communes.zip&version=1&reason=une";
+        asked(&service, &key, path, &["--data-binary", &body])
+    };
+    let mut lines: Vec<_> = (0..4).map(|_| idle()).collect();
+    assert!(lines.iter().all(|(_, answer)| answer.starts_with("HTTP/1.1 100")), "{lines:?}");
+    assert_eq!(send().0, 201, "four who are silent, and a fifth is heard");
+    lines.extend((0..4).map(|_| idle()));
+    let (status, busy) = send();
+    assert_eq!((status, &busy["code"]), (503, &json!("too_many_uploads")), "{busy}");
+    drop(lines);
 }
 
 #[test]

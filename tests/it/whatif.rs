@@ -7,6 +7,7 @@ use arpent::pipeline::whatif::{Reader, Verdict, what_if};
 use arpent::pipeline::{self, Order, RegisterUpload, ZoningUpload, inputs, ledger, sha256_hex};
 use arpent::steps::read::register::RegisterOptions;
 use arpent::steps::read::{self, Files, ZoneOptions};
+use arpent::steps::repair::Repair;
 use arpent::steps::validate::validate_alone;
 use arpent::steps::whatif::compare;
 use arpent::steps::{reproject, seal};
@@ -37,6 +38,8 @@ fn street(version: &str, strips: &[(&str, f64)]) -> ZoningUpload {
         files: Files { name: name.clone(), parts: vec![(name, layer.to_string().into_bytes())] },
         options: ZoneOptions::default(),
         expected: None,
+        repair: Repair::default(),
+        groups: None,
     }
 }
 

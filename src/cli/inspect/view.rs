@@ -2,13 +2,12 @@
 
 use super::Report;
 use crate::model::{Reject, Unreadable, Zoning};
+use crate::pipeline::findings::{self, collection, metres, nested};
 use crate::steps::intake::Intake;
 use crate::steps::read::LayerReport;
-use crate::steps::repair::Change;
 use crate::steps::reproject::{ToDegrees, to_wgs84};
-use crate::steps::validate::{Finding, TopologyReport};
-use geo::orient::{Direction, Orient};
-use geo::{Coord, MapCoords, MultiPolygon};
+use crate::steps::validate::TopologyReport;
+use geo::MultiPolygon;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -27,27 +26,6 @@ pub fn report(report: &Report) -> Result<String, Unreadable> {
     Ok(serde_json::to_string_pretty(&view).expect("a report has text keys and finite numbers"))
 }
 
-/// Findings as GeoJSON in CRS84 (RFC 7946): the ground each covers, or its point; those without a place have no geometry.
-///
-/// # Errors
-/// PROJ without its tables.
-pub fn findings(topology: &TopologyReport) -> Result<String, Unreadable> {
-    let degrees = ToDegrees::new()?;
-    let feature = |finding: &Finding| {
-        let geometry = if finding.shape.0.is_empty() {
-            finding
-                .place
-                .and_then(|place| position(place, &degrees))
-                .map(|p| json!({"type": "Point", "coordinates": p}))
-        } else {
-            shape(&finding.shape, &degrees)
-        };
-        let properties = serde_json::to_value(FindingView::of(finding, &degrees)).expect("plain fields");
-        json!({"type": "Feature", "properties": properties, "geometry": geometry})
-    };
-    Ok(collection(topology.findings.iter().map(feature)))
-}
-
 /// Zones as GeoJSON in CRS84 (RFC 7946), to the last digit, so that shared borders stay shared when they are read again.
 ///
 /// # Errors
@@ -61,34 +39,6 @@ pub fn zones(zoning: &Zoning) -> Result<String, Unreadable> {
             "geometry": {"type": "MultiPolygon", "coordinates": nested(contour.degrees(), |c| [c.x, c.y])}})
     };
     Ok(collection(zoning.zones().iter().zip(turned).map(feature)))
-}
-
-/// One feature a line, so that two files can be compared by lines.
-fn collection(features: impl Iterator<Item = Value>) -> String {
-    let lines: Vec<String> = features.map(|feature| feature.to_string()).collect();
-    format!("{{\"type\":\"FeatureCollection\",\"features\":[\n{}\n]}}\n", lines.join(",\n"))
-}
-
-/// Longitude and latitude to a millimetre.
-fn position((x, y): (f64, f64), degrees: &ToDegrees) -> Option<[f64; 2]> {
-    let (longitude, latitude) = degrees.point(x, y)?;
-    Some([longitude, latitude].map(|v| (v * 1e8).round() / 1e8))
-}
-
-/// Metres or square metres to a millimetre, as a report tells them.
-fn metres(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
-}
-
-fn shape(shape: &MultiPolygon, degrees: &ToDegrees) -> Option<Value> {
-    let turn = |c: Coord| position(c.x_y(), degrees).map(|[x, y]| Coord { x, y }).ok_or(());
-    let turned = shape.orient(Direction::Default).try_map_coords(turn).ok()?;
-    Some(json!({"type": "MultiPolygon", "coordinates": nested(&turned, |c| [c.x, c.y])}))
-}
-
-fn nested(shape: &MultiPolygon, position: impl Fn(&Coord) -> [f64; 2]) -> Vec<Vec<Vec<[f64; 2]>>> {
-    let ring = |ring: &geo::LineString| ring.0.iter().map(&position).collect();
-    shape.iter().map(|p| std::iter::once(p.exterior()).chain(p.interiors()).map(ring).collect()).collect()
 }
 
 #[derive(Serialize)]
@@ -129,46 +79,22 @@ struct ZonesView<'a> {
     accepted: usize,
     rejected: Vec<RejectView<'a>>,
     warnings: Vec<RejectView<'a>>,
-    changes: Vec<ChangeView<'a>>,
+    changes: Vec<Value>,
     groups: Vec<GroupView<'a>>,
     errors: Vec<RejectView<'a>>,
-    topology: TopologyView<'a>,
+    topology: TopologyView,
     verdict: &'a str,
 }
 
 #[derive(Serialize)]
-struct TopologyView<'a> {
+struct TopologyView {
     zones: usize,
     vertices: usize,
     area_m2: f64,
     overlaid: bool,
     below_tolerance: usize,
     unlisted: usize,
-    findings: Vec<FindingView<'a>>,
-}
-
-/// `place` is longitude and latitude (CRS84), `place_l93` the same in EPSG:2154.
-#[derive(Serialize)]
-struct FindingView<'a> {
-    severity: &'a str,
-    kind: &'a str,
-    zones: &'a [String],
-    area_m2: f64,
-    place: Option<[f64; 2]>,
-    place_l93: Option<[f64; 2]>,
-}
-
-#[derive(Serialize)]
-struct ChangeView<'a> {
-    what: &'a str,
-    zone: &'a str,
-    row: usize,
-    count: usize,
-    moved_m: f64,
-    area_before_m2: f64,
-    area_after_m2: f64,
-    place: Option<[f64; 2]>,
-    place_l93: Option<[f64; 2]>,
+    findings: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -208,7 +134,7 @@ impl<'a> ZonesView<'a> {
     fn of(intake: &'a Intake, degrees: &ToDegrees) -> Self {
         let TopologyReport { zones, vertices, area_m2, ref findings, unlisted, below_tolerance, overlaid } =
             intake.topology;
-        let findings = findings.iter().map(|finding| FindingView::of(finding, degrees)).collect();
+        let findings = findings.iter().map(|finding| findings::finding(finding, degrees)).collect();
         Self {
             layer: &intake.layer.layer,
             crs: intake.layer.crs.to_string(),
@@ -217,40 +143,11 @@ impl<'a> ZonesView<'a> {
             accepted: intake.accepted,
             rejected: RejectView::all(&intake.rejected),
             warnings: RejectView::all(&intake.layer.warnings),
-            changes: intake.changes.iter().map(|change| ChangeView::of(change, degrees)).collect(),
+            changes: intake.changes.iter().map(|change| findings::change(change, degrees)).collect(),
             groups: intake.members.iter().map(|(group, members)| GroupView { group, members }).collect(),
             errors: RejectView::all(&intake.errors),
             topology: TopologyView { zones, vertices, area_m2, overlaid, below_tolerance, unlisted, findings },
             verdict: super::verdict(intake),
-        }
-    }
-}
-
-impl<'a> FindingView<'a> {
-    fn of(finding: &'a Finding, degrees: &ToDegrees) -> Self {
-        Self {
-            severity: finding.kind.severity().code(),
-            kind: finding.kind.code(),
-            zones: &finding.zones,
-            area_m2: metres(finding.area_m2),
-            place: finding.place.and_then(|place| position(place, degrees)),
-            place_l93: finding.place.map(|(x, y)| [metres(x), metres(y)]),
-        }
-    }
-}
-
-impl<'a> ChangeView<'a> {
-    fn of(change: &'a Change, degrees: &ToDegrees) -> Self {
-        Self {
-            what: change.what.code(),
-            zone: &change.zone,
-            row: change.record,
-            count: change.count,
-            moved_m: change.moved_m,
-            area_before_m2: metres(change.area_m2.0),
-            area_after_m2: metres(change.area_m2.1),
-            place: change.place.and_then(|place| position(place, degrees)),
-            place_l93: change.place.map(|(x, y)| [metres(x), metres(y)]),
         }
     }
 }

@@ -154,6 +154,10 @@ fn set(app: &App, ask: &Ask, headers: &HeaderMap, face: &Face, part: Part) -> Re
         return asked.answer(&on_shelf.name(), || Publications::of(&on_shelf));
     }
     if face.set == HISTORY.set {
+        // Without one of them the set would be another one, and a refresh would keep it so.
+        if let Some(closed) = on_shelf.closed().first() {
+            return Err(Problem::still_closed(closed));
+        }
         let mut parts: Vec<Arc<Shelved>> = on_shelf.releases().cloned().collect();
         parts.sort_by(|one, other| {
             let age = |shelved: &Shelved| (shelved.release.provenance.updated.clone(), shelved.release.id.to_string());

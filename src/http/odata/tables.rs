@@ -366,13 +366,18 @@ impl Table for Contours {
     }
 }
 
+/// How a publication stands, in French: the public is served it, it was served, it was taken back.
+const CURRENT: &str = "publiee";
+const REPLACED: &str = "remplacee";
+const WITHDRAWN: &str = "retiree";
+
 /// Every publication: those that may be read, and what is left of those that were withdrawn.
 pub struct Publications(Vec<Publication>);
 
 struct Publication {
     id: String,
     status: &'static str,
-    /// What was made, unless it was withdrawn.
+    /// What was made, unless it was withdrawn or is not open yet.
     release: Option<Arc<Release>>,
     updated: Option<DateTime<Utc>>,
     vintages: String,
@@ -383,29 +388,33 @@ struct Publication {
 impl Publications {
     /// What lies on the shelf, in the order of names.
     pub fn of(on_shelf: &OnShelf) -> Self {
-        let readable = on_shelf.releases().map(|shelved| {
-            let release = shelved.release.clone();
-            let vintages: Vec<String> = release.vintages.keys().map(u16::to_string).collect();
-            Publication {
-                id: release.id.to_string(),
-                status: if on_shelf.is_current(&release) { "publiee" } else { "remplacee" },
-                updated: instant(&release.provenance.updated),
-                vintages: vintages.join(", "),
-                release: Some(release),
-                withdrawn: None,
-                reason: String::new(),
-            }
-        });
-        let withdrawn = on_shelf.withdrawn().iter().map(|taken_back| Publication {
-            id: taken_back.release.clone(),
-            status: "retiree",
+        let named = |id: &str, status| Publication {
+            id: id.to_owned(),
+            status,
             release: None,
             updated: None,
             vintages: String::new(),
+            withdrawn: None,
+            reason: String::new(),
+        };
+        let readable = on_shelf.releases().map(|shelved| {
+            let release = shelved.release.clone();
+            let vintages: Vec<String> = release.vintages.keys().map(u16::to_string).collect();
+            let status = if on_shelf.is_current(&release) { CURRENT } else { REPLACED };
+            Publication {
+                updated: instant(&release.provenance.updated),
+                vintages: vintages.join(", "),
+                release: Some(release.clone()),
+                ..named(release.id.as_str(), status)
+            }
+        });
+        let closed = on_shelf.closed().iter().map(|id| named(id, REPLACED));
+        let withdrawn = on_shelf.withdrawn().iter().map(|taken_back| Publication {
             withdrawn: instant(&taken_back.at),
             reason: taken_back.reason.clone(),
+            ..named(&taken_back.release, WITHDRAWN)
         });
-        let mut all: Vec<Publication> = readable.chain(withdrawn).collect();
+        let mut all: Vec<Publication> = readable.chain(closed).chain(withdrawn).collect();
         all.sort_by(|one, other| one.id.cmp(&other.id));
         Self(all)
     }
@@ -420,7 +429,7 @@ impl Table for Publications {
         const COLUMNS: [Column<Publications>; 11] = [
             column("id", Edm::Text, |t, i| text(&t.0[i].id)),
             column("statut", Edm::Text, |t, i| text(t.0[i].status)),
-            column("actuelle", Edm::Bool, |t, i| yes(t.0[i].status == "publiee")),
+            column("actuelle", Edm::Bool, |t, i| yes(t.0[i].status == CURRENT)),
             nullable("derniere_mise_a_jour", Edm::DateTime, |t, i| moment(t.0[i].updated)),
             nullable("date_maj", Edm::DateTime, |t, i| moment(t.0[i].updated)),
             nullable("millesimes", Edm::Text, |t, i| filled(&t.0[i].vintages)),

@@ -2,7 +2,7 @@
 
 use super::protocol;
 use crate::http::tests::{Answer, release, send};
-use crate::http::{Shelf, Site, TakenBack, router};
+use crate::http::{Shelf, Site, Stock, TakenBack, router};
 use crate::model::ReleaseId;
 use crate::steps::publish::{Provenance, Release};
 use crate::steps::secrecy::Coordinate;
@@ -479,6 +479,20 @@ async fn publications_follow_each_other_and_an_incremental_refresh_reads_what_is
         rows(&house, "/odata/Publications?$filter=actuelle").await[0]["derniere_mise_a_jour"],
         "2026-09-01T08:00:00Z"
     );
+
+    shelf.fill(Stock {
+        current: Some(later().into()),
+        earlier: vec![release().into()],
+        closed: vec!["abad1dea".to_owned()],
+        ..Stock::default()
+    });
+    assert_eq!(
+        get(&house, "/odata/AggregatsHistorique").await.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not all is open"
+    );
+    assert_eq!(rows(&house, "/odata/Publications?$filter=id eq 'abad1dea'").await[0]["statut"], "remplacee");
+    shelf.fill(Stock { current: Some(later().into()), earlier: vec![release().into()], ..Stock::default() });
 
     let (at, reason) = ("2026-10-01T09:00:00Z".to_owned(), "Une erreur".to_owned());
     shelf.take_back(TakenBack { release: new.clone(), at, reason });

@@ -13,6 +13,7 @@ use super::answer::document;
 use super::page;
 use super::problem::Problem;
 use super::state::{Place, Shelved};
+use super::tiles::topojson::{QUANTIZATION, steps, topology};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -21,8 +22,8 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// Parameters of the list of zones alone.
-const ITEMS_OWN: [&str; 9] =
-    ["f", "limit", "offset", "bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"];
+const ITEMS_OWN: [&str; 10] =
+    ["f", QUANTIZATION, "limit", "offset", "bbox", "bbox-crs", "datetime", "filter", "filter-lang", "filter-crs"];
 
 /// Parameters of one zone or many.
 const OF_ZONES: [&str; 5] = ["crs", "precision", "simplify", "properties", "skipGeometry"];
@@ -38,7 +39,7 @@ pub async fn landing(State(app): State<App>, ask: Ask) -> Result<Response, Probl
     let release = &on_shelf.shelved()?.release;
     document(&ask, release.id.as_str(), view::media_of(format, view::JSON), || match format {
         Format::Html => page::landing(&ask, release, &on_shelf),
-        Format::Json | Format::Csv => json(&view::landing(&ask, release)),
+        Format::Json | Format::Csv | Format::Topojson => json(&view::landing(&ask, release)),
     })
 }
 
@@ -48,7 +49,7 @@ pub async fn conformance(ask: Ask) -> Result<Response, Problem> {
     let format = ask.format(&DOCUMENTS)?;
     document(&ask, "", view::media_of(format, view::JSON), || match format {
         Format::Html => page::conformance(&ask),
-        Format::Json | Format::Csv => json(&view::conformance()),
+        Format::Json | Format::Csv | Format::Topojson => json(&view::conformance()),
     })
 }
 
@@ -58,7 +59,7 @@ pub async fn api(ask: Ask) -> Result<Response, Problem> {
     let format = ask.format(&DOCUMENTS)?;
     document(&ask, "", view::media_of(format, view::OPENAPI), || match format {
         Format::Html => page::api(&ask, contract::openapi_30()),
-        Format::Json | Format::Csv => json(&contract::served_at(&ask.base)),
+        Format::Json | Format::Csv | Format::Topojson => json(&contract::served_at(&ask.base)),
     })
 }
 
@@ -70,7 +71,7 @@ pub async fn collections(State(app): State<App>, ask: Ask) -> Result<Response, P
     let release = &on_shelf.shelved()?.release;
     document(&ask, &on_shelf.name(), view::media_of(format, view::JSON), || match format {
         Format::Html => page::collections(&ask, release, &on_shelf),
-        Format::Json | Format::Csv => json(&view::collections(&ask, &on_shelf)),
+        Format::Json | Format::Csv | Format::Topojson => json(&view::collections(&ask, &on_shelf)),
     })
 }
 
@@ -83,7 +84,7 @@ pub async fn collection(State(app): State<App>, Path(zoning): Path<String>, ask:
     let media = view::media_of(format, view::JSON);
     let mut reply = document(&ask, &on_shelf.name(), media, || match format {
         Format::Html => page::collection(&ask, &on_shelf, &place),
-        Format::Json | Format::Csv => json(&view::collection(&ask, &on_shelf, &place)),
+        Format::Json | Format::Csv | Format::Topojson => json(&view::collection(&ask, &on_shelf, &place)),
     })?;
     link_headers(reply.headers_mut(), &[view::queryables_link(&ask, &place)]);
     Ok(reply)
@@ -117,14 +118,16 @@ pub(in crate::http) fn items_of(shelved: &Arc<Shelved>, zoning: &str, ask: &Ask)
 
 fn items_in(place: &Place, ask: &Ask) -> Result<Response, Problem> {
     ask.only(&[&ITEMS_OWN[..], &OF_ZONES, &SELECTORS].concat())?;
-    let format = ask.format(&[Format::Json, Format::Html, Format::Csv])?;
+    let format = ask.format(&[Format::Json, Format::Html, Format::Csv, Format::Topojson])?;
     let wanted = ask.wanted(place)?;
+    let steps = steps(ask, format, &wanted)?;
     let page = view::page(place, &wanted);
     let media = view::media_of(format, view::GEOJSON);
     let mut reply = document(ask, place.release().id.as_str(), media, || match format {
         Format::Json => json(&view::items(ask, place, &wanted, &page)),
         Format::Html => page::items(ask, place, &wanted, &page),
         Format::Csv => view::csv(place, &wanted, &page).map_err(|e| Problem::failure(&e.to_string())),
+        Format::Topojson => Ok(topology(ask, place, &wanted, &page, steps).to_string()),
     })?;
     link_headers(reply.headers_mut(), &view::page_links(ask, place, &wanted, &page, format));
     link_headers(reply.headers_mut(), &[view::queryables_link(ask, place)]);
@@ -155,7 +158,7 @@ pub async fn item(
     let media = view::media_of(format, view::GEOJSON);
     let mut reply = document(&ask, place.release().id.as_str(), media, || match format {
         Format::Html => page::item(&ask, &place, &zones[number], &wanted),
-        Format::Json | Format::Csv => json(&view::item(&ask, &place, number, &wanted)),
+        Format::Json | Format::Csv | Format::Topojson => json(&view::item(&ask, &place, number, &wanted)),
     })?;
     content_crs(reply.headers_mut(), format, &wanted);
     Ok(reply)

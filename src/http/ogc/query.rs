@@ -67,6 +67,8 @@ pub enum Format {
     Html,
     /// One row a zone (RFC 4180).
     Csv,
+    /// Zones by the borders they share.
+    Topojson,
 }
 
 impl Format {
@@ -76,6 +78,7 @@ impl Format {
             Self::Json => "json",
             Self::Html => "html",
             Self::Csv => "csv",
+            Self::Topojson => "topojson",
         }
     }
 
@@ -91,6 +94,7 @@ impl Format {
             ],
             Self::Html => &["text/html", "application/xhtml+xml"],
             Self::Csv => &["text/csv"],
+            Self::Topojson => &["application/topo+json"],
         }
     }
 }

@@ -6,6 +6,7 @@ use super::query::PROPERTIES;
 use super::queryables::QUERYABLES;
 use super::systems::System;
 use super::view::QUERYABLES_REL;
+use crate::http::filter::Kind;
 use crate::http::tests::{Answer, ITEMS, ask, codes, release, send};
 use crate::http::{Shelf, Site, TakenBack, router};
 use crate::model::ReleaseId;
@@ -528,7 +529,19 @@ mod part_3 {
             assert_eq!(schema["$id"], format!("{BASE}/collections/{id}/queryables"));
             assert_eq!((&schema["type"], &schema["additionalProperties"]), (&json!("object"), &json!(false)));
             let properties = schema["properties"].as_object().unwrap();
-            assert!(properties.len() == PROPERTIES.len() && properties.values().all(|p| p["type"].is_string()), "{id}");
+            for (name, kind) in QUERYABLES.map(|queryable| (queryable.name, queryable.kind)) {
+                let (told, format) = match kind {
+                    Kind::Number => ("integer", Value::Null),
+                    Kind::DateTime => ("string", json!("date-time")),
+                    Kind::Text | Kind::Bool => ("string", Value::Null),
+                };
+                assert_eq!(
+                    (&properties[name]["type"], &properties[name]["format"]),
+                    (&json!(told), &format),
+                    "{id} {name}"
+                );
+            }
+            assert_eq!(properties.len(), PROPERTIES.len(), "{id}");
             jsonschema::validator_for(&schema).unwrap();
         }
     }
@@ -681,6 +694,24 @@ mod releases_and_contours {
         assert_eq!((status("secteurs").await, status(CURRENT).await, status(EARLIER).await), (410, 410, 200));
         shelf.take_back(back("aaaaaaaaaaaaaaaa"));
         assert_eq!((status("secteurs").await, status(CURRENT).await, status(EARLIER).await), (410, 410, 410));
+    }
+
+    /// GDAL follows `#/$defs/…` from the root, and takes a property of two types for a text.
+    #[tokio::test]
+    async fn a_figure_is_a_number_to_a_reader_that_knows_one_type() {
+        let schema = json_of("/collections/secteurs/schema").await;
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let mut feature = json_of(&format!("{ITEMS}/S01")).await;
+        for figure in ["effectif", "etablissements"] {
+            let reference =
+                schema["properties"]["properties"]["properties"][figure]["$ref"].as_str().unwrap().to_owned();
+            assert_eq!(schema.pointer(reference.trim_start_matches('#')).unwrap()["type"], "integer");
+            for (value, fits) in [(json!(3), true), (Value::Null, true), (json!("3"), false), (json!(1.5), false)] {
+                feature["properties"][figure] = value.clone();
+                assert_eq!(validator.is_valid(&feature), fits, "{figure} {value}");
+            }
+            feature["properties"][figure] = Value::Null;
+        }
     }
 
     #[tokio::test]

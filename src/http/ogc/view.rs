@@ -2,12 +2,12 @@
 
 use super::drawings::Contours;
 use super::query::{Ask, Format, PROPERTIES, Wanted};
-use super::queryables::{QUERYABLES, ZoneRow};
+use super::queryables::ZoneRow;
 use super::systems::{CRS84, System};
 use crate::http::catalogue::JSON_LD;
 use crate::http::downloads::enclosures;
-use crate::http::filter::Kind;
 use crate::http::state::{OnShelf, Place};
+use crate::http::tiles::view::{TILESETS_REL, TILING_SCHEMES_REL};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
 use geo::MultiPolygon;
 use geo::orient::{Direction, Orient};
@@ -29,7 +29,7 @@ pub const CSV: &str = "text/csv; charset=utf-8; header=present";
 pub const QUERYABLES_REL: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
 /// The conformance classes met.
-pub const CONFORMANCE: [&str; 10] = [
+pub const CONFORMANCE: [&str; 22] = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
@@ -40,6 +40,18 @@ pub const CONFORMANCE: [&str; 10] = [
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilematrixsetlimits",
+    "http://www.opengis.net/spec/tms/2.0/conf/tilesetmetadata",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixset",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilematrixsetlimits",
+    "http://www.opengis.net/spec/tms/2.0/conf/json-tilesetmetadata",
 ];
 
 /// A link (RFC 8288).
@@ -178,7 +190,7 @@ pub struct Page<'r> {
     /// Zones of this page, in the order of codes.
     pub zones: Vec<&'r ReleasedZone>,
     /// The same, by their place in the zoning.
-    numbers: Vec<usize>,
+    pub numbers: Vec<usize>,
 }
 
 /// Chooses the zones of a page.
@@ -210,6 +222,7 @@ pub fn landing(ask: &Ask, release: &Release) -> Landing {
     links.push(link("/api?f=html", "service-doc", "text/html", "Documentation de l'API"));
     links.push(link("/conformance", "conformance", JSON, "Classes de conformité OGC"));
     links.push(link("/collections", "data", JSON, "Découpages publiés"));
+    links.push(link("/tileMatrixSets", TILING_SCHEMES_REL, JSON, "Grilles des tuiles"));
     links.push(link("/telechargements", "related", JSON, "Fichiers à télécharger"));
     links.push(link("/catalogue", "describedby", JSON_LD, "Catalogue (DCAT-AP)"));
     Landing {
@@ -259,6 +272,8 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         link(at("/items", ""), "items", GEOJSON, "Zones et chiffres, en GeoJSON"),
         link(at("/items", "html"), "items", "text/html", "Zones et chiffres, en page"),
         link(at("/items", "csv"), "items", "text/csv", "Zones et chiffres, en CSV"),
+        link(at("/items", "topojson"), "items", JSON, "Zones et chiffres, en TopoJSON"),
+        link(at("/tiles", ""), TILESETS_REL, JSON, "Tuiles vectorielles"),
         link(at("/schema", ""), "describedby", SCHEMA, "Schéma des zones"),
         queryables_link(ask, place),
         Link {
@@ -358,7 +373,7 @@ pub fn csv(place: &Place, wanted: &Wanted, page: &Page<'_>) -> Result<String, cs
 /// The links of a page of zones; `next` and `prev` keep every filter.
 pub fn page_links(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, format: Format) -> Vec<Link> {
     let media = link_type(format, GEOJSON);
-    let mut links = representations(ask, format, &[Format::Json, Format::Html, Format::Csv], GEOJSON);
+    let mut links = representations(ask, format, &[Format::Json, Format::Html, Format::Csv, Format::Topojson], GEOJSON);
     let at = |offset: usize| ask.with(&[("limit", wanted.limit.to_string()), ("offset", offset.to_string())]);
     let end = wanted.offset.saturating_add(page.zones.len());
     if end < page.matched {
@@ -373,7 +388,16 @@ pub fn page_links(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, fo
 }
 
 /// The schema of a zone (JSON Schema 2020-12), the same for every page, an empty one included.
+///
+/// GDAL knows one type a property and follows references from the root of the document, JSON Schema from the nearest
+/// `$id`: so a figure is a whole number to the one, and a whole number or null to the other.
 pub fn schema(ask: &Ask, place: &Place) -> Value {
+    let mut properties = property_schemas(place.release());
+    for (name, property) in &mut properties {
+        if is_figure(name) {
+            *property = json!({ "$ref": "#/$defs/figure", "title": property["title"] });
+        }
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ask.href(&format!("{}/schema", place.home()), &[]),
@@ -387,58 +411,63 @@ pub fn schema(ask: &Ask, place: &Place) -> Value {
                 "type": ["object", "null"],
                 "properties": { "type": { "const": "MultiPolygon" }, "coordinates": { "type": "array" } },
             },
-            "properties": { "type": "object", "properties": property_schemas(place.release()) },
+            "properties": {
+                "$id": "schema/properties",
+                "type": "object",
+                "properties": properties,
+                "$defs": { "figure": { "type": ["integer", "null"] } },
+            },
         },
+        "$defs": { "figure": { "type": "integer" } },
     })
 }
 
 /// The properties that a filter may name, and their types (JSON Schema 2020-12; OGC API Features, Part 3).
 pub fn queryables(ask: &Ask, place: &Place) -> Value {
-    let mut properties = property_schemas(place.release());
-    for (name, property) in &mut properties {
-        // A filter sees instants where the wire has their text, and never asks for the type null.
-        let kind = QUERYABLES.iter().find(|queryable| queryable.name == name).map(|queryable| queryable.kind);
-        property["type"] = if kind == Some(Kind::Number) { "integer" } else { "string" }.into();
-        if kind == Some(Kind::DateTime) {
-            property["format"] = "date-time".into();
-        }
-    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ask.href(&format!("{}/queryables", place.home()), &[]),
         "title": place.title(),
         "type": "object",
-        "properties": properties,
+        "properties": property_schemas(place.release()),
         "additionalProperties": false,
     })
 }
 
-fn property_schemas(release: &Release) -> Map<String, Value> {
+/// The properties of a zone by name, each with the type of what is shown of it, in our order.
+pub fn property_schemas(release: &Release) -> Map<String, Value> {
     let mut properties = Map::new();
     for name in PROPERTIES.iter().filter(|p| **p != "notice" || notice(release).is_some()) {
         let (kind, title) = match *name {
-            "code" => (json!("string"), "Code de la zone"),
-            "libelle" => (json!("string"), "Nom de la zone"),
-            "effectif" => (json!(["integer", "null"]), "Effectif salarié au 31 décembre ; null quand il est secret"),
-            "etablissements" => (json!(["integer", "null"]), "Nombre d'établissements ; null quand il est secret"),
-            "effectif_statut" => (json!("string"), "ok, ou secret : effectif couvert par le secret statistique"),
-            "etablissements_statut" => (json!("string"), "ok, ou secret : nombre couvert par le secret statistique"),
-            "millesime" => (json!("integer"), "Année du 31 décembre décrit"),
-            "naf" => (json!("string"), "Section ou division NAF rév. 2, ou total"),
-            "tranche" => (json!("string"), "Tranche d'effectif (code Sirene), ou total"),
-            "source_donnees" => (json!("string"), "urssaf, msa, ou total"),
-            "source" => (json!("string"), "Source des données"),
-            "derniere_mise_a_jour" => (json!("string"), "Date de dernière mise à jour"),
-            "perimetre" => (json!("string"), "Version du découpage"),
-            _ => (json!("string"), "À lire avec les chiffres"),
+            "code" => ("string", "Code de la zone"),
+            "libelle" => ("string", "Nom de la zone"),
+            "effectif" => ("integer", "Effectif salarié au 31 décembre ; null quand il est secret"),
+            "etablissements" => ("integer", "Nombre d'établissements ; null quand il est secret"),
+            "effectif_statut" => ("string", "ok, ou secret : effectif couvert par le secret statistique"),
+            "etablissements_statut" => ("string", "ok, ou secret : nombre couvert par le secret statistique"),
+            "millesime" => ("integer", "Année du 31 décembre décrit"),
+            "naf" => ("string", "Section ou division NAF rév. 2, ou total"),
+            "tranche" => ("string", "Tranche d'effectif (code Sirene), ou total"),
+            "source_donnees" => ("string", "urssaf, msa, ou total"),
+            "source" => ("string", "Source des données"),
+            "derniere_mise_a_jour" => ("string", "Date de dernière mise à jour"),
+            "perimetre" => ("string", "Version du découpage"),
+            _ => ("string", "À lire avec les chiffres"),
         };
         let mut property = json!({ "type": kind, "title": title });
         if name.ends_with("_statut") {
             property["enum"] = json!(["ok", "secret"]);
+        } else if *name == "derniere_mise_a_jour" {
+            property["format"] = "date-time".into();
         }
         properties.insert((*name).to_owned(), property);
     }
     properties
+}
+
+/// Whether a property is null where it is withheld.
+fn is_figure(name: &str) -> bool {
+    ["effectif", "etablissements"].contains(&name)
 }
 
 /// The address of the licence and whether it is the licence's own page.
@@ -481,6 +510,7 @@ pub fn media_of(format: Format, json: &'static str) -> &'static str {
         Format::Json => json,
         Format::Html => crate::http::page::HTML,
         Format::Csv => CSV,
+        Format::Topojson => JSON,
     }
 }
 
@@ -500,7 +530,8 @@ fn feature(place: &Place, number: usize, contours: Option<&Contours<'_>>, wanted
     }
 }
 
-fn properties(place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> Map<String, Value> {
+/// The properties of a zone, in our order.
+pub fn properties(place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> Map<String, Value> {
     wanted.properties.iter().map(|name| ((*name).to_owned(), value(place, zone, wanted, name))).collect()
 }
 
@@ -550,13 +581,14 @@ fn has_ground(ring: &[[f64; 2]]) -> bool {
     ring.len() >= 4
 }
 
-/// A coordinate as it is shown.
+/// A coordinate with so many decimals.
 pub fn round(value: f64, decimals: i32) -> f64 {
     let steps = 10_f64.powi(decimals);
     (value * steps).round() / steps
 }
 
-fn mentions(release: &Release, zoning: &ReleasedZoning, millesime: Option<u16>) -> Mentions {
+/// What every answer about figures carries.
+pub fn mentions(release: &Release, zoning: &ReleasedZoning, millesime: Option<u16>) -> Mentions {
     Mentions {
         source: release.provenance.source.clone(),
         derniere_mise_a_jour: release.provenance.updated.clone(),
@@ -585,6 +617,7 @@ fn link_type(format: Format, json: &'static str) -> &'static str {
         Format::Json => json,
         Format::Html => "text/html",
         Format::Csv => "text/csv",
+        Format::Topojson => JSON,
     }
 }
 
@@ -596,6 +629,7 @@ fn representations(ask: &Ask, here: Format, offered: &[Format], json: &'static s
             Format::Json => "Ce document en JSON",
             Format::Html => "Ce document en page",
             Format::Csv => "Ce document en CSV",
+            Format::Topojson => "Ce document en TopoJSON",
         };
         link(ask.with(&[("f", f.name().to_owned())]), "alternate", link_type(*f, json), title)
     });

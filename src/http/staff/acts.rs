@@ -8,7 +8,8 @@ use crate::http::ogc::query::{Ask, encode};
 use crate::http::problem::Problem;
 use crate::http::state::Shelved;
 use crate::model::{Crs, Duty, Source};
-use crate::pipeline::office::{RegisterSent, Who, ZoneReading, ZoningSent};
+use crate::pipeline::office::{Checked, GroupReading, RegisterSent, Who, ZoneReading, ZoningSent, parsed_mapping};
+use crate::steps::repair::Repair;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -18,6 +19,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 type Told = Result<Json<Value>, Problem>;
+
+/// The media type of tables.
+pub const CSV: &str = "text/csv; charset=utf-8";
 
 /// `/api/v1/me`
 pub async fn me(who: Who) -> Json<Value> {
@@ -61,9 +65,7 @@ pub async fn contours(
     Path((zoning, version)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let contours = staff.office.contours(&zoning, &version).await?;
-    let mut answer = Response::new(Body::from(contours.to_string()));
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(ogc::view::GEOJSON));
-    Ok(answer)
+    Ok(shown(ogc::view::GEOJSON, contours.to_string()))
 }
 
 /// `/api/v1/zonings/{zoning}/versions/{version}/compare?with=`
@@ -86,37 +88,89 @@ pub async fn what_if(
         Some("geojson") => (ogc::view::GEOJSON, staff.office.what_if_map(&zoning, &version).await?),
         Some(other) => return Err(Problem::bad_parameter("f", other, "json or geojson")),
     };
-    let mut answer = Response::new(Body::from(told.to_string()));
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-    Ok(answer)
+    Ok(shown(media, told.to_string()))
 }
 
-/// Fields of a version on its way in.
-const ZONING_FIELDS: [&str; 11] = [
-    "version",
-    "title",
-    "reason",
-    "valid_from",
-    "valid_to",
+/// `/api/v1/zonings/{zoning}/versions/{version}/topology`: findings as JSON, or with `f=geojson` to lay over a map.
+pub async fn topology(
+    State(staff): State<Staff>,
+    Path((zoning, version)): Path<(String, String)>,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    ask.only(&["f"])?;
+    let form = Form::of(ask.get("f"))?;
+    form.show(&staff.office.topology(&zoning, &version).await?)
+}
+
+/// How findings are shown.
+enum Form {
+    Json,
+    GeoJson,
+}
+
+impl Form {
+    fn of(word: Option<&str>) -> Result<Self, Problem> {
+        match word {
+            None | Some("json") => Ok(Self::Json),
+            Some("geojson") => Ok(Self::GeoJson),
+            Some(other) => Err(Problem::bad_parameter("f", other, "json or geojson")),
+        }
+    }
+
+    fn show(&self, checked: &Checked) -> Result<Response, Problem> {
+        let (media, text) = match self {
+            Self::Json => (ogc::view::JSON, checked.summary.to_string()),
+            Self::GeoJson => (ogc::view::GEOJSON, checked.geojson()?),
+        };
+        Ok(shown(media, text))
+    }
+}
+
+/// An answer of this type.
+pub fn shown(media: &'static str, text: String) -> Response {
+    let mut answer = Response::new(Body::from(text));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    answer
+}
+
+/// Fields that say how a zone file is read and judged.
+const READING_FIELDS: [&str; 11] = [
     "layer",
     "code_field",
     "label_field",
     "crs",
     "expected",
     "any_count",
+    "snap",
+    "make_valid",
+    "groups_of",
+    "groups_version",
+    "partial",
 ];
 
-/// `POST /api/v1/zonings/{zoning}/versions`
-pub async fn send_zoning(
-    State(staff): State<Staff>,
-    who: Who,
-    Path(zoning): Path<String>,
-    headers: HeaderMap,
-    mut delivery: Delivery,
-) -> Result<Response, Problem> {
-    delivery.nothing_left(&ZONING_FIELDS)?;
-    let sent = ZoningSent {
-        zoning: zoning.clone(),
+/// Fields of a version on its way in, beside those.
+const VERSION_FIELDS: [&str; 5] = ["version", "title", "reason", "valid_from", "valid_to"];
+
+/// What a request says of a zone file.
+fn zoning_sent(zoning: &str, delivery: &mut Delivery) -> Result<ZoningSent, Problem> {
+    let flag = |delivery: &mut Delivery, name: &str| -> Result<bool, Problem> {
+        Ok(delivery.take_as(name, "true or false", |word| word.parse().ok())?.unwrap_or_default())
+    };
+    let of = delivery.take("groups_of");
+    let (version, partial) = (delivery.take("groups_version"), flag(delivery, "partial")?);
+    if of.is_none() && (version.is_some() || partial) {
+        let expected = "`groups_of` too, which names the zoning whose zones are grouped";
+        return Err(Problem::refused(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "not_heeded",
+            "body",
+            "`groups_version` or `partial` alone",
+            expected,
+        ));
+    }
+    let metres = |text: &str| text.parse().ok().filter(|metres: &f64| metres.is_finite() && *metres > 0.0);
+    Ok(ZoningSent {
+        zoning: zoning.to_owned(),
         version: delivery.take("version"),
         title: delivery.take("title"),
         reason: delivery.take("reason").unwrap_or_default(),
@@ -127,10 +181,27 @@ pub async fn send_zoning(
             code_field: delivery.take("code_field"),
             label_field: delivery.take("label_field"),
             crs: delivery.take_as("crs", "EPSG:2154, or its number alone", Crs::epsg_code)?,
+            repair: Repair {
+                snap_m: delivery.take_as("snap", "metres, such as 0.5", metres)?,
+                make_valid: flag(delivery, "make_valid")?,
+            },
+            groups: of.map(|zoning| GroupReading { zoning, version, partial }),
         },
         expected: delivery.take_as("expected", "a number of zones", |n| n.parse().ok())?,
-        any_count: delivery.take_as("any_count", "true or false", |word| word.parse().ok())?.unwrap_or_default(),
-    };
+        any_count: flag(delivery, "any_count")?,
+    })
+}
+
+/// `POST /api/v1/zonings/{zoning}/versions`
+pub async fn send_zoning(
+    State(staff): State<Staff>,
+    who: Who,
+    Path(zoning): Path<String>,
+    headers: HeaderMap,
+    mut delivery: Delivery,
+) -> Result<Response, Problem> {
+    delivery.nothing_left(&[&VERSION_FIELDS[..], &READING_FIELDS].concat())?;
+    let sent = zoning_sent(&zoning, &mut delivery)?;
     let (digest, sending) = (delivery.digest, delivery.sending);
     let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());
     act(&staff, &who, &headers, digest, async move {
@@ -139,6 +210,18 @@ pub async fn send_zoning(
         wait(&inside, &held, started, |v| home + &encode(v["version"].as_str().unwrap_or_default(), "")).await
     })
     .await
+}
+
+/// `POST /api/v1/zonings/{zoning}/check`: what a file would be told, and nothing of it is kept.
+pub async fn check_zoning(
+    State(staff): State<Staff>,
+    Path(zoning): Path<String>,
+    mut delivery: Delivery,
+) -> Result<Response, Problem> {
+    delivery.nothing_left(&[&READING_FIELDS[..], &["f"]].concat())?;
+    let form = Form::of(delivery.take("f").as_deref())?;
+    let sent = zoning_sent(&zoning, &mut delivery)?;
+    form.show(&staff.office.check_zoning(sent, delivery.sending).await?)
 }
 
 /// `POST /api/v1/zonings/{zoning}/versions/{version}/restore`
@@ -179,8 +262,10 @@ pub async fn send_register(
     headers: HeaderMap,
     mut delivery: Delivery,
 ) -> Result<Response, Problem> {
-    delivery.nothing_left(&["vintage", "source", "crs"])?;
+    delivery.nothing_left(&["vintage", "source", "crs", "map"])?;
+    let mapping = delivery.take("map").map(|text| parsed_mapping(&text)).transpose()?;
     let sent = RegisterSent {
+        mapping,
         vintage: delivery.take_as("vintage", "a year", |year| year.parse().ok())?,
         source: delivery.take_as("source", "urssaf or msa", Source::from_code)?,
         crs: delivery.take_as("crs", "EPSG:2154, or its number alone", Crs::epsg_code)?,
@@ -193,6 +278,22 @@ pub async fn send_register(
         wait(&inside, &held, started, at).await
     })
     .await
+}
+
+/// `/api/v1/registers/{digest}/rejects`: refused rows as CSV.
+pub async fn rejects(State(staff): State<Staff>, Path(digest): Path<String>) -> Result<Response, Problem> {
+    Ok(shown(CSV, staff.office.rejects(&digest).await?))
+}
+
+/// `/api/v1/mapping`
+pub async fn mapping(State(staff): State<Staff>, who: Who) -> Told {
+    Ok(Json(staff.office.mapping(&who).await?))
+}
+
+/// `POST /api/v1/mapping`
+pub async fn remember(deed: Deed) -> Result<Response, Problem> {
+    let asked = deed.asked.json.clone();
+    deed.once(move |office, who| async move { office.remember(&who, &asked).await }).await
 }
 
 /// `/api/v1/jobs`

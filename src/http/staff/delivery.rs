@@ -1,14 +1,17 @@
 //! Bodies on their way in: a file with its fields in parts, or raw with its fields in the query.
 
 use super::Staff;
+use super::spool::Spool;
 use crate::http::problem::Problem;
 use crate::pipeline::office::Sending;
-use axum::body::to_bytes;
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, Multipart, Query, Request};
 use axum::http::{StatusCode, header};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
 
 /// Largest field beside a file, in bytes: a reason of some pages.
 const FIELD_BYTES_MAX: usize = 64 << 10;
@@ -18,6 +21,12 @@ const PARTS_MAX: usize = 40;
 
 /// Largest JSON body, in bytes: a draft of fifty inputs has some thousand.
 const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// Longest silence in a body, in seconds: a line that is slow still brings something, and one that is dead is let go.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The field that may be said several times: a line of a mapping each.
+const SAID_AGAIN: &str = "map";
 
 /// A file with what is said of it.
 pub struct Delivery {
@@ -58,59 +67,111 @@ impl FromRequest<Staff> for Delivery {
     type Rejection = Problem;
 
     async fn from_request(request: Request, staff: &Staff) -> Result<Self, Problem> {
-        // Nothing is read before there is room for it.
-        let place = staff.office.place_for_upload().await?;
-        let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map(|q| q.0).unwrap_or_default();
+        // Who sends slowly takes a place among those who send, and none of those at which files are held and read.
+        let arriving = staff.office.place_to_send()?;
+        let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+        let query = query.map_err(|_| wrong("query", "text that cannot be read", "percent-encoded UTF-8"))?.0;
         let media = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let path = request.uri().path().to_owned();
-        let mut fields: BTreeMap<String, String> = query.into_iter().collect();
-        let mut parts = Vec::new();
+        let mut fields = BTreeMap::new();
+        query.into_iter().try_for_each(|(name, value)| say(&mut fields, name, value))?;
+        let mut spooled = Vec::new();
         if media == "multipart/form-data" {
-            let cut = |_| wrong("body", "parts that cannot be read", "multipart/form-data (RFC 7578)");
-            let mut multipart = Multipart::from_request(request, &())
+            let multipart = Multipart::from_request(request, &())
                 .await
                 .map_err(|_| wrong("header `Content-Type`", "no boundary", "multipart/form-data with its boundary"))?;
-            while let Some(mut field) = multipart.next_field().await.map_err(cut)? {
-                if parts.len() + fields.len() >= PARTS_MAX {
-                    return Err(wrong("body", "more parts", &format!("{PARTS_MAX} parts at most")));
-                }
-                let (name, file) = (field.name().unwrap_or_default().to_owned(), field.file_name().map(base_name));
-                let mut bytes = Vec::new();
-                while let Some(chunk) = field.chunk().await.map_err(cut)? {
-                    bytes.extend_from_slice(&chunk);
-                    if file.is_none() && bytes.len() > FIELD_BYTES_MAX {
-                        return Err(wrong(
-                            &format!("field `{name}`"),
-                            "a longer text",
-                            &format!("{FIELD_BYTES_MAX} bytes at most"),
-                        ));
-                    }
-                }
-                match file {
-                    Some(file) => parts.push((file, bytes)),
-                    None => {
-                        let text = String::from_utf8(bytes)
-                            .map_err(|_| wrong(&format!("field `{name}`"), "bytes that are no text", "UTF-8"))?;
-                        fields.insert(name, text);
-                    }
-                }
-            }
+            in_parts(multipart, staff, &mut fields, &mut spooled).await?;
         } else {
             let file = match fields.remove("file_name") {
                 Some(name) => base_name(&name),
                 None => format!("upload.{}", extension(&media)),
             };
-            let bytes = to_bytes(request.into_body(), super::BODY_BYTES_MAX).await.map_err(|_| cut_short())?;
-            parts.push((file, Vec::from(bytes)));
+            spooled.push((file, whole_body(request.into_body(), staff).await?));
         }
-        if parts.iter().all(|(_, bytes)| bytes.is_empty()) {
+        if spooled.iter().all(|(_, spool)| spool.len() == 0) {
             let expected = "a file: raw, or as a part of multipart/form-data with its `filename`";
             return Err(wrong("body", "no byte of a file", expected));
         }
+        let place = staff.office.place_for_upload().await?;
+        let mut parts = Vec::new();
+        for (name, spool) in spooled {
+            parts.push((name, spool.into_bytes().await?));
+        }
+        drop(arriving);
         let digest = digest(&path, &fields, &parts).await;
         Ok(Self { fields, sending: Sending { parts, place: Some(place) }, digest })
     }
+}
+
+/// Takes a field that was said; one that is said again is refused, unless its lines add up.
+fn say(fields: &mut BTreeMap<String, String>, name: String, value: String) -> Result<(), Problem> {
+    match fields.get_mut(&name) {
+        None => {
+            fields.insert(name, value);
+        }
+        Some(said) if name == SAID_AGAIN && said.len() + value.len() < FIELD_BYTES_MAX => {
+            said.push('\n');
+            said.push_str(&value);
+        }
+        Some(_) => return Err(wrong(&format!("field `{name}`"), "it again", "each field once")),
+    }
+    Ok(())
+}
+
+/// Takes the parts of a form: fields, and files.
+async fn in_parts(
+    mut multipart: Multipart,
+    staff: &Staff,
+    fields: &mut BTreeMap<String, String>,
+    files: &mut Vec<(String, Spool)>,
+) -> Result<(), Problem> {
+    let cut = |_| wrong("body", "parts that cannot be read", "multipart/form-data (RFC 7578)");
+    let mut told = 0;
+    while let Some(mut field) = heard(multipart.next_field()).await?.map_err(cut)? {
+        told += 1;
+        if told > PARTS_MAX {
+            return Err(wrong("body", "more parts", &format!("{PARTS_MAX} parts at most")));
+        }
+        let (name, file) = (field.name().unwrap_or_default().to_owned(), field.file_name().map(base_name));
+        let mut spool = Spool::new(staff.office.spool());
+        while let Some(chunk) = heard(field.chunk()).await?.map_err(cut)? {
+            spool.push(&chunk).await?;
+            if file.is_none() && spool.len() > FIELD_BYTES_MAX {
+                let expected = format!("{FIELD_BYTES_MAX} bytes at most");
+                return Err(wrong(&format!("field `{name}`"), "a longer text", &expected));
+            }
+        }
+        match file {
+            Some(file) => files.push((file, spool)),
+            None => {
+                let text = String::from_utf8(spool.into_bytes().await?)
+                    .map_err(|_| wrong(&format!("field `{name}`"), "bytes that are no text", "UTF-8"))?;
+                say(fields, name, text)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes a body that is one file; the layer around the routes ends one that is too long.
+async fn whole_body(body: Body, staff: &Staff) -> Result<Spool, Problem> {
+    let mut spool = Spool::new(staff.office.spool());
+    let mut body = std::pin::pin!(body);
+    while let Some(frame) = heard(std::future::poll_fn(|cx| body.as_mut().poll_frame(cx))).await? {
+        if let Ok(data) = frame.map_err(|_| cut_short())?.into_data() {
+            spool.push(&data).await?;
+        }
+    }
+    Ok(spool)
+}
+
+/// Waits for the next bytes, though not for ever.
+async fn heard<T>(next: impl Future<Output = T>) -> Result<T, Problem> {
+    tokio::time::timeout(SILENCE, next).await.map_err(|_| {
+        let found = format!("nothing for {} s", SILENCE.as_secs());
+        Problem::refused(StatusCode::REQUEST_TIMEOUT, "body_silent", "body", found, "the rest of it")
+    })
 }
 
 /// A JSON body, an empty one counting as an empty object, and the digest of the request.
@@ -143,25 +204,54 @@ impl FromRequest<Staff> for Asked {
 
     async fn from_request(request: Request, _: &Staff) -> Result<Self, Problem> {
         let path = request.uri().path().to_owned();
-        let bytes = to_bytes(request.into_body(), JSON_BYTES_MAX).await.map_err(|_| {
-            let (place, found) = ("body", "more bytes, or a body cut short");
-            Problem::refused(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                place,
-                found,
-                format!("{JSON_BYTES_MAX} bytes at most"),
-            )
-        })?;
+        let bytes = small_body(request).await?;
         let json = match bytes.trim_ascii() {
             b"" => Value::Object(serde_json::Map::new()),
             text => serde_json::from_slice(text).map_err(|e| {
                 wrong("body", &format!("text that is no JSON, at line {} column {}", e.line(), e.column()), "JSON")
             })?,
         };
-        let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.to_vec())]).await;
+        let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.clone())]).await;
         Ok(Self { json, digest })
     }
+}
+
+/// A small body: JSON as [`Asked`] has it, or a file of text with its name.
+pub enum Told {
+    /// JSON.
+    Json(Asked),
+    /// A table, by its media type.
+    Table {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// SHA-256 of path and body.
+        digest: String,
+    },
+}
+
+impl FromRequest<Staff> for Told {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, staff: &Staff) -> Result<Self, Problem> {
+        let media = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let is_table = media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/csv");
+        if !is_table {
+            return Ok(Self::Json(Asked::from_request(request, staff).await?));
+        }
+        let path = request.uri().path().to_owned();
+        let bytes = small_body(request).await?;
+        let digest = digest(&path, &BTreeMap::new(), &[("csv".to_owned(), bytes.clone())]).await;
+        Ok(Self::Table { bytes, digest })
+    }
+}
+
+async fn small_body(request: Request) -> Result<Vec<u8>, Problem> {
+    let bytes = heard(to_bytes(request.into_body(), JSON_BYTES_MAX)).await?.map_err(|_| {
+        let (place, found) = ("body", "more bytes, or a body cut short");
+        let expected = format!("{JSON_BYTES_MAX} bytes at most");
+        Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", place, found, expected)
+    })?;
+    Ok(bytes.into())
 }
 
 fn wrong(place: &str, found: &str, expected: &str) -> Problem {

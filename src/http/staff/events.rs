@@ -29,6 +29,7 @@ pub async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let _place = staff.office.place_to_watch()?;
     let end = Instant::now() + WAIT;
     let mut bell = staff.office.bell();
     loop {

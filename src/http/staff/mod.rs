@@ -5,6 +5,8 @@ mod delivery;
 mod events;
 mod offered;
 mod once;
+mod review;
+mod spool;
 
 pub use offered::offered;
 
@@ -55,10 +57,18 @@ pub fn routes() -> Vec<Act> {
         read("/api/v1/zonings/{zoning}/versions/{version}/items", Duty::ReadZonings, get(acts::contours)),
         read("/api/v1/zonings/{zoning}/versions/{version}/compare", Duty::ReadZonings, get(acts::compare)),
         read("/api/v1/zonings/{zoning}/versions/{version}/what-if", Duty::ReadZonings, get(acts::what_if)),
+        read("/api/v1/zonings/{zoning}/versions/{version}/topology", Duty::ReadZonings, get(acts::topology)),
+        act("/api/v1/zonings/{zoning}/check", Duty::SendZoning, post(acts::check_zoning)),
         act("/api/v1/zonings/{zoning}/versions/{version}/restore", Duty::SendZoning, post(acts::restore)),
         read("/api/v1/registers", Duty::ReadRegisters, get(acts::registers)),
         act("/api/v1/registers", Duty::SendRegister, post(acts::send_register)),
         read("/api/v1/registers/{digest}", Duty::ReadRegisters, get(acts::register)),
+        read("/api/v1/registers/{digest}/rejects", Duty::ReadRegisters, get(acts::rejects)),
+        read("/api/v1/mapping", Duty::SendRegister, get(acts::mapping)),
+        act("/api/v1/mapping", Duty::SendRegister, post(acts::remember)),
+        read("/api/v1/review", Duty::ReadReview, get(review::worklist)),
+        read("/api/v1/decisions", Duty::ReadReview, get(review::decisions)),
+        act("/api/v1/decisions", Duty::Decide, post(review::decide)),
         read("/api/v1/jobs", Duty::ReadJobs, get(acts::jobs)),
         read("/api/v1/jobs/{id}", Duty::ReadJobs, get(acts::job)),
         read("/api/v1/jobs/{id}/events", Duty::ReadJobs, get(events::events)),

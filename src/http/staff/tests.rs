@@ -251,3 +251,213 @@ async fn the_contract_and_the_routes_of_staff_say_the_same() {
     }
     assert!(fitted >= 11, "{fitted} of {asked} answered with what they are for");
 }
+
+/// Two establishments in A, one of them 20 m from B, and one that nobody can place; and a row that is none.
+const REGISTER: &str = "siret;effectif;naf;millesime;source;longitude;latitude;qualite_xy\n\
+    99000012700011;30;47.11F;2024;urssaf;5.005;47.305;11\n\
+    99000012700029;10;47.11F;2024;urssaf;5.00974;47.305;11\n\
+    73282932000074;20;47.11F;2024;urssaf;5.015;47.305;33\n\
+    99000012700012;10;47.11F;2024;urssaf;5.005;47.305;11\n";
+
+async fn with_zones_and_register(house: &House, key: &str) -> String {
+    let zones = "/api/v1/zonings/secteurs/versions?version=1&file_name=z.geojson&reason=first";
+    assert_eq!(house.with_key(&Method::POST, zones, key, TWO_ZONES).await.status, StatusCode::CREATED);
+    let sent = house.with_key(&Method::POST, "/api/v1/registers?file_name=r.csv&crs=4326", key, REGISTER).await;
+    assert_eq!(sent.status, StatusCode::CREATED, "{}", sent.json);
+    sent.json["digest"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_people_decide_changes_the_worklist_and_stays_with_those_who_may_see_it() {
+    let house = House::new().await;
+    let (key, _) = house.key("gis", None).await;
+    let none = house.with_key(&Method::GET, "/api/v1/review?zoning=secteurs", &key, "").await;
+    assert_eq!((none.status.as_u16(), &none.json["code"]), (404, &json!("unknown")));
+    with_zones_and_register(&house, &key).await;
+    let review = async |query: &str| {
+        let answer = house.with_key(&Method::GET, &format!("/api/v1/review?zoning=secteurs{query}"), &key, "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.json);
+        answer.json
+    };
+    let said = |list: &Value| -> Vec<String> {
+        let line = |line: &Value| {
+            let word = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+            let (list, zone, siret) = (word("list"), word("zone"), word("siret"));
+            format!("{list} {zone} {} {} {}", &siret[12..], line["doubts"][0].as_str().unwrap_or("-"), line["done"])
+        };
+        list["lines"].as_array().unwrap().iter().map(line).collect()
+    };
+    let first = review("&near=25").await;
+    assert_eq!(
+        said(&first),
+        [
+            "largest A 11 - false",
+            "largest A 29 near_border false",
+            "ambiguous - 74 random_in_commune false",
+            "ambiguous A 29 near_border false"
+        ]
+    );
+    let zones = |list: &Value| {
+        let zone = |z: &Value| format!("{} {} of {}", z["zone"].as_str().unwrap(), z["done"], z["listed"]);
+        list["completion"].as_array().unwrap().iter().map(zone).collect::<Vec<_>>()
+    };
+    assert_eq!(zones(&first), ["A 0 of 2", "B 0 of 0"]);
+
+    for (body, field) in [
+        (r#"{"siret":"99000012700012","decision":"close","reason":"gone"}"#, "`siret`"),
+        (r#"{"siret":"99000012700011","decision":"shut","reason":"gone"}"#, "`decision`"),
+        (r#"{"siret":"99000012700011","decision":"close","reason":" "}"#, "`reason`"),
+        (r#"{"siret":"99000012700011","decision":"move","x":5.0,"reason":"moved"}"#, "`epsg`"),
+        (r#"{"siret":"99000012700011","decision":"split","reason":"two"}"#, "`sites`"),
+        (r#"{"siret":"99000012700011","decision":"close","reason":"gone","author":"Ana"}"#, "body"),
+    ] {
+        let refused = house.with_key(&Method::POST, "/api/v1/decisions", &key, body).await;
+        assert_eq!((refused.status.as_u16(), &refused.json["place"]), (422, &json!(field)), "{}", refused.json);
+        assert!(!refused.json.to_string().contains("990000127000"), "{}", refused.json);
+    }
+    let moved =
+        r#"{"siret":"99000012700029","decision":"move","x":5.015,"y":47.305,"epsg":4326,"reason":"=seen there"}"#;
+    let kept = house.with_key(&Method::POST, "/api/v1/decisions", &key, moved).await;
+    assert_eq!((kept.status, &kept.json["decision"]["author"]), (StatusCode::CREATED, &json!("Jeanne Martin")));
+    let of_a_file = "siret,decision,x,y,epsg,share,since,author,date,reason\n\
+                     99000012700011,confirm,,,,,,Ana,2026-03-15,seen on site\n";
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "text/csv")];
+    let of_tomorrow = of_a_file.replace("2026-03-15", "2999-03-15");
+    let refused = house.send(&Method::POST, "/api/v1/decisions", &headers, &of_tomorrow).await;
+    assert_eq!((refused.status.as_u16(), &refused.json["code"]), (422, &json!("bad_date")));
+    let sent = house.send(&Method::POST, "/api/v1/decisions", &headers, of_a_file).await;
+    assert_eq!((sent.status, &sent.json["kept"]), (StatusCode::CREATED, &json!(1)), "{}", sent.json);
+
+    let after = review("&near=25").await;
+    assert_eq!(zones(&after), ["A 1 of 1", "B 1 of 1"]);
+    assert_eq!(
+        said(&after),
+        ["largest A 11 - true", "largest B 29 - true", "ambiguous - 74 random_in_commune false"],
+        "whom somebody placed is in doubt no more"
+    );
+    assert_eq!(after["applied"]["moved"], 1);
+    let page = review("&list=largest&zone=B&limit=1").await;
+    assert_eq!((&page["numberMatched"], &page["lines"][0]["zone"]), (&json!(1), &json!("B")));
+
+    let listed = house.with_key(&Method::GET, "/api/v1/decisions", &key, "").await.json;
+    let decisions = listed["decisions"].as_array().unwrap();
+    assert_eq!(decisions.len(), 2);
+    assert_eq!((&decisions[1]["author"], &decisions[1]["sent_by"]), (&json!("Ana"), &json!("Jeanne Martin")));
+    let (partner, _) = house.key("partner:urssaf", None).await;
+    for path in ["/api/v1/decisions", "/api/v1/review?zoning=secteurs"] {
+        assert_eq!(house.with_key(&Method::GET, path, &partner, "").await.status, StatusCode::FORBIDDEN);
+    }
+    let history = house.with_key(&Method::GET, "/api/v1/history", &partner, "").await.json.to_string();
+    assert!(history.contains("decision.taken") && !history.contains("990000127") && !history.contains("seen"));
+}
+
+#[tokio::test]
+async fn the_columns_of_a_sender_are_shown_remembered_and_corrected() {
+    let house = House::new().await;
+    let (key, _) = house.key("gis", None).await;
+    let renamed = REGISTER.replace("siret;effectif", "Etab;Agents");
+    let path = |map: &str| format!("/api/v1/registers?file_name=r.csv&crs=4326{map}");
+    let send = async |map: &str, text: &str| house.with_key(&Method::POST, &path(map), &key, text).await;
+    let unknown = send("", &renamed).await;
+    assert_eq!((unknown.status.as_u16(), &unknown.json["code"]), (422, &json!("column_missing")));
+    let none = send("&map=taille%3DAgents", &renamed).await;
+    assert_eq!((none.status.as_u16(), &none.json["code"]), (422, &json!("bad_mapping")));
+    let told = send("&map=siret%3DEtab&map=effectif%3DAgents", &renamed).await;
+    assert_eq!(told.status, StatusCode::CREATED, "{}", told.json);
+    let report = &told.json["report"];
+    assert_eq!((&report["accepted"], &report["refused"]), (&json!(3), &json!(1)));
+    assert_eq!((&report["columns"]["taken"]["siret"], &report["mapping"]["from"]), (&json!("Etab"), &json!("request")));
+
+    let rejects = format!("/api/v1/registers/{}/rejects", told.json["digest"].as_str().unwrap());
+    let request = Request::get(&rejects).header("authorization", format!("Bearer {key}")).body(Body::empty());
+    let answer = house.router.clone().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/csv; charset=utf-8");
+    let csv = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let csv = std::str::from_utf8(&csv).unwrap();
+    assert!(csv.starts_with("file,line,field,code,found,expected\nr.csv,5,Etab,siret_key,"), "{csv}");
+    assert!(!csv.contains("9900001270"), "{csv}");
+
+    let next = send("", &renamed.replace(";30;", ";31;")).await;
+    assert_eq!((next.status, &next.json["report"]["mapping"]["from"]), (StatusCode::CREATED, &json!("remembered")));
+    // Two columns might be the headcount: the other one is taken from now on, and the report says so.
+    let two =
+        renamed.replace("qualite_xy\n", "qualite_xy;Postes\n").replace(";11\n", ";11;5\n").replace(";33\n", ";33;5\n");
+    assert_eq!(send("", &two).await.json["report"]["columns"]["taken"]["effectif"], "Agents");
+    let corrected = send("&map=siret%3DEtab&map=effectif%3DPostes", &two).await;
+    assert_eq!((&corrected.json["new"], &corrected.json["read_again"]), (&json!(false), &json!(true)));
+    let kept = format!("/api/v1/registers/{}", corrected.json["digest"].as_str().unwrap());
+    let kept = house.with_key(&Method::GET, &kept, &key, "").await.json;
+    assert_eq!(kept["report"]["columns"]["taken"]["effectif"], "Postes");
+
+    let (other, _) = house.key("owner", None).await;
+    let mapping = house.with_key(&Method::GET, "/api/v1/mapping", &other, "").await.json;
+    assert_eq!(mapping["mapping"], json!({ "siret": "Etab", "effectif": "Postes" }), "of the person, whatever the key");
+    let forgotten = house.with_key(&Method::POST, "/api/v1/mapping", &key, "{}").await.json;
+    assert_eq!(forgotten["mapping"], Value::Null);
+    let unknown = send("", &renamed.replace(";30;", ";32;")).await;
+    assert_eq!(unknown.json["code"], "column_missing");
+}
+
+#[tokio::test]
+async fn a_file_can_be_checked_mended_and_grouped_and_what_is_wrong_laid_over_a_map() {
+    let house = House::new().await;
+    let (key, _) = house.key("gis", None).await;
+    // B begins 70 m within A.
+    let overlapping = TWO_ZONES
+        .replace("[5.01,47.3],[5.02", "[5.009,47.3],[5.02")
+        .replace("[5.01,47.31],[5.01,47.3]]]}}]", "[5.009,47.31],[5.009,47.3]]]}}]");
+    let post = async |path: &str, body: &str| house.with_key(&Method::POST, path, &key, body).await;
+    let check = |query: &str| format!("/api/v1/zonings/secteurs/check?file_name=z.geojson{query}");
+    let told = post(&check(""), &overlapping).await;
+    assert_eq!((told.status, &told.json["verdict"]), (StatusCode::OK, &json!("accepted")), "{}", told.json);
+    let map = post(&check("&f=geojson"), &overlapping).await;
+    assert_eq!(map.headers["content-type"], "application/geo+json");
+    assert_eq!(map.json["features"][0]["properties"]["kind"], "overlap", "{}", map.json);
+    assert_eq!(map.json["features"][0]["geometry"]["type"], "MultiPolygon");
+    let refused = post(&check("&expected=3"), TWO_ZONES).await;
+    assert_eq!((refused.status, &refused.json["verdict"]), (StatusCode::OK, &json!("refused")));
+    let mended = post(&check("&snap=90"), &overlapping).await.json;
+    assert!(mended["report"]["changes"]["count"].as_u64() > Some(0), "{mended}");
+    assert_eq!(post(&check("&snap=far"), TWO_ZONES).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(post(&check("&partial=true"), TWO_ZONES).await.json["code"], "not_heeded");
+    let none = house.with_key(&Method::GET, "/api/v1/zonings", &key, "").await;
+    assert_eq!(none.json["zonings"], json!([]), "a check keeps nothing");
+
+    let send = |zoning: &str, version: &str, more: &str| {
+        format!("/api/v1/zonings/{zoning}/versions?version={version}&reason=r{more}")
+    };
+    let first = post(&send("secteurs", "1", "&file_name=z.geojson&snap=90"), &overlapping).await;
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.json);
+    assert_eq!(first.json["reading"]["repair"]["snap_m"], 90.0);
+    let topology = house.with_key(&Method::GET, "/api/v1/zonings/secteurs/versions/1/topology", &key, "").await.json;
+    let overlaps =
+        |topology: &Value| topology["findings"].as_array().unwrap().iter().filter(|f| f["kind"] == "overlap").count();
+    assert_eq!(overlaps(&topology), 0, "mended each time it is read: {topology}");
+    let file = house.with_key(&Method::GET, "/api/v1/zonings/secteurs/versions/1/file", &key, "").await;
+    assert_eq!(file.json, serde_json::from_str::<Value>(&overlapping).unwrap(), "and the file is as it was sent");
+
+    let table = "secteur;quartier;nom_quartier\nA;Q;Centre\nB;Q;Centre\n";
+    for (more, body, code) in [
+        ("&groups_of=communes", table, "unknown"),
+        ("&groups_of=secteurs&crs=2154", table, "not_heeded"),
+        ("&groups_of=secteurs", "secteur;quartier\nA;Q\nC;Q\n", "zoning_refused"),
+        ("&groups_of=secteurs", "secteur;quartier\nA;Q\n", "zoning_refused"),
+    ] {
+        let answer = post(&send("quartiers", "1", &format!("&file_name=q.csv{more}")), body).await;
+        assert_eq!(answer.json["code"], code, "{}", answer.json);
+    }
+    let grouped = post(&send("quartiers", "1", "&file_name=q.csv&groups_of=secteurs"), table).await;
+    assert_eq!(grouped.status, StatusCode::CREATED, "{}", grouped.json);
+    assert_eq!(grouped.json["reading"]["groups"], json!({ "zoning": "secteurs", "version": "1", "partial": false }));
+    assert_eq!(grouped.json["report"]["groups"], json!({ "Q": ["A", "B"] }));
+    let of_groups = post(&send("faubourgs", "1", "&file_name=q.csv&groups_of=quartiers"), "m;g\nQ;F\n").await;
+    assert_eq!(of_groups.json["code"], "groups_of_groups");
+    let left_out = send("quartiers", "2", "&file_name=q.csv&groups_of=secteurs&partial=true");
+    let partial = post(&left_out, "secteur;quartier\nA;Q\n").await.json;
+    assert_eq!(partial["report"]["since"]["redrawn"][0]["code"], "Q", "{partial}");
+    let items = house.with_key(&Method::GET, "/api/v1/zonings/quartiers/versions/1/items", &key, "").await.json;
+    assert_eq!(items["features"][0]["properties"]["libelle"], "Centre");
+    let again = post("/api/v1/zonings/quartiers/versions/1/restore", r#"{"reason":"back","version":"3"}"#).await;
+    assert_eq!(again.json["reading"]["groups"]["version"], "1", "{}", again.json);
+}

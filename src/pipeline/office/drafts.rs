@@ -1,17 +1,15 @@
 //! Drafts: made by the pipeline as a job, looked at, approved by partners, published.
 
-use super::intake::{RegisterSent, ZoneReading};
 use super::{Fault, Office, Started, Who, new_name, now, why, words};
 use crate::config::{About, Publication};
 use crate::model::Stage;
 use crate::model::publication::{Act, missing};
+use crate::model::reject::parted;
 use crate::pipeline::ledger::{self, NoPast};
-use crate::pipeline::{Made, NotPublished, Order, RegisterUpload, ZoningUpload, run_after};
+use crate::pipeline::{Made, NotPublished, Order, run_after};
 use crate::steps::publish::Release;
-use crate::steps::read::Files;
-use crate::steps::review::decisions::Decisions;
 use crate::steps::seal;
-use crate::store::{Approval, Draft, Kept, Put};
+use crate::store::{Approval, Draft, Put};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -327,32 +325,12 @@ impl Office {
         })
     }
 
-    /// A version as the pipeline takes it.
-    pub(super) async fn upload_of(&self, zoning: &str, version: &str) -> Result<ZoningUpload, Fault> {
-        let Kept { entry, bytes } = self.kept_zoning(zoning, version).await?;
-        Ok(ZoningUpload {
-            id: entry.zoning,
-            title: entry.title,
-            version: entry.version,
-            files: Files { name: entry.file_name.clone(), parts: vec![(entry.file_name, bytes.into())] },
-            options: ZoneReading::from_json(&entry.options)?.options(),
-            // The number was judged when the file was sent.
-            expected: None,
-        })
-    }
-
     async fn order(&self, sought: &Sought) -> Result<Order, Fault> {
         let mut zonings = Vec::new();
         for (zoning, version) in &sought.zonings {
             zonings.push(self.upload_of(zoning, version).await?);
         }
-        let mut registers = Vec::new();
-        for digest in &sought.registers {
-            let missing = || Fault::unknown(format!("register `{digest}`"), "one whose figures are held here");
-            let Kept { entry, bytes } = self.desk().register(digest).await?.ok_or_else(missing)?;
-            let options = RegisterSent::from_json(&entry.options)?.options();
-            registers.push(RegisterUpload { name: entry.file_name, bytes: bytes.into(), options });
-        }
+        let registers = self.register_uploads(&sought.registers).await?;
         let policy = ledger::policy_in_force(self.desk()).await.map_err(Fault::broken)?;
         let policy = policy.ok_or_else(|| Fault::conflict("no_policy", "policy", "none in force", "one"))?;
         let about = About { owners: sought.owners.clone(), dataset: sought.dataset.clone(), ..About::default() };
@@ -360,7 +338,7 @@ impl Office {
             zonings,
             registers,
             vintages: sought.vintages.clone(),
-            decisions: Decisions::default(),
+            decisions: self.decided().await?,
             policy,
             about,
             source: sought.source.clone(),
@@ -423,6 +401,20 @@ pub(super) fn no_past(no: NoPast) -> Fault {
 /// Why the pipeline made nothing, as a fault of what it was given.
 pub(super) fn not_published(no: NotPublished) -> Fault {
     let text = no.to_string();
+    let fault = |kind: fn(&'static str, String, String, String) -> Fault, code, place: &str, expected: &str| {
+        match parted(&text) {
+            Some((of, found, expected)) => {
+                let place = match of {
+                    "" => place.to_owned(),
+                    of if of.starts_with(place) => of.to_owned(),
+                    of => format!("{place}, {of}"),
+                };
+                kind(code, place, found.to_owned(), expected.to_owned())
+            }
+            None => kind(code, place.to_owned(), text.clone(), expected.to_owned()),
+        }
+    };
+    let (wrong, conflict) = (Fault::wrong::<String, String, String>, Fault::conflict::<String, String, String>);
     match no {
         NotPublished::Unreadable(unreadable) => super::intake::refused(unreadable),
         NotPublished::Zoning(rejects) => {
@@ -430,19 +422,21 @@ pub(super) fn not_published(no: NotPublished) -> Fault {
             Fault { rejects, ..Fault::wrong("zoning_refused", "zonings", found, "zones without a fault") }
         }
         NotPublished::Policy(_) | NotPublished::PartnersForgotten { .. } => {
-            Fault::conflict("policy_does_not_fit", "policy", text, "a policy that fits what is published")
+            fault(conflict, "policy_does_not_fit", "policy", "a policy that fits what is published")
         }
         NotPublished::Secrecy { .. } => {
-            let expected = "tables that hold beside everything published";
-            Fault::wrong("not_protectable", "secrecy", text, expected)
+            fault(wrong, "not_protectable", "secrecy", "tables that hold beside everything published")
         }
-        NotPublished::Empty => Fault::wrong("no_establishment", "registers", text, "at least one usable establishment"),
+        NotPublished::Empty => {
+            let found = "no usable establishment";
+            Fault::wrong("no_establishment", "registers", found, "at least one; nothing is published")
+        }
         NotPublished::MetTwice { count } => {
             let found = format!("{count} establishments that two files hold for one year and source");
             Fault::wrong("met_twice", "registers", found, "each of them once")
         }
         NotPublished::NoVerdict(_) | NotPublished::Audit { .. } => {
-            Fault::wrong("audit", "audit", text, "a verdict that nothing can be worked out")
+            fault(wrong, "audit", "audit", "a verdict that nothing can be worked out")
         }
     }
 }

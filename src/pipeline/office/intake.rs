@@ -3,12 +3,16 @@
 use super::{Fault, FaultKind, Office, Started, Who, now, reasoned, words};
 use crate::model::{Crs, Reject, Source, Unreadable, Wgs84, Zoning};
 use crate::pipeline::inputs::one_file;
+use crate::pipeline::{GroupsUpload, ZoningUpload, findings};
 use crate::steps::bytes::sha256_hex;
-use crate::steps::intake::{Intake, Wanted, take_in};
-use crate::steps::read::register::{RegisterOptions, register};
+use crate::steps::intake::Intake;
+use crate::steps::read::columns::{BadMapping, Mapping, Role};
+use crate::steps::read::register::{RegisterOptions, read_register};
 use crate::steps::read::table::Input;
 use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::repair::Repair;
 use crate::steps::reproject;
+use crate::steps::validate::TopologyReport;
 use crate::store::{Kept, Put, RegisterEntry, ZoningVersion};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -53,7 +57,7 @@ pub struct ZoningSent {
 }
 
 /// How a zone file is read, as it is kept with the version.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ZoneReading {
     /// The layer.
     pub layer: Option<String>,
@@ -63,6 +67,21 @@ pub struct ZoneReading {
     pub label_field: Option<String>,
     /// The system of the coordinates, by its EPSG number.
     pub crs: Option<u32>,
+    /// What is mended each time the file is read; the file stays as it was sent.
+    pub repair: Repair,
+    /// Whose zones the file groups, when it is a table of codes.
+    pub groups: Option<GroupReading>,
+}
+
+/// Whose zones a table of codes groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupReading {
+    /// The zoning of the members.
+    pub zoning: String,
+    /// Its version; the latest when absent, and it is kept by name.
+    pub version: Option<String>,
+    /// Whether zones that the table does not name are left out.
+    pub partial: bool,
 }
 
 /// A register on its way in.
@@ -74,6 +93,8 @@ pub struct RegisterSent {
     pub source: Option<Source>,
     /// The system of the coordinates, by its EPSG number, where the file does not say.
     pub crs: Option<u32>,
+    /// Which column is what, one `role=column` a line; what is remembered of the sender when absent.
+    pub mapping: Option<Mapping>,
 }
 
 impl ZoneReading {
@@ -88,8 +109,13 @@ impl ZoneReading {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let Self { layer, code_field, label_field, crs } = self;
-        json!({ "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs_json(*crs) })
+        let Self { layer, code_field, label_field, crs, repair: Repair { snap_m, make_valid }, groups } = self;
+        let groups = groups.as_ref();
+        json!({
+            "layer": layer, "code_field": code_field, "label_field": label_field, "crs": crs_json(*crs),
+            "repair": { "snap_m": snap_m, "make_valid": make_valid },
+            "groups": groups.map(|g| json!({ "zoning": g.zoning, "version": g.version, "partial": g.partial })),
+        })
     }
 
     /// What [`ZoneReading::to_json`] wrote; what is not there was not told.
@@ -101,7 +127,35 @@ impl ZoneReading {
             code_field: word("code_field"),
             label_field: word("label_field"),
             crs: json["crs"]["epsg"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
+            repair: Repair {
+                snap_m: json["repair"]["snap_m"].as_f64(),
+                make_valid: json["repair"]["make_valid"].as_bool().unwrap_or_default(),
+            },
+            groups: json["groups"]["zoning"].as_str().map(|zoning| GroupReading {
+                zoning: zoning.to_owned(),
+                version: json["groups"]["version"].as_str().map(str::to_owned),
+                partial: json["groups"]["partial"].as_bool().unwrap_or_default(),
+            }),
         })
+    }
+
+    /// Refuses what would not be heeded: a table of codes has no layer, no system and nothing to mend.
+    fn heeded(&self) -> Result<(), Fault> {
+        let of_contours = [
+            ("layer", self.layer.is_some()),
+            ("code_field", self.code_field.is_some()),
+            ("label_field", self.label_field.is_some()),
+            ("crs", self.crs.is_some()),
+            ("snap", self.repair.snap_m.is_some()),
+            ("make_valid", self.repair.make_valid),
+        ];
+        match of_contours.into_iter().find(|(_, said)| *said && self.groups.is_some()) {
+            Some((field, _)) => {
+                let found = format!("`{field}` beside `groups_of`");
+                Err(Fault::wrong("not_heeded", "request", found, "it where the contours of the members are sent"))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -115,12 +169,17 @@ impl RegisterSent {
             vintage: self.vintage,
             source: self.source,
             crs: self.crs.map(Crs::Epsg),
+            mapping: self.mapping.clone().unwrap_or_default(),
             ..RegisterOptions::default()
         }
     }
 
     pub(super) fn to_json(&self) -> Value {
-        json!({ "vintage": self.vintage, "source": self.source.map(Source::code), "crs": crs_json(self.crs) })
+        let mapping = self.mapping.as_ref().map(Mapping::to_string).unwrap_or_default();
+        json!({
+            "vintage": self.vintage, "source": self.source.map(Source::code), "crs": crs_json(self.crs),
+            "mapping": mapping,
+        })
     }
 
     pub(super) fn from_json(text: &str) -> Result<Self, Fault> {
@@ -129,6 +188,7 @@ impl RegisterSent {
             vintage: json["vintage"].as_u64().and_then(|year| u16::try_from(year).ok()),
             source: json["source"].as_str().and_then(Source::from_code),
             crs: json["crs"]["epsg"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
+            mapping: Some(Mapping::parse(json["mapping"].as_str().unwrap_or_default()).map_err(Fault::broken)?),
         })
     }
 }
@@ -149,23 +209,23 @@ impl Office {
         if !from.is_empty() && !to.is_empty() && to < from {
             return Err(Fault::wrong("bad_date", "`valid_to`", format!("`{to}`"), format!("a day from {from} on")));
         }
+        sent.reading.heeded()?;
         let request = json!({ "zoning": sent.zoning, "version": sent.version, "reason": sent.reason });
         let who_sends = who.clone();
         let work = move |office: Office, pen: super::jobs::Pen| async move {
             pen.step("reading").await?;
+            let mut sent = sent;
             let Sending { parts, place: _place } = sending;
             let (file_name, bytes) = whole(&sent.zoning, parts)?;
             let digest = sha256_hex(&bytes);
             let before = office.desk().latest_zoning(&sent.zoning).await?;
             let expected = sent.expected.or(office.0.settings.expected.get(&sent.zoning).copied());
             let counted = expected.filter(|_| !sent.any_count);
-            let (name, options) = (file_name.clone(), sent.reading.options());
             let shared = Bytes::from(bytes);
-            let held = shared.clone();
-            let (zoning, mut report) =
-                tokio::task::spawn_blocking(move || read_zoning(&name, held.to_vec(), &options, counted))
-                    .await
-                    .map_err(Fault::broken)??;
+            sent.reading.groups = office.settled(sent.reading.groups).await?;
+            let mut upload = office.upload(&sent.zoning, &file_name, shared.clone(), &sent.reading).await?;
+            upload.expected = counted;
+            let (zoning, mut report) = read_zoning(upload).await?;
             if let Some(expected) = expected.filter(|e| *e != zoning.zones().len()) {
                 report["count_accepted"] =
                     json!({ "expected": expected, "found": zoning.zones().len(), "by": who_sends.name });
@@ -200,6 +260,49 @@ impl Office {
         self.start(who, "zoning", &request, work).await
     }
 
+    /// Reads and judges a zone file, and keeps nothing of it: what [`Office::send_zoning`] would say, whatever the verdict.
+    ///
+    /// # Errors
+    /// A file, a layer, a system or a field that cannot be used; too many who wait; the store's.
+    pub async fn check_zoning(&self, sent: ZoningSent, sending: Sending) -> Result<Checked, Fault> {
+        named("zoning", &sent.zoning, true)?;
+        sent.reading.heeded()?;
+        let turn = self.short_turn().await?;
+        let Sending { parts, place } = sending;
+        let (file_name, bytes) = whole(&sent.zoning, parts)?;
+        let mut reading = sent.reading;
+        reading.groups = self.settled(reading.groups).await?;
+        let mut upload = self.upload(&sent.zoning, &file_name, bytes.into(), &reading).await?;
+        let expected = sent.expected.or(self.0.settings.expected.get(&sent.zoning).copied());
+        upload.expected = expected.filter(|_| !sent.any_count);
+        let checked = tokio::task::spawn_blocking(move || {
+            let _kept = (turn, place);
+            let mut intake = upload.take_in().map_err(refused)?;
+            let report = intake_told(&intake)?;
+            let mut refused = std::mem::take(&mut intake.rejected);
+            refused.append(&mut intake.errors);
+            let verdict = if refused.is_empty() { "accepted" } else { "refused" };
+            let summary = json!({ "verdict": verdict, "rejects": words::rejects(&refused), "report": report });
+            Ok(Checked { summary, findings: intake.topology })
+        });
+        checked.await.map_err(Fault::broken)?
+    }
+
+    /// How the zones of a version lie beside each other, as GeoJSON to lay over a map.
+    ///
+    /// # Errors
+    /// None of this name; too many who wait; the store's.
+    pub async fn topology(&self, zoning: &str, version: &str) -> Result<Checked, Fault> {
+        let turn = self.short_turn().await?;
+        let upload = self.upload_of(zoning, version).await?;
+        let checked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let intake = upload.take_in().map_err(refused)?;
+            Ok(Checked { summary: words::topology(&intake.topology)?, findings: intake.topology })
+        });
+        checked.await.map_err(Fault::broken)?
+    }
+
     /// Reads and keeps a register, as a job.
     ///
     /// # Errors
@@ -215,33 +318,96 @@ impl Office {
                 return Err(Fault::wrong("empty_file", "body", "0 bytes", "a register"));
             };
             let digest = sha256_hex(&bytes);
+            let mut sent = sent;
+            let told_mapping = sent.mapping.is_some();
+            if !told_mapping && let Some(text) = office.desk().mapping(&who_sends.name).await? {
+                sent.mapping = Some(Mapping::parse(&text).map_err(Fault::broken)?);
+            }
+            let from = match (&sent.mapping, told_mapping) {
+                (_, true) => "request",
+                (Some(_), false) => "remembered",
+                (None, false) => "names",
+            };
             let options = sent.to_json().to_string();
             let known = office.desk().registers().await?.into_iter().find(|known| known.digest == digest);
-            if let Some(known) = known
-                .filter(|known| RegisterSent::from_json(&known.options).is_ok_and(|k| k.to_json() != sent.to_json()))
-            {
-                let found = format!("the file sent on {} with other options", known.created);
-                return Err(Fault::conflict(
-                    "taken",
-                    format!("register `{digest}`"),
-                    found,
-                    "the same options, or another file",
-                ));
-            }
             let (name, reading, shared) = (file_name.clone(), sent.options(), Bytes::from(bytes));
             let held = shared.clone();
-            let report = tokio::task::spawn_blocking(move || read_register(&name, held, &reading))
-                .await
-                .map_err(Fault::broken)??;
+            let read = tokio::task::spawn_blocking(move || register_told(&name, held, &reading));
+            let mut report = read.await.map_err(Fault::broken)?.map_err(|fault| remembered(fault, from))?;
+            report["mapping"] = json!({ "from": from, "said": mapping_json(sent.mapping.as_ref()) });
             pen.step("keeping").await?;
             let entry = RegisterEntry { digest, created: now(), author: who_sends.name.clone(), file_name, options };
-            let put = office.desk().take_register(&entry, shared, &report.to_string()).await?;
-            let mut told = words::register(&entry);
-            told["new"] = (put == Put::New).into();
-            told["report"] = report;
-            Ok(told)
+            let read_otherwise = |known: &RegisterEntry| {
+                RegisterSent::from_json(&known.options).map(|known| known.to_json() != sent.to_json())
+            };
+            let told = match known {
+                Some(known) if read_otherwise(&known)? => {
+                    office.desk().reread_register(&entry, &report.to_string()).await?;
+                    json!({ "new": false, "read_again": true })
+                }
+                Some(_) | None => {
+                    let put = office.desk().take_register(&entry, shared, &report.to_string()).await?;
+                    json!({ "new": put == Put::New, "read_again": false })
+                }
+            };
+            if let Some(mapping) = sent.mapping.as_ref().filter(|_| told_mapping) {
+                let text = Some(mapping.to_string()).filter(|text| !text.is_empty());
+                office.desk().put_mapping(&who_sends.name, text.as_deref()).await?;
+            }
+            let mut answer = words::register(&entry);
+            answer["new"] = told["new"].clone();
+            answer["read_again"] = told["read_again"].clone();
+            answer["report"] = report;
+            Ok(answer)
         };
         self.start(who, "register", &request, work).await
+    }
+
+    /// The refused rows of a register, as CSV to be sent back to who sent it.
+    ///
+    /// # Errors
+    /// None of this name, or its figures are not held here; too many who wait; the store's.
+    pub async fn rejects(&self, digest: &str) -> Result<String, Fault> {
+        let unknown = || Fault::unknown(format!("register `{digest}`"), "one whose figures are held here");
+        let turn = self.short_turn().await?;
+        let Kept { entry, bytes } = self.desk().register(digest).await?.ok_or_else(unknown)?;
+        let options = RegisterSent::from_json(&entry.options)?.options();
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let read = read_register(&entry.file_name, Input::from(Vec::from(bytes)), &options).map_err(refused)?;
+            Ok(read.rejected.csv())
+        });
+        read.await.map_err(Fault::broken)?
+    }
+
+    /// How the columns of this sender's registers are named.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn mapping(&self, who: &Who) -> Result<Value, Fault> {
+        let text = self.desk().mapping(&who.name).await?;
+        let mapping = text.map(|text| Mapping::parse(&text)).transpose().map_err(Fault::broken)?;
+        Ok(json!({ "sender": who.name, "mapping": mapping_json(mapping.as_ref()) }))
+    }
+
+    /// Remembers how the columns of this sender's registers are named: by role, the name of its column. None forgets.
+    ///
+    /// # Errors
+    /// A role that is none; the store's.
+    pub async fn remember(&self, who: &Who, asked: &Value) -> Result<Value, Fault> {
+        let wrong = |found: &str| {
+            Fault::wrong("bad_mapping", "body", found, "an object of roles, each with the name of its column")
+        };
+        let asked = asked.as_object().ok_or_else(|| wrong("no object"))?;
+        let mut lines = String::new();
+        for (role, column) in asked {
+            let column = column.as_str().filter(|column| !column.contains(['\n', '\r']));
+            lines += &format!("{role}={}\n", column.ok_or_else(|| wrong("a column that is no text of one line"))?);
+        }
+        let mapping = parsed_mapping(&lines)?;
+        let text = Some(mapping.to_string()).filter(|text| !text.is_empty());
+        self.desk().put_mapping(&who.name, text.as_deref()).await?;
+        self.mapping(who).await
     }
 
     /// The zonings and their versions, in the order they were kept.
@@ -381,11 +547,119 @@ impl Office {
     }
 
     /// A version, read again from its file.
-    async fn zoning_of(&self, zoning: &str, version: &str) -> Result<(Zoning, ZoningVersion), Fault> {
+    pub(super) async fn zoning_of(&self, zoning: &str, version: &str) -> Result<(Zoning, ZoningVersion), Fault> {
         let Kept { entry, bytes } = self.kept_zoning(zoning, version).await?;
-        let (name, options) = (entry.file_name.clone(), ZoneReading::from_json(&entry.options)?.options());
-        let read = tokio::task::spawn_blocking(move || read_zoning(&name, bytes.to_vec(), &options, None));
-        Ok((read.await.map_err(Fault::broken)??.0, entry))
+        let reading = ZoneReading::from_json(&entry.options)?;
+        let upload = self.upload(zoning, &entry.file_name, bytes, &reading).await?;
+        Ok((read_zoning(upload).await?.0, entry))
+    }
+
+    /// A version as the pipeline takes it.
+    pub(super) async fn upload_of(&self, zoning: &str, version: &str) -> Result<ZoningUpload, Fault> {
+        let Kept { entry, bytes } = self.kept_zoning(zoning, version).await?;
+        let reading = ZoneReading::from_json(&entry.options)?;
+        let upload = self.upload(zoning, &entry.file_name, bytes, &reading).await?;
+        Ok(ZoningUpload { title: entry.title, version: entry.version, ..upload })
+    }
+
+    /// A file as the pipeline takes it; a table of codes brings the contours of its members.
+    async fn upload(
+        &self,
+        zoning: &str,
+        file_name: &str,
+        bytes: Bytes,
+        reading: &ZoneReading,
+    ) -> Result<ZoningUpload, Fault> {
+        let files =
+            |name: &str, bytes: Bytes| Files { name: name.to_owned(), parts: vec![(name.to_owned(), bytes.into())] };
+        let upload = |files, reading: &ZoneReading, groups| ZoningUpload {
+            id: zoning.to_owned(),
+            title: String::new(),
+            version: String::new(),
+            files,
+            options: reading.options(),
+            // The number is judged once, when the file is sent.
+            expected: None,
+            repair: reading.repair,
+            groups,
+        };
+        let Some(groups) = &reading.groups else { return Ok(upload(files(file_name, bytes), reading, None)) };
+        let version = groups.version.clone().unwrap_or_default();
+        let Kept { entry, bytes: of_members } = self.kept_zoning(&groups.zoning, &version).await?;
+        let members = ZoneReading::from_json(&entry.options)?;
+        let table = GroupsUpload {
+            zoning: groups.zoning.clone(),
+            version,
+            name: file_name.to_owned(),
+            bytes: bytes.into(),
+            partial: groups.partial,
+        };
+        Ok(upload(files(&entry.file_name, of_members), &members, Some(table)))
+    }
+
+    /// Whose zones are grouped, with the version by name.
+    async fn settled(&self, groups: Option<GroupReading>) -> Result<Option<GroupReading>, Fault> {
+        let Some(groups) = groups else { return Ok(None) };
+        let place = format!("zoning `{}`", groups.zoning);
+        let entry = match &groups.version {
+            Some(version) => Some(self.kept_zoning(&groups.zoning, version).await?.entry),
+            None => self.desk().latest_zoning(&groups.zoning).await?,
+        };
+        let entry = entry.ok_or_else(|| Fault::unknown(&place, "one of /api/v1/zonings"))?;
+        if ZoneReading::from_json(&entry.options)?.groups.is_some() {
+            let expected = "a zoning that has contours of its own";
+            return Err(Fault::wrong("groups_of_groups", place, "a zoning that is grouped itself", expected));
+        }
+        Ok(Some(GroupReading { version: Some(entry.version), ..groups }))
+    }
+}
+
+/// What was found in a zone file.
+pub struct Checked {
+    /// Counts, rejects and findings, as JSON.
+    pub summary: Value,
+    findings: TopologyReport,
+}
+
+impl Checked {
+    /// The findings as GeoJSON.
+    ///
+    /// # Errors
+    /// PROJ without its tables.
+    pub fn geojson(&self) -> Result<String, Fault> {
+        findings::geojson(&self.findings).map_err(Fault::broken)
+    }
+}
+
+/// The columns of a mapping, by role; null when there is none.
+fn mapping_json(mapping: Option<&Mapping>) -> Value {
+    let column = |(role, column): (Role, &str)| (role.name().to_owned(), Value::from(column));
+    mapping.map_or(Value::Null, |mapping| Value::Object(mapping.iter().map(column).collect()))
+}
+
+/// A mapping as a request says it.
+///
+/// # Errors
+/// The first line that is none.
+pub fn parsed_mapping(text: &str) -> Result<Mapping, Fault> {
+    let wrong = |bad: BadMapping| {
+        let BadMapping { line, found, expected } = bad;
+        Fault::wrong("bad_mapping", format!("mapping, line {line}"), found, expected)
+    };
+    Mapping::parse(text).map_err(wrong)
+}
+
+/// Says where a mapping came from that does not fit the file.
+fn remembered(fault: Fault, from: &str) -> Fault {
+    match (fault.code, from) {
+        ("column_missing", "remembered") => Fault {
+            expected: format!(
+                "{}; columns are named as remembered of this sender: send `map` with the file, or see /api/v1/mapping",
+                fault.expected
+            ),
+            ..fault
+        },
+        _ => fault,
     }
 }
 
@@ -435,37 +709,32 @@ pub(super) fn refused(unreadable: Unreadable) -> Fault {
     fault
 }
 
-/// Reads and judges a zone file; the report says what was taken, and how the zones lie.
-fn read_zoning(
-    name: &str,
-    bytes: Vec<u8>,
-    options: &ZoneOptions,
-    expected: Option<usize>,
-) -> Result<(Zoning, Value), Fault> {
-    let files = Files { name: name.to_owned(), parts: vec![(name.to_owned(), bytes)] };
-    let wanted = Wanted { options: options.clone(), expected, ..Wanted::default() };
-    let Intake { layer, mut rejected, errors, topology, zoning, .. } = take_in(&files, &wanted).map_err(refused)?;
-    let mut report = words::layer(&layer);
-    rejected.extend(errors);
-    match zoning {
-        Some(zoning) if rejected.is_empty() => {
-            report["topology"] = words::topology(&topology)?;
-            Ok((zoning, report))
+/// Reads and judges a zone file; the report says what was taken, what was mended, and how the zones lie.
+async fn read_zoning(upload: ZoningUpload) -> Result<(Zoning, Value), Fault> {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut intake = upload.take_in().map_err(refused)?;
+        let report = intake_told(&intake)?;
+        let name = upload.groups.as_ref().map_or(&upload.files.name, |table| &table.name);
+        let mut rejected = std::mem::take(&mut intake.rejected);
+        rejected.append(&mut intake.errors);
+        match intake.zoning {
+            Some(zoning) if rejected.is_empty() => Ok((zoning, report)),
+            Some(_) | None => Err(zones_refused(name, rejected, report)),
         }
-        Some(_) | None => Err(zones_refused(name, rejected, report, &topology)),
-    }
+    });
+    read.await.map_err(Fault::broken)?
 }
 
-fn zones_refused(
-    name: &str,
-    rejects: Vec<Reject>,
-    mut report: Value,
-    topology: &crate::steps::validate::TopologyReport,
-) -> Fault {
-    match words::topology(topology) {
-        Ok(topology) => report["topology"] = topology,
-        Err(broken) => return broken,
-    }
+/// All that is to be said of a zone file.
+fn intake_told(intake: &Intake) -> Result<Value, Fault> {
+    let mut report = words::layer(&intake.layer);
+    report["topology"] = words::topology(&intake.topology)?;
+    report["changes"] = words::changes(&intake.changes)?;
+    report["groups"] = json!(intake.members);
+    Ok(report)
+}
+
+fn zones_refused(name: &str, rejects: Vec<Reject>, report: Value) -> Fault {
     let found = match &rejects[..] {
         [one] => format!("{} [{}]", one.found, one.code),
         several => format!("{} faults", several.len()),
@@ -479,12 +748,13 @@ fn zones_refused(
 }
 
 /// Reads a register to say what it holds; it is kept as it came.
-fn read_register(name: &str, bytes: Bytes, options: &RegisterOptions) -> Result<Value, Fault> {
-    let read = register(name, Input::from(bytes.to_vec()), options).map_err(refused)?;
+fn register_told(name: &str, bytes: Bytes, options: &RegisterOptions) -> Result<Value, Fault> {
+    let read = read_register(name, Input::from(Vec::from(bytes)), options).map_err(refused)?;
     if read.accepted.is_empty() {
         let found = format!("no usable row, {} refused", read.rejected.len());
         let fault = Fault::wrong("register_refused", name, found, "at least one establishment");
-        return Err(Fault { rejects: read.rejected, ..fault });
+        let report = json!({ "columns": words::columns(&read.columns) });
+        return Err(Fault { rejects: read.rejected.into_list(name), report, ..fault });
     }
-    Ok(words::rows(&read))
+    Ok(words::rows(name, read))
 }

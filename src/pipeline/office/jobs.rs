@@ -4,14 +4,24 @@ use super::{Fault, FaultKind, Office, Who, new_name, now, words};
 use crate::store::{Job, JobState};
 use serde_json::{Value, json};
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-/// Jobs that may wait for their turn; more are asked to come back, since each may hold a file in memory.
+/// Jobs and questions that may wait for their turn; more are asked to come back, since each may hold a file in memory.
 const WAITING_MAX: usize = 16;
 
-/// Uploads held in memory at once; others wait at the door with their bytes unsent.
+/// Uploads held in memory at once; others wait with their bytes in files without a name.
 const UPLOADS_MAX: usize = 2;
+
+/// Uploads on their way in at once: of half a gigabyte at most each, four gigabytes of disk in all.
+const SENDING_MAX: usize = 8;
+
+/// Questions of some seconds worked at at once: each holds a register or a zoning in memory.
+const LOOKS_MAX: usize = 2;
+
+/// Askers who wait for news of a job at once, each for some seconds on a connection of its own.
+const WATCHERS_MAX: usize = 64;
 
 /// Jobs in a list.
 const LISTED_MAX: u32 = 200;
@@ -20,8 +30,12 @@ const LISTED_MAX: u32 = 200;
 pub(super) struct Jobs {
     /// Placing and protecting take all cores and much memory: one at a time.
     turn: Arc<Semaphore>,
+    /// Questions of some seconds, which need not wait for a publication.
+    looks: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    sending: Arc<Semaphore>,
+    watchers: Arc<Semaphore>,
     /// Rings when any job changes.
     bell: watch::Sender<u64>,
 }
@@ -30,8 +44,11 @@ impl Default for Jobs {
     fn default() -> Self {
         Self {
             turn: Arc::new(Semaphore::new(1)),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            sending: Arc::new(Semaphore::new(SENDING_MAX)),
+            watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
             bell: watch::Sender::new(0),
         }
     }
@@ -39,9 +56,15 @@ impl Default for Jobs {
 
 impl Jobs {
     /// Waits for its turn, as jobs do.
-    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Fault> {
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Fault> {
         self.turn.clone().acquire_owned().await.map_err(Fault::broken)
     }
+}
+
+/// The turn of a question, kept by the work on it also when the asker has left.
+pub(super) struct Turn {
+    _waiting: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 /// A job begun.
@@ -84,7 +107,61 @@ impl Pen {
 }
 
 impl Office {
-    /// A place for an upload; waits until there is one. The file may be read once it is had.
+    /// The turn of a question that takes as long as a publication. Nothing large is read before it comes.
+    ///
+    /// # Errors
+    /// Too many who wait.
+    pub(super) async fn long_turn(&self) -> Result<Turn, Fault> {
+        let waiting = self.place_to_wait()?;
+        Ok(Turn { _waiting: waiting, _turn: self.0.jobs.turn().await? })
+    }
+
+    /// The turn of a question of some seconds.
+    ///
+    /// # Errors
+    /// Too many who wait.
+    pub(super) async fn short_turn(&self) -> Result<Turn, Fault> {
+        let waiting = self.place_to_wait()?;
+        let turn = self.0.jobs.looks.clone().acquire_owned().await.map_err(Fault::broken)?;
+        Ok(Turn { _waiting: waiting, _turn: turn })
+    }
+
+    /// A place among those who wait for their turn, with jobs or with questions.
+    fn place_to_wait(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.0.jobs.waiting.clone().try_acquire_owned().map_err(|_| {
+            let found = format!("{WAITING_MAX} jobs and questions that wait for their turn");
+            Fault::new(FaultKind::Busy, "too_many_jobs", "service", found, "fewer; ask again in a minute")
+        })
+    }
+
+    /// A place among those whose files are on their way in.
+    ///
+    /// # Errors
+    /// Too many who send.
+    pub fn place_to_send(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.0.jobs.sending.clone().try_acquire_owned().map_err(|_| {
+            let found = format!("{SENDING_MAX} uploads under way");
+            Fault::new(FaultKind::Busy, "too_many_uploads", "service", found, "fewer; send again in a minute")
+        })
+    }
+
+    /// A place among those who wait for news of a job.
+    ///
+    /// # Errors
+    /// Too many who wait.
+    pub fn place_to_watch(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.0.jobs.watchers.clone().try_acquire_owned().map_err(|_| {
+            let found = format!("{WATCHERS_MAX} who wait for news of a job");
+            Fault::new(FaultKind::Busy, "too_many_watchers", "service", found, "fewer; ask again in a minute")
+        })
+    }
+
+    /// Where files lie while they come in.
+    pub fn spool(&self) -> &Path {
+        &self.0.settings.spool
+    }
+
+    /// A place for an upload that is there whole; waits until there is one. The file may be held in memory once it is had.
     ///
     /// # Errors
     /// The service is ending.
@@ -103,10 +180,7 @@ impl Office {
     where
         F: Future<Output = Result<Value, Fault>> + Send + 'static,
     {
-        let Ok(place) = self.0.jobs.waiting.clone().try_acquire_owned() else {
-            let found = format!("{WAITING_MAX} jobs that wait for their turn");
-            return Err(Fault::new(FaultKind::Busy, "too_many_jobs", "service", found, "fewer; ask again in a minute"));
-        };
+        let place = self.place_to_wait()?;
         let at = now();
         let job = Job {
             id: new_name(),

@@ -33,20 +33,20 @@ impl Office {
     }
 
     async fn asked(&self, zoning: &str, version: &str) -> Result<WhatIf, Fault> {
-        let proposed = self.upload_of(zoning, version).await?;
         let nothing = || {
             let expected = "a release to compare with, which drafting and publishing make";
             Fault::conflict("nothing_served", "service", "no release served", expected)
         };
+        self.kept_zoning(zoning, version).await?;
+        let turn = self.long_turn().await?;
+        let proposed = self.upload_of(zoning, version).await?;
         let served = self.desk().current().await?.ok_or_else(nothing)?;
         let served = seal::unseal(&served.bytes).map_err(Fault::broken)?;
         let policy = ledger::policy_in_force(self.desk()).await.map_err(Fault::broken)?;
         let policy = policy.ok_or_else(|| Fault::conflict("no_policy", "policy", "none in force", "one"))?;
         let order = order_of(self.desk(), &served, policy, now()).await.map_err(no_inputs)?;
         let past = ledger::past(self.desk()).await.map_err(no_past)?;
-        let turn = self.0.jobs.turn().await?;
         let asked = tokio::task::spawn_blocking(move || {
-            // The work goes on when its client has left, and keeps its turn as long.
             let _turn = turn;
             what_if(&order, &proposed, Some(&served), &past)
         });

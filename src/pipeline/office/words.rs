@@ -1,10 +1,14 @@
 //! What the office answers, as JSON: names, codes and counts, never a raw figure.
 
 use super::{Fault, FaultKind};
-use crate::model::{Establishment, Read, Reject, Stage, Wgs84, Zoning};
-use crate::pipeline::Report;
+use crate::model::{Reject, Stage, Wgs84, Zoning};
+use crate::pipeline::{Report, findings};
 use crate::steps::read::ZoneLayer;
+use crate::steps::read::columns::ColumnReport;
+use crate::steps::read::register::{RegisterRead, Tally};
+use crate::steps::repair::Change;
 use crate::steps::reproject::ToDegrees;
+use crate::steps::review::decisions::Applied;
 use crate::steps::validate::TopologyReport;
 use crate::store::{Approval, Draft, Job, KeyEntry, LedgerLine, RegisterEntry, Standing, Withdrawal, ZoningVersion};
 use serde_json::{Map, Value, json};
@@ -13,7 +17,7 @@ use std::collections::BTreeMap;
 /// Rejects listed in a report; the rest are counted. A person reads some hundred, and mends what they have in common.
 const REJECTS_MAX: usize = 1_000;
 
-/// Findings of a topology listed in a report.
+/// Findings of a topology, or changes of a repair, listed in a report.
 const FINDINGS_MAX: usize = 1_000;
 
 /// Contours whose areas differ by less are the same, drawn again: a tenth of what the readers round to.
@@ -123,7 +127,7 @@ fn reject(reject: &Reject) -> Value {
     json!({ "code": code, "file": file, "row": row, "field": field, "found": found, "expected": expected })
 }
 
-fn rejects(all: &[Reject]) -> Value {
+pub(super) fn rejects(all: &[Reject]) -> Value {
     let mut by_code: BTreeMap<&str, usize> = BTreeMap::new();
     all.iter().for_each(|r| *by_code.entry(r.code).or_default() += 1);
     let listed: Vec<Value> = all.iter().take(REJECTS_MAX).map(reject).collect();
@@ -143,19 +147,19 @@ pub(super) fn layer(layer: &ZoneLayer) -> Value {
 /// How zones lie beside each other; places in longitude and latitude (CRS84), and in metres (EPSG:2154).
 pub(super) fn topology(report: &TopologyReport) -> Result<Value, Fault> {
     let degrees = ToDegrees::new().map_err(Fault::broken)?;
-    let findings = report.findings.iter().take(FINDINGS_MAX).map(|finding| {
-        let place = finding.place.and_then(|(x, y)| degrees.point(x, y));
-        json!({
-            "severity": finding.kind.severity().code(), "kind": finding.kind.code(), "zones": finding.zones,
-            "area_m2": finding.area_m2, "place": place.map(|(longitude, latitude)| [longitude, latitude]),
-            "place_l93": finding.place.map(|(x, y)| [x, y]),
-        })
-    });
+    let listed = report.findings.iter().take(FINDINGS_MAX).map(|finding| findings::finding(finding, &degrees));
     Ok(json!({
         "zones": report.zones, "vertices": report.vertices, "area_m2": report.area_m2, "overlaid": report.overlaid,
-        "below_tolerance": report.below_tolerance, "findings_count": report.findings.len(),
-        "findings": findings.collect::<Vec<_>>(),
+        "below_tolerance": report.below_tolerance, "findings_count": report.findings.len() + report.unlisted,
+        "findings": listed.collect::<Vec<_>>(),
     }))
+}
+
+/// What a repair changed, zone by zone.
+pub(super) fn changes(changes: &[Change]) -> Result<Value, Fault> {
+    let degrees = ToDegrees::new().map_err(Fault::broken)?;
+    let listed = changes.iter().take(FINDINGS_MAX).map(|change| findings::change(change, &degrees));
+    Ok(json!({ "count": changes.len(), "listed": listed.collect::<Vec<_>>() }))
 }
 
 /// What differs between two versions of a zoning, by code.
@@ -222,19 +226,39 @@ pub(super) fn contours(entry: &ZoningVersion, zoning: &Zoning, turned: &[Wgs84<g
     })
 }
 
-/// What a register holds, in counts.
-pub(super) fn rows(read: &Read<Establishment>) -> Value {
+/// What a register holds, in counts: the accepted beside the refused, and which column was taken for what.
+pub(super) fn rows(name: &str, read: RegisterRead) -> Value {
     let mut by_vintage: BTreeMap<String, usize> = BTreeMap::new();
     let mut by_source: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut unplaced_for: BTreeMap<&str, usize> = BTreeMap::new();
     for establishment in &read.accepted {
         *by_vintage.entry(establishment.vintage.to_string()).or_default() += 1;
         *by_source.entry(establishment.source.code()).or_default() += 1;
+        if let Err(why) = &establishment.place {
+            *unplaced_for.entry(why.code()).or_default() += 1;
+        }
     }
-    let unplaced = read.accepted.iter().filter(|e| e.place.is_err()).count();
+    let Tally { other_nomenclature, not_of_rev2, with_naf_2025, closed_today, not_diffused, unknown_quality } =
+        read.tally;
     json!({
-        "accepted": read.accepted.len(), "by_vintage": by_vintage, "by_source": by_source, "unplaced": unplaced,
-        "rejected": rejects(&read.rejected),
+        "format": read.format, "columns": columns(&read.columns), "accepted": read.accepted.len(),
+        "by_vintage": by_vintage, "by_source": by_source, "unplaced": unplaced_for.values().sum::<usize>(),
+        "unplaced_for": unplaced_for,
+        "without_headcount": read.accepted.iter().filter(|e| e.headcount.is_none()).count(),
+        "nomenclature": {
+            "mixed": read.tally.is_mixed(), "other_nomenclature": other_nomenclature, "not_of_rev2": not_of_rev2,
+            "with_naf_2025": with_naf_2025,
+        },
+        "closed_today": closed_today, "not_diffused": not_diffused, "unknown_quality": unknown_quality,
+        "refused": read.rejected.len(), "rejected": rejects(&read.rejected.into_list(name)),
     })
+}
+
+/// Which column was taken for what, by role, and which were left.
+pub(super) fn columns(report: &ColumnReport) -> Value {
+    let taken: Map<String, Value> =
+        report.taken.iter().map(|(role, column)| (role.name().to_owned(), json!(column))).collect();
+    json!({ "taken": taken, "ignored": report.ignored })
 }
 
 /// What a run of the pipeline says, in counts of rows and cells.
@@ -254,6 +278,15 @@ pub(super) fn run(report: &Report) -> Value {
     json!({
         "placed": placed, "unplaced": report.unplaced, "in_both_sources": report.in_both_sources,
         "without_headcount": report.without_headcount, "tables": cells, "revised": report.revised,
-        "told": report.told, "rejected": rejects(&report.rejected),
+        "told": report.told, "decided": decided(&report.decided), "rejected": rejects(&report.rejected),
+    })
+}
+
+/// What decisions did, in counts of rows.
+pub(super) fn decided(applied: &Applied) -> Value {
+    let Applied { confirmed, moved, closed, split, not_placed, vanished } = applied;
+    json!({
+        "confirmed": confirmed, "moved": moved, "closed": closed, "split": split, "not_placed": not_placed,
+        "vanished": vanished.len(),
     })
 }

@@ -117,9 +117,12 @@ pub struct Mapping {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("mapping, line {line}: found {found}, expected {expected}")]
 pub struct BadMapping {
-    line: usize,
-    found: String,
-    expected: String,
+    /// From 1.
+    pub line: usize,
+    /// What was found.
+    pub found: String,
+    /// What would have been accepted.
+    pub expected: String,
 }
 
 impl Mapping {
@@ -148,6 +151,11 @@ impl Mapping {
             mapping.said.push((role, column.trim().to_owned()));
         }
         Ok(mapping)
+    }
+
+    /// What is said, in the order it was.
+    pub fn iter(&self) -> impl Iterator<Item = (Role, &str)> {
+        self.said.iter().map(|(role, column)| (*role, column.as_str()))
     }
 
     /// The column said for a role; empty when it is to be taken from none.

@@ -104,6 +104,9 @@ impl std::fmt::Debug for Ids {
 pub struct PointBatch {
     /// Number of the first among the rows of the table, from 1.
     pub first_row: usize,
+    /// Where each row is in its file, as refusals say it: the line of a text, which has a header, or the row; empty where
+    /// no row states a system and none is refused.
+    pub places: Vec<usize>,
     /// Identifiers as read.
     pub ids: Ids,
     /// East coordinates or longitudes; NaN where the point is unplaced.
@@ -176,10 +179,12 @@ impl Points {
         if batch.broken.is_empty() && places.are_plain() {
             let Places { x, y, .. } = places;
             let (x, y, unplaced) = (x.values, y.values, vec![None; n]);
-            return Ok(Some(PointBatch { first_row, ids, x, y, epsg: Vec::new(), unplaced, rejected: Vec::new() }));
+            let (places, epsg, rejected) = (Vec::new(), Vec::new(), Vec::new());
+            return Ok(Some(PointBatch { first_row, places, ids, x, y, epsg, unplaced, rejected }));
         }
         let mut points = PointBatch {
             first_row,
+            places: batch.places.clone(),
             ids,
             x: Vec::with_capacity(n),
             y: Vec::with_capacity(n),

@@ -26,6 +26,13 @@ pub struct Decision {
     pub reason: String,
 }
 
+impl Decision {
+    /// Whether lines of a split belong to one decision.
+    fn joins(&self, other: &Self) -> bool {
+        (self.siret, self.since, self.date, &self.author) == (other.siret, other.since, other.date, &other.author)
+    }
+}
+
 /// What was decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
@@ -140,8 +147,12 @@ impl Decisions {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-    /// Adds one, after those there are.
+    /// Adds one, after those there are. A split takes the place of another by the same person on the same day, since the
+    /// lines of both would read back as one.
     pub fn push(&mut self, decision: Decision) {
+        if matches!(decision.act, Act::Split(_)) {
+            self.0.retain(|old| !matches!(old.act, Act::Split(_)) || !old.joins(&decision));
+        }
         self.0.push(decision);
     }
 
@@ -188,11 +199,8 @@ impl Decisions {
 
     /// Adds a line; a line of a split joins the lines of the same split.
     fn add(&mut self, new: Decision) -> Result<(), Bad> {
-        let same = |old: &Decision| {
-            (old.siret, old.since, old.date, &old.author) == (new.siret, new.since, new.date, &new.author)
-        };
         if let Act::Split(site) = &new.act
-            && let Some(Decision { act: Act::Split(sites), .. }) = self.0.iter_mut().rev().find(|old| same(old))
+            && let Some(Decision { act: Act::Split(sites), .. }) = self.0.iter_mut().rev().find(|old| old.joins(&new))
         {
             if sites.len() == SITES_MAX {
                 return Err(Bad("decision", "more sites than an establishment has", "1000 sites at most"));

@@ -271,10 +271,6 @@ fn attempt(
     }
 }
 
-fn rows_of(table: &RawTable) -> impl Iterator<Item = u32> {
-    table.cells.iter().map(|c| c.row)
-}
-
 /// The table of what two perimeters isolate together.
 const BETWEEN: &str = "between releases";
 

@@ -224,3 +224,56 @@ pub(crate) async fn an_answer_is_given_once_and_again<B: Bench>() {
     assert_eq!(begin("k2", "d").await, Begun::New);
     assert_eq!(begin("k1", "a").await, Begun::Answered(answer), "what was answered stays");
 }
+
+pub(crate) async fn a_register_is_read_as_was_said_last<B: Bench>() {
+    let (bench, store) = fresh::<B>().await;
+    let (register, figures) = register(b"figures").await;
+    let other =
+        RegisterEntry { options: "{\"mapping\":\"siret=NUM\"}".into(), author: "sig".into(), ..register.clone() };
+    let missing = store.reread_register(&other, "{}").await.unwrap_err();
+    assert!(matches!(missing, StoreError::Missing { what: "register", .. }), "{missing:?}");
+    store.take_register(&register, figures, "{\"rows\":1}").await.unwrap();
+    store.reread_register(&other, "{\"rows\":2}").await.unwrap();
+    let store = bench.open().await.unwrap();
+    let read_as = RegisterEntry { options: other.options.clone(), ..register.clone() };
+    assert_eq!(store.registers().await.unwrap(), [read_as.clone()]);
+    assert_eq!(store.register(&register.digest).await.unwrap().unwrap().entry, read_as);
+    assert_eq!(store.report(&register.digest).await.unwrap().unwrap(), "{\"rows\":2}");
+    assert_eq!(acts(&*store).await, ["register.sent", "register.read_again"]);
+
+    for mapping in [Some("siret=NUM\n"), Some("siret=N\n"), None] {
+        store.put_mapping("Jeanne Martin", mapping).await.unwrap();
+        assert_eq!(store.mapping("Jeanne Martin").await.unwrap().as_deref(), mapping);
+        assert_eq!(store.mapping("Marc Leroy").await.unwrap(), None);
+    }
+}
+
+pub(crate) async fn decisions_are_kept_in_order_all_or_none_and_their_lines_name_nobody<B: Bench>() {
+    let (bench, store) = fresh::<B>().await;
+    let entry = |id: &str, text: &str| DecisionEntry {
+        id: id.into(),
+        at: stamp(1).at,
+        author: "Jeanne Martin".into(),
+        salt: "5a".into(),
+        digest: DecisionEntry::digest_of("5a", text),
+        text: text.into(),
+    };
+    let (one, two) = (entry("d1", "99000012700011,close"), entry("d2", "99000012700029,close"));
+    store.put_decisions(std::slice::from_ref(&one)).await.unwrap();
+    let taken = store.put_decisions(&[two.clone(), one.clone()]).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Taken { what: "decision", .. }), "{taken:?}");
+    let mislabelled = DecisionEntry { digest: one.digest.clone(), ..two.clone() };
+    let refused = store.put_decisions(&[mislabelled]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Mislabelled { .. }), "{refused:?}");
+    assert_eq!(store.decisions().await.unwrap(), [one.clone()], "all or none");
+    store.put_decisions(std::slice::from_ref(&two)).await.unwrap();
+    assert_eq!(bench.open().await.unwrap().decisions().await.unwrap(), [one.clone(), two]);
+    let lines = store.ledger(0, 9).await.unwrap();
+    let told: Vec<_> = lines.iter().map(|l| (l.entry.act.as_str(), l.entry.subject.as_str())).collect();
+    assert_eq!(told, [("decision.taken", "d1"), ("decision.taken", "d2")]);
+    assert_eq!(lines[0].entry.digest, one.digest);
+    assert_eq!(store.reasons(0, 9).await.unwrap(), [], "a reason may name an establishment");
+    bench.spoil(Spoil::DecisionText).await;
+    let damaged = store.decisions().await.unwrap_err();
+    assert!(matches!(damaged, StoreError::Damaged { what: "decision", .. }), "{damaged:?}");
+}

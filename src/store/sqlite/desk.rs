@@ -5,12 +5,13 @@ use crate::model::Stage;
 use crate::model::publication::{Act, missing};
 use crate::steps::bytes::sha256_hex;
 use crate::store::desk::{
-    ACT_APPROVED, ACT_KEY, ACT_KEY_REVOKED, ACT_REGISTER, ACT_ROLLED_BACK, ACT_WITHDRAWN, ACT_ZONING,
+    ACT_APPROVED, ACT_DECISION, ACT_KEY, ACT_KEY_REVOKED, ACT_REGISTER, ACT_REGISTER_READ_AGAIN, ACT_ROLLED_BACK,
+    ACT_WITHDRAWN, ACT_ZONING, DECISION_BYTES_MAX,
 };
 use crate::store::{
-    ACT_PARTNERS, Answer, Approval, Begun, Desk, Draft, JSON_BYTES_MAX, KeptAnswer, KeyEntry, LedgerEntry, LedgerLine,
-    Named, Put, REGISTER_BYTES_MAX, RegisterEntry, Slot, Stamp, Standing, Store, Why, Withdrawal, ZONING_BYTES_MAX,
-    ZoningVersion,
+    ACT_PARTNERS, Answer, Approval, Begun, DecisionEntry, Desk, Draft, JSON_BYTES_MAX, KeptAnswer, KeyEntry,
+    LedgerEntry, LedgerLine, Named, Put, REGISTER_BYTES_MAX, RegisterEntry, Slot, Stamp, Standing, Store, Why,
+    Withdrawal, ZONING_BYTES_MAX, ZoningVersion,
 };
 use bytes::Bytes;
 use sqlx::Row;
@@ -126,8 +127,121 @@ impl Desk for SqliteStore {
 
     fn report<'a>(&'a self, subject: &'a str) -> Answer<'a, Option<String>> {
         Box::pin(async move {
-            let report = sqlx::query_scalar("SELECT report FROM reports WHERE subject = $1").bind(subject);
-            report.fetch_optional(&self.pool).await.map_err(self.failed("read a report"))
+            let report = sqlx::query_scalar(
+                "SELECT coalesce((SELECT report FROM readings WHERE register = $1 ORDER BY number DESC LIMIT 1), \
+                 (SELECT report FROM reports WHERE subject = $1))",
+            )
+            .bind(subject);
+            report.fetch_one(&self.pool).await.map_err(self.failed("read a report"))
+        })
+    }
+
+    fn reread_register<'a>(&'a self, entry: &'a RegisterEntry, report: &'a str) -> Answer<'a, LedgerLine> {
+        Box::pin(async move {
+            let failed = self.failed("keep another reading of a register");
+            let named = entry.named();
+            named.within(entry.options.len().max(report.len()), JSON_BYTES_MAX)?;
+            let mut writing = self.write().await?;
+            let known: Option<i64> = sqlx::query_scalar("SELECT number FROM registers WHERE digest = $1")
+                .bind(&entry.digest)
+                .fetch_optional(&mut *writing)
+                .await
+                .map_err(&failed)?;
+            if known.is_none() {
+                return Err(named.missing());
+            }
+            sqlx::query("INSERT INTO readings (register, at, author, options, report) VALUES ($1, $2, $3, $4, $5)")
+                .bind(&entry.digest)
+                .bind(&entry.created)
+                .bind(&entry.author)
+                .bind(&entry.options)
+                .bind(report)
+                .execute(&mut *writing)
+                .await
+                .map_err(&failed)?;
+            let by = Stamp { at: entry.created.clone(), author: entry.author.clone() };
+            let line = line(&by, ACT_REGISTER_READ_AGAIN, &entry.file_name, &entry.digest);
+            let line = add_line(&mut writing, &line).await.map_err(&failed)?;
+            writing.commit().await.map_err(&failed)?;
+            Ok(line)
+        })
+    }
+
+    fn put_mapping<'a>(&'a self, sender: &'a str, mapping: Option<&'a str>) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let failed = self.failed("keep the columns of a sender");
+            Named::new("mapping", sender).within(mapping.map_or(0, str::len), JSON_BYTES_MAX)?;
+            let done = match mapping {
+                None => sqlx::query("DELETE FROM mappings WHERE sender = $1").bind(sender).execute(&self.pool).await,
+                Some(mapping) => {
+                    let put = sqlx::query(
+                        "INSERT INTO mappings (sender, mapping) VALUES ($1, $2) \
+                         ON CONFLICT (sender) DO UPDATE SET mapping = excluded.mapping",
+                    );
+                    put.bind(sender).bind(mapping).execute(&self.pool).await
+                }
+            };
+            done.map(drop).map_err(failed)
+        })
+    }
+
+    fn mapping<'a>(&'a self, sender: &'a str) -> Answer<'a, Option<String>> {
+        Box::pin(async move {
+            let mapping = sqlx::query_scalar("SELECT mapping FROM mappings WHERE sender = $1").bind(sender);
+            mapping.fetch_optional(&self.pool).await.map_err(self.failed("read the columns of a sender"))
+        })
+    }
+
+    fn put_decisions<'a>(&'a self, entries: &'a [DecisionEntry]) -> Answer<'a, Vec<LedgerLine>> {
+        Box::pin(async move {
+            let failed = self.failed("keep decisions");
+            for entry in entries {
+                let named = Named::new("decision", &entry.id);
+                named.within(entry.text.len(), DECISION_BYTES_MAX)?;
+                if DecisionEntry::digest_of(&entry.salt, &entry.text) != entry.digest {
+                    return Err(named.mislabelled());
+                }
+            }
+            let mut writing = self.write().await?;
+            let mut lines = Vec::with_capacity(entries.len());
+            for entry in entries {
+                let done = sqlx::query(
+                    "INSERT INTO decisions (id, at, author, salt, digest, content) VALUES ($1, $2, $3, $4, $5, $6) \
+                     ON CONFLICT DO NOTHING",
+                )
+                .bind(&entry.id)
+                .bind(&entry.at)
+                .bind(&entry.author)
+                .bind(&entry.salt)
+                .bind(&entry.digest)
+                .bind(&entry.text)
+                .execute(&mut *writing)
+                .await
+                .map_err(&failed)?;
+                if done.rows_affected() == 0 {
+                    return Err(Named::new("decision", &entry.id).taken());
+                }
+                let by = Stamp { at: entry.at.clone(), author: entry.author.clone() };
+                let line = line(&by, ACT_DECISION, &entry.id, &entry.digest);
+                lines.push(add_line(&mut writing, &line).await.map_err(&failed)?);
+            }
+            writing.commit().await.map_err(&failed)?;
+            Ok(lines)
+        })
+    }
+
+    fn decisions(&self) -> Answer<'_, Vec<DecisionEntry>> {
+        Box::pin(async move {
+            let failed = self.failed("read the decisions");
+            let rows = sqlx::query("SELECT * FROM decisions ORDER BY number").fetch_all(&self.pool).await;
+            let entries = rows.map_err(&failed)?.iter().map(decision).collect::<Result<Vec<_>, _>>();
+            let entries = entries.map_err(&failed)?;
+            for entry in &entries {
+                if DecisionEntry::digest_of(&entry.salt, &entry.text) != entry.digest {
+                    return Err(Named::new("decision", &entry.id).damaged());
+                }
+            }
+            Ok(entries)
         })
     }
 
@@ -310,7 +424,7 @@ impl Desk for SqliteStore {
                     .await
                     .map_err(&failed)?;
             if published.iter().collect::<BTreeSet<_>>() != draft.past.iter().collect() {
-                let expected = "a draft protected against everything published: have it made again";
+                let expected = "a draft protected against everything published: ask for a new one";
                 return Err(named().stands("another release published since it was made", expected));
             }
             if !draft.partner_release.is_empty() {
@@ -510,6 +624,17 @@ fn key_entry(row: &SqliteRow) -> Result<KeyEntry, sqlx::Error> {
         created: row.try_get("created")?,
         expires: row.try_get("expires")?,
         revoked: row.try_get("revoked")?,
+    })
+}
+
+fn decision(row: &SqliteRow) -> Result<DecisionEntry, sqlx::Error> {
+    Ok(DecisionEntry {
+        id: row.try_get("id")?,
+        at: row.try_get("at")?,
+        author: row.try_get("author")?,
+        salt: row.try_get("salt")?,
+        digest: row.try_get("digest")?,
+        text: row.try_get("content")?,
     })
 }
 

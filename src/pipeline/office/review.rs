@@ -1,0 +1,399 @@
+//! Review: whom people should look at, what they decide, and how far they have come. It names establishments and their
+//! headcounts: for those who may see raw figures, apart from what partners and the public are given.
+
+use super::intake::RegisterSent;
+use super::jobs::Turn;
+use super::{Fault, Office, Who, new_name, now, words};
+use crate::model::reject::csv_cell;
+use crate::model::{Register, Reject, Zoning};
+use crate::pipeline::RegisterUpload;
+use crate::steps::read::register::register;
+use crate::steps::read::table::Input;
+use crate::steps::reconcile::{BothSources, reconcile};
+use crate::steps::review::decisions::{Act, Applied, Date, Decision, Decisions, Spot, apply};
+use crate::steps::review::{Line, Terms, Worklist, worklist};
+use crate::store::{DecisionEntry, Kept};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+
+/// Lines of a worklist in one answer.
+pub const LINES_MAX: usize = 10_000;
+
+/// Registers of one review: two sources over ten years.
+const REGISTERS_MAX: usize = 20;
+
+/// Of each zone, the largest that may be asked for: more is the register itself.
+pub const TOP_MAX: usize = 1_000;
+
+/// Farthest border that puts a place in doubt, in metres.
+pub const NEAR_M_MAX: f64 = 10_000.0;
+
+/// Decisions sent at once: 48 sectors of 20 establishments, some times over.
+const DECISIONS_MAX: usize = 10_000;
+
+/// Who has vanished from the register, listed in an answer.
+const VANISHED_MAX: usize = 1_000;
+
+/// What is to be looked at, and which part of the list is wanted.
+#[derive(Debug, Clone)]
+pub struct ReviewAsked {
+    /// The zoning.
+    pub zoning: String,
+    /// Its version; the latest when absent.
+    pub version: Option<String>,
+    /// The registers, by digest; those of the last draft when there are none, or the one there is.
+    pub registers: Vec<String>,
+    /// Whom to list.
+    pub terms: Terms,
+    /// `largest` or `ambiguous`; both when absent.
+    pub list: Option<String>,
+    /// One zone alone.
+    pub zone: Option<String>,
+    /// Lines passed over.
+    pub offset: usize,
+    /// Lines given.
+    pub limit: usize,
+}
+
+/// A worklist, made.
+pub struct Reviewed {
+    zoning: Zoning,
+    version: String,
+    registers: Vec<String>,
+    asked: ReviewAsked,
+    all: Register,
+    decisions: Decisions,
+    applied: Applied,
+    list: Worklist,
+}
+
+impl Office {
+    /// Makes the worklist of a zoning: the largest of each zone, those in doubt, and what was decided.
+    ///
+    /// # Errors
+    /// A zoning, a version or a register that is unknown, no register named where several are there; too many who wait.
+    pub async fn worklist(&self, asked: ReviewAsked) -> Result<Reviewed, Fault> {
+        let turn = self.short_turn().await?;
+        let version = match &asked.version {
+            Some(version) => version.clone(),
+            None => {
+                let latest = self.desk().latest_zoning(&asked.zoning).await?;
+                let unknown = || Fault::unknown(format!("zoning `{}`", asked.zoning), "one of /api/v1/zonings");
+                latest.ok_or_else(unknown)?.version
+            }
+        };
+        let (zoning, _) = self.zoning_of(&asked.zoning, &version).await?;
+        if let Some(zone) =
+            asked.zone.as_deref().filter(|zone| !zoning.zones().iter().any(|z| z.code.as_str() == *zone))
+        {
+            return Err(Fault::unknown(format!("zone `{zone}`"), format!("a zone of `{} {version}`", asked.zoning)));
+        }
+        let registers = self.registers_of(&asked.registers).await?;
+        let uploads = self.register_uploads(&registers).await?;
+        let decisions = self.decided().await?;
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn: Turn = turn;
+            let mut all = Register::default();
+            for RegisterUpload { name, bytes, options } in uploads {
+                let read = register(&name, Input::from(bytes), &options).map_err(super::intake::refused)?;
+                all.establishments.extend(read.accepted);
+            }
+            reconcile(&mut all, BothSources::default());
+            let applied = apply(&decisions, &mut all);
+            let list = worklist(&all.establishments, &zoning, &decisions, &asked.terms);
+            let list = list.map_err(super::intake::refused)?;
+            Ok(Reviewed { zoning, version, registers, asked, all, decisions, applied, list })
+        });
+        made.await.map_err(Fault::broken)?
+    }
+
+    /// The registers named, or those that nobody need name.
+    async fn registers_of(&self, named: &[String]) -> Result<Vec<String>, Fault> {
+        if named.len() > REGISTERS_MAX {
+            let found = format!("{} registers", named.len());
+            return Err(Fault::wrong("too_many_registers", "`registers`", found, format!("{REGISTERS_MAX} at most")));
+        }
+        if !named.is_empty() {
+            return Ok(named.to_vec());
+        }
+        for draft in self.desk().drafts(1).await? {
+            let request: Value = serde_json::from_str(&draft.request).map_err(Fault::broken)?;
+            let list = request["registers"].as_array().into_iter().flatten();
+            return Ok(list.filter_map(|digest| digest.as_str().map(str::to_owned)).collect());
+        }
+        match &self.desk().registers().await?[..] {
+            [one] => Ok(vec![one.digest.clone()]),
+            several => {
+                let found = format!("none named, {} in the store and no draft that names any", several.len());
+                Err(Fault::wrong("registers_missing", "`registers`", found, "digests of /api/v1/registers"))
+            }
+        }
+    }
+
+    /// Registers as the pipeline takes them.
+    pub(super) async fn register_uploads(&self, digests: &[String]) -> Result<Vec<RegisterUpload>, Fault> {
+        let mut uploads = Vec::new();
+        for digest in digests {
+            let missing = || Fault::unknown(format!("register `{digest}`"), "one whose figures are held here");
+            let Kept { entry, bytes } = self.desk().register(digest).await?.ok_or_else(missing)?;
+            let options = RegisterSent::from_json(&entry.options)?.options();
+            uploads.push(RegisterUpload { name: entry.file_name, bytes: bytes.into(), options });
+        }
+        Ok(uploads)
+    }
+
+    /// Everything that was decided, in the order it was.
+    pub(super) async fn decided(&self) -> Result<Decisions, Fault> {
+        let mut all = Decisions::default();
+        for entry in self.desk().decisions().await? {
+            of_entry(&entry)?.iter().for_each(|decision| all.push(decision.clone()));
+        }
+        Ok(all)
+    }
+
+    /// Every decision, with who sent it and whether it is the last about its establishment.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn decisions(&self) -> Result<Value, Fault> {
+        let entries = self.desk().decisions().await?;
+        let mut told = Vec::new();
+        let mut all = Decisions::default();
+        for entry in &entries {
+            for decision in of_entry(entry)?.iter() {
+                told.push((entry, decision.clone()));
+                all.push(decision.clone());
+            }
+        }
+        let last = all.last();
+        let told = told.iter().map(|(entry, decision)| {
+            let mut json = decision_json(decision);
+            json["id"] = entry.id.as_str().into();
+            json["kept"] = entry.at.as_str().into();
+            json["sent_by"] = entry.author.as_str().into();
+            json["last"] = (last.get(&decision.siret) == Some(&decision)).into();
+            json
+        });
+        Ok(json!({ "decisions": told.collect::<Vec<_>>() }))
+    }
+
+    /// The decisions that hold, as the file that `arpent review --decisions` reads.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn decisions_csv(&self) -> Result<String, Fault> {
+        Ok(self.decided().await?.csv())
+    }
+
+    /// Keeps one decision: of whoever asks, today.
+    ///
+    /// # Errors
+    /// What is no decision, with the field; the store's.
+    pub async fn decide(&self, who: &Who, asked: &Value) -> Result<Value, Fault> {
+        let text = line_of(who, asked)?;
+        let read = Decisions::read("decision", text.into_bytes().into());
+        let read = read.map_err(|rejects| match rejects.into_iter().next() {
+            Some(Reject { code, field, found, expected, .. }) => {
+                Fault::wrong(code, format!("`{}`", field.unwrap_or_default()), found, expected)
+            }
+            None => Fault::wrong("not_a_decision", "body", "no decision", "one"),
+        })?;
+        self.keep_decisions(who, &read).await
+    }
+
+    /// Keeps the decisions of a file, all or none: `siret,decision,x,y,epsg,share,since,author,date,reason`.
+    ///
+    /// # Errors
+    /// Every line that is no decision; the store's.
+    pub async fn decide_all(&self, who: &Who, name: &str, bytes: Vec<u8>) -> Result<Value, Fault> {
+        let (named, file) = (name.to_owned(), name.to_owned());
+        let read = tokio::task::spawn_blocking(move || Decisions::read(&named, bytes.into()));
+        let read = read.await.map_err(Fault::broken)?.map_err(|rejects| {
+            let found = format!("{} lines that are no decision", rejects.len());
+            Fault { rejects, ..Fault::wrong("not_a_decision", file, found, "decisions alone") }
+        })?;
+        self.keep_decisions(who, &read).await
+    }
+
+    async fn keep_decisions(&self, who: &Who, decisions: &Decisions) -> Result<Value, Fault> {
+        if !(1..=DECISIONS_MAX).contains(&decisions.len()) {
+            let found = format!("{} decisions", decisions.len());
+            return Err(Fault::wrong("no_decision", "body", found, format!("1 to {DECISIONS_MAX} of them")));
+        }
+        // The last by date holds, so one of tomorrow would hold against everything decided until then. Somewhere it is
+        // tomorrow already.
+        let latest = (chrono::Utc::now() + chrono::TimeDelta::hours(LATEST_ZONE_HOURS)).date_naive().to_string();
+        if let Some(future) = decisions.iter().map(|d| d.date.to_string()).find(|day| *day > latest) {
+            return Err(Fault::wrong("bad_date", "`date`", format!("`{future}`, which is to come"), "a day that was"));
+        }
+        let at = now();
+        let entries: Vec<DecisionEntry> = decisions
+            .iter()
+            .map(|decision| {
+                let mut one = Decisions::default();
+                one.push(decision.clone());
+                let (salt, text) = (format!("{:032x}", rand::random::<u128>()), one.csv());
+                let digest = DecisionEntry::digest_of(&salt, &text);
+                DecisionEntry { id: new_name(), at: at.clone(), author: who.name.clone(), salt, digest, text }
+            })
+            .collect();
+        self.desk().put_decisions(&entries).await?;
+        let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+        let kept: Vec<Value> = decisions.iter().take(1).map(decision_json).collect();
+        let mut told = json!({ "kept": entries.len(), "ids": ids });
+        if let ([decision], 1) = (&kept[..], entries.len()) {
+            told["decision"] = decision.clone();
+        }
+        Ok(told)
+    }
+}
+
+/// How far ahead of Greenwich the first clocks on earth run, in hours.
+const LATEST_ZONE_HOURS: i64 = 14;
+
+fn of_entry(entry: &DecisionEntry) -> Result<Decisions, Fault> {
+    let read = Decisions::read(&entry.id, entry.text.clone().into_bytes().into());
+    read.map_err(|_| Fault::broken(format!("decision {} cannot be read", entry.id)))
+}
+
+/// What a request for a decision may say.
+const KEYS: [&str; 8] = ["siret", "decision", "x", "y", "epsg", "sites", "since", "reason"];
+
+/// The lines of a decision asked for as JSON, so that one reader judges both forms.
+fn line_of(who: &Who, asked: &Value) -> Result<String, Fault> {
+    let wrong = |place: &str, found: &str, expected: &str| Fault::wrong("bad_request", place, found, expected);
+    let asked = asked.as_object().ok_or_else(|| wrong("body", "no object", "a JSON object"))?;
+    if let Some(unknown) = asked.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(wrong("body", &format!("`{unknown}`"), &format!("only {}", KEYS.join(", "))));
+    }
+    let text = |of: &serde_json::Map<String, Value>, name: &str| match of.get(name) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.trim().to_owned()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(_) => Err(wrong(&format!("`{name}`"), "another value", "a text or a number")),
+    };
+    let words = ["siret", "decision", "since", "reason"].map(|name| text(asked, name));
+    let [siret, decision, since, reason] = words;
+    let (siret, decision, since, reason) = (siret?, decision?, since?, reason?);
+    let is_split = decision.eq_ignore_ascii_case("split");
+    let no_sites = vec![];
+    let sites: Vec<&serde_json::Map<String, Value>> = match asked.get("sites") {
+        None | Some(Value::Null) if is_split => {
+            return Err(wrong("`sites`", "none", "two sites or more, each with x, y, epsg and share"));
+        }
+        None | Some(Value::Null) => vec![asked],
+        Some(_) if !is_split => return Err(wrong("`sites`", "sites of no split", "x, y and epsg alone")),
+        Some(list) => {
+            let list = list.as_array().unwrap_or(&no_sites);
+            let objects: Option<Vec<_>> = list.iter().map(Value::as_object).collect();
+            let known = |site: &&serde_json::Map<String, Value>| {
+                site.keys().all(|key| ["x", "y", "epsg", "share"].contains(&key.as_str()))
+            };
+            let objects = objects.filter(|sites| sites.len() >= 2 && sites.iter().all(known));
+            objects
+                .ok_or_else(|| wrong("`sites`", "another value", "two sites or more, each with x, y, epsg and share"))?
+        }
+    };
+    let today = &now()[..10];
+    let mut lines = "siret,decision,x,y,epsg,share,since,author,date,reason\n".to_owned();
+    for site in sites {
+        let [x, y, epsg, share] = ["x", "y", "epsg", "share"].map(|name| text(site, name));
+        let cells = [&siret, &decision, &x?, &y?, &epsg?, &share?, &since, &who.name, today, &reason];
+        lines += &cells.map(|cell| csv_cell(cell)).join(",");
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
+fn decision_json(decision: &Decision) -> Value {
+    let spot = |Spot { x, y, epsg }: &Spot| json!({ "x": x, "y": y, "epsg": epsg });
+    let mut json = json!({
+        "siret": decision.siret.to_string(), "decision": decision.act.code(),
+        "since": decision.since.map(|day: Date| day.to_string()), "author": decision.author,
+        "date": decision.date.to_string(), "reason": decision.reason,
+    });
+    match &decision.act {
+        Act::Confirm(Some(at)) | Act::Move(at) => json["at"] = spot(at),
+        Act::Split(sites) => {
+            let site = |(at, share): &(Spot, u32)| {
+                let mut site = spot(at);
+                site["share"] = (*share).into();
+                site
+            };
+            json["sites"] = sites.iter().map(site).collect();
+        }
+        Act::Confirm(None) | Act::Close | Act::Undo => {}
+    }
+    json
+}
+
+impl Reviewed {
+    /// The whole list as CSV.
+    pub fn csv(&self) -> String {
+        self.list.csv(&self.all.establishments, &self.zoning, &self.decisions)
+    }
+
+    /// How far people have come, and the lines wanted.
+    pub fn json(&self) -> Value {
+        let Self { zoning, version, registers, asked, applied, list, decisions, .. } = self;
+        let rate = |done: usize, of: usize| if of == 0 { 1.0 } else { done as f64 / of as f64 };
+        let zones: Vec<Value> = zoning
+            .zones()
+            .iter()
+            .zip(&list.completion)
+            .map(|(zone, &(of, done))| {
+                json!({ "zone": zone.code.as_str(), "zone_label": zone.label, "listed": of, "done": done, "rate": rate(done, of) })
+            })
+            .collect();
+        let done = |lines: &[Line]| lines.iter().filter(|line| line.done).count();
+        let of_list = |lines: &[Line]| json!({ "listed": lines.len(), "done": done(lines), "rate": rate(done(lines), lines.len()) });
+        let mut by_doubt: BTreeMap<&str, usize> = BTreeMap::new();
+        let doubts = list.ambiguous.iter().flat_map(|line| &line.doubts);
+        doubts.for_each(|doubt| *by_doubt.entry(doubt.code()).or_default() += 1);
+        let last = decisions.last();
+        let in_zone = |line: &&Line| {
+            let code = line.zone.map(|zone| zoning.zones()[zone as usize].code.as_str());
+            asked.zone.as_deref().is_none_or(|zone| code == Some(zone))
+        };
+        let wanted = |name: &str| asked.list.as_deref().is_none_or(|list| list == name);
+        let lists = [("largest", &list.largest), ("ambiguous", &list.ambiguous)];
+        let lines: Vec<(&str, &Line)> = lists
+            .into_iter()
+            .filter(|(name, _)| wanted(name))
+            .flat_map(|(name, lines)| lines.iter().filter(in_zone).map(move |line| (name, line)))
+            .collect();
+        let page = lines.iter().skip(asked.offset).take(asked.limit);
+        let page: Vec<Value> = page.map(|(name, line)| self.line(name, line, &last)).collect();
+        let vanished: Vec<String> = applied.vanished.iter().take(VANISHED_MAX).map(ToString::to_string).collect();
+        json!({
+            "zoning": asked.zoning, "version": version, "registers": registers, "vintage": list.vintage,
+            "top": asked.terms.top, "near_m": asked.terms.near_m,
+            "since": asked.terms.since.map(|day| day.to_string()),
+            "largest": of_list(&list.largest), "ambiguous": of_list(&list.ambiguous), "by_doubt": by_doubt,
+            "completion": zones, "decisions": decisions.len(), "applied": words::decided(applied),
+            "vanished": vanished, "moved_since": list.moved_since.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "numberMatched": lines.len(), "numberReturned": page.len(), "lines": page,
+        })
+    }
+
+    fn line(&self, list: &str, line: &Line, last: &HashMap<crate::model::Siret, &Decision>) -> Value {
+        let e = &self.all.establishments[line.establishment];
+        let zone = line.zone.map(|zone| &self.zoning.zones()[zone as usize]);
+        let decision = last.get(&e.siret);
+        json!({
+            "list": list, "zone": zone.map(|zone| zone.code.as_str()), "zone_label": zone.map(|zone| &zone.label),
+            "rank": line.rank, "siret": e.siret.to_string(), "site": e.site, "naf": e.naf.to_string(),
+            "headcount": e.headcount.map(|headcount| headcount.employees()),
+            "doubts": line.doubts.iter().map(|doubt| doubt.code()).collect::<Vec<_>>(),
+            "distance_m": line.distance_m.map(crate::pipeline::findings::metres),
+            "qualite_xy": e.quality.map(|quality| quality.code()),
+            "x": line.at.map(|at| crate::pipeline::findings::metres(at.0)),
+            "y": line.at.map(|at| crate::pipeline::findings::metres(at.1)),
+            "epsg": line.at.map(|_| 2154),
+            "decision": decision.map(|decision| decision.act.code()),
+            "author": decision.map(|decision| &decision.author),
+            "date": decision.map(|decision| decision.date.to_string()),
+            "done": line.done,
+        })
+    }
+}
