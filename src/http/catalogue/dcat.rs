@@ -16,55 +16,85 @@ use std::sync::Arc;
 /// Authority tables of the Publications Office of the European Union.
 const AUTHORITY: &str = "http://publications.europa.eu/resource/authority";
 
-/// A way for programs to ask for zones and figures; it is in the catalogue where the house has its route.
+/// A way for programs to ask for zones and figures.
 struct Api {
-    /// A route that only this way has.
-    route: &'static str,
     name: &'static str,
     title: &'static str,
     words: &'static str,
     endpoint: &'static str,
     description: &'static str,
     conforms_to: &'static str,
-    /// What a zoning is got by: what follows its address, and the media type.
-    zones: Option<(&'static str, &'static str)>,
-    /// Its name in the table of file types of the Publications Office.
-    file_type: &'static str,
+    /// What a zoning is got as; nothing where every cell is asked for instead.
+    faces: &'static [Face],
+}
+
+/// A zoning as an API gives it.
+struct Face {
+    name: &'static str,
+    title: &'static str,
+    /// What follows the address of the zoning.
+    path: &'static str,
+    media: &'static str,
+    kind: Kind,
+}
+
+/// What a distribution is, for portals.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// In the table of file types of the Publications Office.
+    Listed(&'static str),
+    /// In no table: by its name.
+    Named(&'static str),
 }
 
 const APIS: [Api; 3] = [
     Api {
-        route: "/collections/{zoning}/items",
         name: "ogc-api-features",
         title: "OGC API – Features",
         words: "Zones et chiffres publiés, page par page ou choisis, pour QGIS, Power BI et les programmes.",
         endpoint: "/",
         description: "/api",
         conforms_to: "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
-        zones: Some(("/items", view::GEOJSON)),
-        file_type: "file-type/GEOJSON",
+        faces: &[
+            Face {
+                name: "geojson",
+                title: "GeoJSON, OGC API – Features",
+                path: "/items",
+                media: view::GEOJSON,
+                kind: Kind::Listed("GEOJSON"),
+            },
+            Face {
+                name: "topojson",
+                title: "TopoJSON",
+                path: "/items?f=topojson",
+                media: view::JSON,
+                kind: Kind::Named("TopoJSON"),
+            },
+        ],
     },
     Api {
-        route: "/collections/{zoning}/tiles",
         name: "ogc-api-tiles",
         title: "OGC API – Tiles",
         words: "Contours et chiffres publiés, en tuiles vectorielles, pour les cartes en ligne.",
         endpoint: "/",
         description: "/api",
         conforms_to: "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
-        zones: Some(("/tiles", "application/vnd.mapbox-vector-tile")),
-        file_type: "file-type/MVT",
+        faces: &[Face {
+            name: "tuiles",
+            title: "tuiles vectorielles, OGC API – Tiles",
+            path: "/tiles",
+            media: "application/vnd.mapbox-vector-tile",
+            kind: Kind::Named("Mapbox Vector Tile"),
+        }],
     },
     Api {
-        route: "/odata/$metadata",
         name: "odata",
         title: "OData 4.0",
         words: "Tous les chiffres publiés, filtrés et triés à la demande, pour Power BI et Excel.",
         endpoint: "/odata/",
         description: "/odata/$metadata",
         conforms_to: "https://docs.oasis-open.org/odata/odata/v4.0/odata-v4.0-part1-protocol.html",
-        zones: None,
-        file_type: "file-type/JSON",
+        faces: &[],
     },
 ];
 
@@ -79,7 +109,8 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Value {
     datasets.extend(stock.shelf.earlier().iter().map(|shelved| graph.earlier(shelved)));
     datasets.extend(stock.shelf.withdrawn().iter().map(|taken_back| graph.tombstone(taken_back)));
     let newest = stock.shelf.releases().next().map(|shelved| &shelved.release);
-    nodes.extend(newest.iter().flat_map(|release| apis().filter_map(|api| graph.service(api, release, &datasets))));
+    nodes
+        .extend(newest.iter().flat_map(|release| APIS.iter().filter_map(|api| graph.service(api, release, &datasets))));
     let services: Vec<Value> = nodes.iter().map(|service| id(&service["@id"])).collect();
     let mut catalogue = json!({
         "@id": graph.named("catalogue"),
@@ -100,12 +131,6 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Value {
     nodes.insert(0, catalogue);
     nodes.extend(datasets);
     json!({ "@context": context(), "@graph": nodes })
-}
-
-/// The ways for programs that this house has.
-fn apis() -> impl Iterator<Item = &'static Api> {
-    let routes = crate::http::routes();
-    APIS.iter().filter(move |api| routes.iter().any(|(path, _)| *path == api.route))
 }
 
 struct Graph<'a> {
@@ -147,21 +172,24 @@ impl Graph<'_> {
             let title = format!("{}, dernier millésime", zoning.title);
             self.file(&zoning.id, &title, &file.wanted.lasting_href(self.ask), release, file)
         });
-        let asked = apis().filter_map(|api| self.asked(api, &zoning.id, &zoning.title, &home, release));
+        let asked = self.asked(&zoning.id, &zoning.title, &home, release);
         dataset["dcat:distribution"] = files.chain(asked).collect();
         dataset
     }
 
-    /// A zoning as an API gives it.
-    fn asked(&self, api: &Api, name: &str, title: &str, home: &str, release: &Release) -> Option<Value> {
-        let (path, media) = api.zones?;
-        let title = format!("{title}, contours et chiffres ({})", api.title);
-        let mut node = self.distribution(&format!("{name}-{}", api.name), &title, release);
-        node["dcat:accessURL"] = json!({ "@id": self.ask.href(&format!("{home}{path}"), &[]) });
-        node["dcat:accessService"] = json!({ "@id": self.named(api.name) });
-        node["dcat:mediaType"] = media_type(media);
-        node["dct:format"] = authority(api.file_type);
-        Some(node)
+    /// A zoning as the APIs give it.
+    fn asked(&self, name: &str, title: &str, home: &str, release: &Release) -> Vec<Value> {
+        let faces = APIS.iter().flat_map(|api| api.faces.iter().map(move |face| (api, face)));
+        let node = |(api, face): (&Api, &Face)| {
+            let title = format!("{title}, contours et chiffres ({})", face.title);
+            let mut node = self.distribution(&format!("{name}-{}", face.name), &title, release);
+            node["dcat:accessURL"] = json!({ "@id": self.ask.href(&format!("{home}{}", face.path), &[]) });
+            node["dcat:accessService"] = json!({ "@id": self.named(api.name) });
+            node["dcat:mediaType"] = media_type(face.media);
+            node["dct:format"] = file_type(face.kind);
+            node
+        };
+        faces.map(node).collect()
     }
 
     /// A release that was current once.
@@ -173,10 +201,7 @@ impl Graph<'_> {
         let mut dataset = self.dataset(&name, &shelved.title(), words, release, &release.zonings);
         dataset["adms:status"] = authority("dataset-status/DEPRECATED");
         let places = permanent(shelved);
-        let asked = |place: &Place| {
-            let (title, home) = (place.zoning().title.as_str(), place.home());
-            apis().filter_map(|api| self.asked(api, &place.id, title, &home, release)).collect::<Vec<_>>()
-        };
+        let asked = |place: &Place| self.asked(&place.id, &place.zoning().title, &place.home(), release);
         let distributions = places.iter().flat_map(asked);
         dataset["dcat:distribution"] = distributions.collect();
         dataset
@@ -255,15 +280,14 @@ impl Graph<'_> {
         file_node["dcat:accessURL"] = json!({ "@id": href });
         file_node["dcat:downloadURL"] = json!({ "@id": href });
         file_node["dcat:mediaType"] = media_type(file.format.media());
-        file_node["dct:format"] = match file.format {
-            FileFormat::Csv => authority("file-type/CSV"),
-            FileFormat::Xlsx => authority("file-type/XLSX"),
-            FileFormat::GeoPackage => authority("file-type/GPKG"),
-            FileFormat::Shapefile => authority("file-type/SHP"),
-            FileFormat::Parquet => authority("file-type/PARQUET"),
-            // The table of file types has none for it.
-            FileFormat::FlatGeobuf => json!({ "@type": "dct:MediaTypeOrExtent", "rdfs:label": "FlatGeobuf" }),
-        };
+        file_node["dct:format"] = file_type(match file.format {
+            FileFormat::Csv => Kind::Listed("CSV"),
+            FileFormat::Xlsx => Kind::Listed("XLSX"),
+            FileFormat::GeoPackage => Kind::Listed("GPKG"),
+            FileFormat::Shapefile => Kind::Listed("SHP"),
+            FileFormat::Parquet => Kind::Named("Apache Parquet"),
+            FileFormat::FlatGeobuf => Kind::Named("FlatGeobuf"),
+        });
         if file.format == FileFormat::Shapefile {
             file_node["dcat:compressFormat"] = media_type("application/zip");
         }
@@ -292,7 +316,7 @@ impl Graph<'_> {
             let by_this = |one: &Value| one["dcat:accessService"]["@id"] == name.as_str();
             let has_one = dataset["dcat:distribution"].as_array().is_some_and(|all| all.iter().any(by_this));
             // What gives no zoning by itself gives every cell.
-            has_one || api.zones.is_none() && dataset["dct:identifier"] == TABLES
+            has_one || api.faces.is_empty() && dataset["dct:identifier"] == TABLES
         };
         let served: Vec<Value> = datasets.iter().filter(through).map(|dataset| id(&dataset["@id"])).collect();
         let node = json!({
@@ -347,6 +371,13 @@ fn date_time(rfc3339: &str) -> Value {
 
 fn authority(name: &str) -> Value {
     json!({ "@id": format!("{AUTHORITY}/{name}") })
+}
+
+fn file_type(kind: Kind) -> Value {
+    match kind {
+        Kind::Listed(name) => authority(&format!("file-type/{name}")),
+        Kind::Named(name) => json!({ "@type": "dct:MediaTypeOrExtent", "rdfs:label": name }),
+    }
 }
 
 /// The media type as IANA addresses it, without its parameters.

@@ -28,7 +28,7 @@ fn shelf() -> (Shelf, Router) {
 async fn each_zoning_is_a_dataset_whose_files_are_as_long_as_it_says() {
     let house = house();
     let graph = graph(&house).await;
-    for (name, distributions) in [("secteurs", 7), ("tableaux", 4)] {
+    for (name, distributions) in [("secteurs", 9), ("tableaux", 4)] {
         let dataset = find(&graph, name);
         let all = dataset["dcat:distribution"].as_array().unwrap();
         assert_eq!(all.len(), distributions, "{name}");
@@ -40,10 +40,23 @@ async fn each_zoning_is_a_dataset_whose_files_are_as_long_as_it_says() {
             if let Some(size) = distribution["dcat:byteSize"]["@value"].as_str() {
                 assert_eq!(size, answer.body.len().to_string(), "{address}");
             }
+            // Tiles are found by a list of them, which is JSON.
+            if distribution["dct:title"]["@value"].as_str().unwrap().contains("tuiles") {
+                continue;
+            }
             let media = distribution["dcat:mediaType"]["@id"].as_str().unwrap();
             let told = answer.header("content-type").split(';').next().unwrap().to_owned();
             assert!(media.ends_with(&format!("/media-types/{told}")), "{media} is {told}");
             assert_eq!(distribution["dct:license"]["@id"], "https://www.etalab.gouv.fr/licence-ouverte-open-licence");
+        }
+    }
+    for service in ["ogc-api-features", "ogc-api-tiles", "odata"] {
+        let service = find(&graph, service);
+        assert!(!service["dcat:servesDataset"].as_array().unwrap().is_empty());
+        for relation in ["dcat:endpointURL", "dcat:endpointDescription"] {
+            let address = service[relation]["@id"].as_str().unwrap();
+            let path = address.strip_prefix("https://emploi.example.fr").unwrap();
+            assert_eq!(send(&house, Method::GET, path, &[]).await.status, StatusCode::OK, "{address}");
         }
     }
     let dataset = find(&graph, "secteurs");
