@@ -85,7 +85,7 @@ pub async fn catalogue(State(app): State<App>, ask: Ask) -> Result<Response, Pro
     let stock = Stock { shelf, current };
     document(&ask, &stock.shelf.name(), super::ogc::view::media_of(format, JSON_LD), || match format {
         Format::Html => page::catalogue_page(&ask, &stock),
-        Format::Json | Format::Csv => json(&dcat::catalogue(&ask, &stock)),
+        Format::Json | Format::Csv | Format::Topojson => json(&dcat::catalogue(&ask, &stock)),
     })
 }
 

@@ -142,7 +142,7 @@ pub async fn list(State(app): State<App>, ask: Ask) -> Result<Response, Problem>
     let release = &shelved.release;
     document(&ask, release.id.as_str(), ogc::view::media_of(format, ogc::view::JSON), || match format {
         Format::Html => page::downloads(&ask, &shelved, &listed),
-        Format::Json | Format::Csv => json(&view::list(&ask, release, &listed)),
+        Format::Json | Format::Csv | Format::Topojson => json(&view::list(&ask, release, &listed)),
     })
 }
 
