@@ -413,8 +413,8 @@ pub fn queryables(ask: &Ask, place: &Place) -> Value {
     })
 }
 
-/// The properties of a zone by name, each with the type of what is shown of it.
-fn property_schemas(release: &Release) -> Map<String, Value> {
+/// The properties of zones and their types, in our order.
+pub fn property_schemas(release: &Release) -> Map<String, Value> {
     let mut properties = Map::new();
     for name in PROPERTIES.iter().filter(|p| **p != "notice" || notice(release).is_some()) {
         let (kind, title) = match *name {
