@@ -93,8 +93,9 @@ impl Office {
     pub async fn open_earlier(&self) {
         let board = &self.0.shown;
         loop {
+            let closed = board.told.lock().await.never_opened();
             let mut opening = JoinSet::new();
-            for id in board.told.lock().await.never_opened() {
+            for id in closed {
                 let office = self.clone();
                 opening.spawn(async move { (office.open(&id).await, id) });
             }
