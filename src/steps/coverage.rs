@@ -226,7 +226,7 @@ fn node(rings: &mut [Vec<Place>], reach: f64) {
             // A ring that comes back near itself is left as it is, and so are vertices beside the ends.
             p != a
                 && p != b
-                && (on_line || distance_m(from, to, c) <= reach && at != from && at != to)
+                && (on_line || distance_m(from, to, c) < reach && at != from && at != to)
                 && !rings_of_vertex[&p].iter().any(|ring| own.contains(ring))
         };
         let box_around = AABB::from_corners(
