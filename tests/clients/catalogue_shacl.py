@@ -26,7 +26,7 @@ conforms, _, report = pyshacl.validate(graph, shacl_graph=shapes, advanced=True,
 if not conforms:
     faults.append(report)
 
-# The shapes see faults: a catalogue without licences, one whose dataset is both there and withdrawn, one without dates.
+# The shapes see faults.
 def spoilt(change):
     copy = rdflib.Graph()
     for triple in graph:
@@ -36,19 +36,46 @@ def spoilt(change):
 
 
 ADMS = rdflib.Namespace("http://www.w3.org/ns/adms#")
+PROV = rdflib.Namespace("http://www.w3.org/ns/prov#")
+DCT = rdflib.DCTERMS
+gone = rdflib.URIRef("http://publications.europa.eu/resource/authority/dataset-status/WITHDRAWN")
 dataset = next(graph.subjects(DCAT.distribution, None), None)
-if dataset is None:
-    faults.append("no dataset has a distribution")
-else:
-    gone = rdflib.URIRef("http://publications.europa.eu/resource/authority/dataset-status/WITHDRAWN")
+if dataset is None and (None, ADMS.status, gone) not in graph:
+    faults.append("found neither a dataset with a distribution nor one that was withdrawn")
+if dataset is not None:
     for name, change in {
-        "without licences": lambda g: g.remove((None, rdflib.DCTERMS.license, None)),
+        "without licences": lambda g: g.remove((None, DCT.license, None)),
         "with a dataset both there and withdrawn": lambda g: g.add((dataset, ADMS.status, gone)),
-        "without dates": lambda g: g.remove((None, rdflib.DCTERMS.modified, None)),
+        "without dates": lambda g: g.remove((None, DCT.modified, None)),
         "without addresses": lambda g: g.remove((None, DCAT.accessURL, None)),
     }.items():
         if spoilt(change):
             faults.append(f"a catalogue {name} passes the shapes")
+
+# A release that was taken back leaves its status, the day and the reason, and nothing to get.
+def withdrawn(g, reason=True, distribution=False):
+    catalogue, tomb = next(g.subjects(rdflib.RDF.type, DCAT.Catalog)), rdflib.URIRef(BASE + "/catalogue#tomb")
+    day = rdflib.Literal("2026-04-02T00:00:00Z", datatype=rdflib.XSD.dateTime)
+    french = rdflib.Literal("Une erreur.", lang="fr")
+    for relation, value in [
+        (rdflib.RDF.type, DCAT.Dataset), (DCT.title, french), (DCT.description, french), (DCT.modified, day),
+        (DCT.identifier, rdflib.Literal("tomb")), (ADMS.status, gone), (PROV.invalidatedAtTime, day),
+    ]:
+        g.add((tomb, relation, value))
+    g.add((catalogue, DCAT.dataset, tomb))
+    if reason:
+        g.add((tomb, ADMS.versionNotes, french))
+    if distribution:
+        g.add((tomb, DCAT.distribution, next(g.objects(None, DCAT.distribution), gone)))
+
+
+for name, change, holds in [
+    ("with a tombstone", withdrawn, True),
+    ("with a tombstone that gives no reason", lambda g: withdrawn(g, reason=False), False),
+    ("with a tombstone that leads to figures", lambda g: withdrawn(g, distribution=True), False),
+]:
+    if spoilt(change) != holds:
+        faults.append(f"a catalogue {name}: the shapes say {not holds}")
 
 addresses = set()
 for relation in (DCAT.accessURL, DCAT.downloadURL, DCAT.endpointURL, DCAT.endpointDescription, DCAT.landingPage):
