@@ -1,5 +1,6 @@
 //! `arpent policy`: which policy is in force, whether another is looser, and the owner's key.
 
+use super::output;
 use crate::config::Policy;
 use crate::pipeline::ledger::{NotInForce, policy_in_force, put_in_force};
 use crate::steps::bytes::sha256_hex;
@@ -77,6 +78,14 @@ pub fn run(args: &Args) -> ExitCode {
     })
 }
 
+fn in_force(policy: &Policy) -> String {
+    format!("in force: version {}, {}\n", policy.version, policy.fingerprint())
+}
+
+fn say(text: &str) -> Result<(), String> {
+    output::say(text).map_err(|unreadable| unreadable.to_string())
+}
+
 fn key(as_json: bool) -> Result<ExitCode, String> {
     let mut bytes = [0_u8; 32];
     std::fs::File::open("/dev/urandom")
@@ -86,9 +95,9 @@ fn key(as_json: bool) -> Result<ExitCode, String> {
     let key = format!("arpent-owner-{digits}");
     let hash = sha256_hex(key.as_bytes());
     if as_json {
-        println!("{:#}", json!({ "key": key, "owner_key": hash }));
+        say(&format!("{:#}\n", json!({ "key": key, "owner_key": hash })))?;
     } else {
-        println!("{key}");
+        say(&format!("{key}\n"))?;
         eprintln!("keep the line above where only the owner finds it, and write into the policy:");
         eprintln!("owner_key = \"{hash}\"");
     }
@@ -124,12 +133,12 @@ fn compare(file: &Path, with: &Path, as_json: bool) -> Result<ExitCode, String> 
     let looser = policy.looser_than(&other);
     if as_json {
         let side = |p: &Policy| json!({ "version": p.version, "fingerprint": p.fingerprint() });
-        println!("{:#}", json!({ "policy": side(&policy), "with": side(&other), "looser": looser }));
+        say(&format!("{:#}\n", json!({ "policy": side(&policy), "with": side(&other), "looser": looser })))?;
     } else if looser.is_empty() {
-        println!("at least as strict");
+        say("at least as strict\n")?;
     } else {
-        println!("looser:");
-        looser.iter().for_each(|what| println!("  {what}"));
+        let lines: String = looser.iter().map(|what| format!("  {what}\n")).collect();
+        say(&format!("looser:\n{lines}"))?;
     }
     Ok(ExitCode::from(u8::from(!looser.is_empty())))
 }
@@ -143,7 +152,7 @@ fn set(file: &Path, data: &Path, key_file: Option<&Path>, author: &str) -> Resul
     super::serve::run_async(async {
         let store = SqliteStore::open(data).await.map_err(|e| e.to_string())?;
         match put_in_force(&store, &text, key.as_deref(), &by).await {
-            Ok(policy) => println!("in force: version {}, {}", policy.version, policy.fingerprint()),
+            Ok(policy) => say(&in_force(&policy))?,
             Err(no @ NotInForce::Looser { .. }) => {
                 eprintln!("arpent policy: {no}");
                 code = ExitCode::from(1);
@@ -159,8 +168,8 @@ fn show(data: &Path) -> Result<ExitCode, String> {
     super::serve::run_async(async {
         let store = SqliteStore::open(data).await.map_err(|e| e.to_string())?;
         match policy_in_force(&store).await.map_err(|e| e.to_string())? {
-            Some(policy) => println!("in force: version {}, {}", policy.version, policy.fingerprint()),
-            None => println!("no policy is in force"),
+            Some(policy) => say(&in_force(&policy))?,
+            None => say("no policy is in force\n")?,
         }
         Ok(())
     })?;

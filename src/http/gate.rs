@@ -18,7 +18,7 @@ use std::sync::LazyLock;
 use tower::ServiceExt;
 
 /// Questions to each route: some thousand in all, in some seconds.
-const QUESTIONS: usize = 250;
+const QUESTIONS: usize = 150;
 
 /// Names under which every face shows figures.
 const FIGURES: [&str; 2] = ["effectif", "etablissements"];

@@ -231,7 +231,7 @@ impl OnShelf {
             return Ok(shelved.clone());
         }
         if let Some(taken_back) = self.withdrawn.iter().find(|withdrawn| withdrawn.release == id) {
-            return Err(Problem::withdrawn(taken_back));
+            return Err(Problem::gone(taken_back));
         }
         match self.closed.iter().any(|closed| closed == id) {
             true => Err(Problem::still_closed(id)),

@@ -39,8 +39,9 @@ pub struct Walk {
 impl Coverage {
     /// Finds the arcs of contours, in order.
     ///
-    /// A vertex of one contour that lies within `reach` of another's edge is made a vertex of that one too, so that both
-    /// share the border; vertices themselves are shared where they are equal to the last bit.
+    /// Vertices of different rings within `reach` of each other become one, and a vertex within `reach` of another ring's
+    /// edge becomes a vertex of that one too, so that neighbours share their border. A reach of zero takes what is equal to
+    /// the last bit, and what lies exactly on an edge.
     pub fn of<'a>(contours: impl IntoIterator<Item = &'a MultiPolygon>, reach: f64) -> Self {
         let mut rings: Vec<Vec<Place>> = Vec::new();
         let mut zones: Vec<Vec<Vec<usize>>> = Vec::new();
@@ -59,6 +60,7 @@ impl Coverage {
             }
             zones.push(parts);
         }
+        gather(&mut rings, reach);
         node(&mut rings, reach);
         let (arcs, walks) = cut(&rings);
         let zones = zones.into_iter().map(|parts| {
@@ -157,20 +159,63 @@ fn edges(ring: &[Place]) -> impl Iterator<Item = (Place, Place)> {
     ring.iter().enumerate().map(|(i, a)| (*a, ring[(i + 1) % ring.len()]))
 }
 
+/// Every vertex, in order, with the rings it belongs to.
+fn vertices(rings: &[Vec<Place>]) -> BTreeMap<Place, Vec<usize>> {
+    let mut vertices: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+    for (i, ring) in rings.iter().enumerate() {
+        for place in ring {
+            vertices.entry(*place).or_default().push(i);
+        }
+    }
+    vertices
+}
+
+fn tree_of<'p>(places: impl Iterator<Item = &'p Place>) -> RTree<GeomWithData<[f64; 2], Place>> {
+    let point = |p: &Place| GeomWithData::new([p.coord().x, p.coord().y], *p);
+    RTree::bulk_load(places.map(point).collect())
+}
+
+/// Makes vertices of different rings that lie side by side one, the nearest first; two of one ring stay two.
+fn gather(rings: &mut [Vec<Place>], reach: f64) {
+    if reach <= 0.0 {
+        return;
+    }
+    let mut rings_of = vertices(rings);
+    let tree = tree_of(rings_of.keys());
+    let beside = |place: &Place| {
+        let (place, at) = (*place, place.coord());
+        let around = AABB::from_corners([at.x - reach, at.y - reach], [at.x + reach, at.y + reach]);
+        let others = tree.locate_in_envelope(&around).map(|v| v.data).filter(|other| *other > place);
+        let pairs = others.map(|other| ((other.coord().x - at.x).hypot(other.coord().y - at.y), place, other));
+        pairs.filter(|pair| pair.0 <= reach).collect::<Vec<_>>()
+    };
+    let mut pairs: Vec<(f64, Place, Place)> = rings_of.keys().flat_map(beside).collect();
+    pairs.sort_by(|p, q| p.0.total_cmp(&q.0).then((p.1, p.2).cmp(&(q.1, q.2))));
+    let mut moved: HashMap<Place, Place> = HashMap::new();
+    for (_, place, other) in pairs {
+        // Who has moved is no longer there.
+        let (Some(own), Some(joining)) = (rings_of.get(&place), rings_of.get(&other)) else { continue };
+        if !own.iter().any(|ring| joining.contains(ring)) {
+            let joining = rings_of.remove(&other).unwrap_or_default();
+            rings_of.entry(place).or_default().extend(joining);
+            moved.insert(other, place);
+        }
+    }
+    for place in rings.iter_mut().flatten() {
+        *place = moved.get(place).copied().unwrap_or(*place);
+    }
+}
+
 /// Makes vertices that lie on edges of other rings vertices of those too.
 fn node(rings: &mut [Vec<Place>], reach: f64) {
+    let rings_of_vertex = vertices(rings);
     let mut rings_of_edge: BTreeMap<(Place, Place), Vec<usize>> = BTreeMap::new();
-    let mut rings_of_vertex: HashMap<Place, Vec<usize>> = HashMap::new();
     for (i, ring) in rings.iter().enumerate() {
         for (a, b) in edges(ring) {
             rings_of_edge.entry(undirected(a, b)).or_default().push(i);
-            rings_of_vertex.entry(a).or_default().push(i);
         }
     }
-    let mut vertices: Vec<Place> = rings_of_vertex.keys().copied().collect();
-    vertices.sort_unstable();
-    let point = |p: Place| GeomWithData::new([p.coord().x, p.coord().y], p);
-    let tree = RTree::bulk_load(vertices.into_iter().map(point).collect());
+    let tree = tree_of(rings_of_vertex.keys());
     let mut stops: HashMap<(Place, Place), Vec<Place>> = HashMap::new();
     for (&(a, b), own) in &rings_of_edge {
         let (from, to) = (a.coord(), b.coord());
@@ -181,7 +226,7 @@ fn node(rings: &mut [Vec<Place>], reach: f64) {
             // A ring that comes back near itself is left as it is, and so are vertices beside the ends.
             p != a
                 && p != b
-                && (on_line || distance_m(from, to, c) <= reach && at != from && at != to)
+                && (on_line || distance_m(from, to, c) < reach && at != from && at != to)
                 && !rings_of_vertex[&p].iter().any(|ring| own.contains(ring))
         };
         let box_around = AABB::from_corners(
@@ -442,7 +487,7 @@ pub(in crate::steps) mod tests {
         zones
     }
 
-    fn vertices(contours: &[MultiPolygon]) -> usize {
+    fn vertices_in(contours: &[MultiPolygon]) -> usize {
         contours
             .iter()
             .flatten()
@@ -464,7 +509,7 @@ pub(in crate::steps) mod tests {
             let given = chequers(3, 12, seed);
             let coverage = Coverage::of(&given, 0.0);
             let thinned = zones(&coverage.simplified(tolerance));
-            prop_assert!(vertices(&thinned) <= vertices(&given));
+            prop_assert!(vertices_in(&thinned) <= vertices_in(&given));
             for (zone, was) in thinned.iter().zip(&given) {
                 prop_assert!(zone.is_valid(), "{:?}", zone.validation_errors());
                 prop_assert_eq!(zone.0.len(), was.0.len(), "no part vanishes");
@@ -494,10 +539,10 @@ pub(in crate::steps) mod tests {
         let coverage = Coverage::of(&given, 0.0);
         for (zone, was) in zones(&coverage.simplified(0.0)).iter().zip(&given) {
             assert!(zone.relate(was).is_equal_topo());
-            assert_eq!(vertices(std::slice::from_ref(zone)), vertices(std::slice::from_ref(was)));
+            assert_eq!(vertices_of(zone), vertices_of(was));
         }
         let left: Vec<usize> =
-            [0.0, 0.02, 0.1, 1.0].map(|tolerance| vertices(&zones(&coverage.simplified(tolerance)))).into();
+            [0.0, 0.02, 0.1, 1.0].map(|tolerance| vertices_in(&zones(&coverage.simplified(tolerance)))).into();
         assert!(left.is_sorted_by(|a, b| a > b), "{left:?}");
         // Each border of a chequerboard is held once: twelve within, twelve around, six closed ones.
         assert_eq!(coverage.arcs().len(), 12 + 8 + 5 + 3, "{}", coverage.arcs().len());
@@ -522,6 +567,28 @@ pub(in crate::steps) mod tests {
             assert_eq!(one.relate(other).is_touches(), arcs == 3, "{what}");
             assert!(one.is_valid() && other.is_valid(), "{what}");
         }
+    }
+
+    #[test]
+    fn vertices_drawn_side_by_side_are_shared_and_those_of_one_ring_are_not() {
+        let ring = |points: &[(f64, f64)]| MultiPolygon(vec![Polygon::new(points.to_vec().into(), vec![])]);
+        let hair = 1e-9;
+        let given = [
+            ring(&[(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (2.0 - hair, 2.0), (0.0, 2.0)]),
+            ring(&[(2.0 + hair, 0.0), (4.0, 0.0), (4.0, 2.0), (2.0, 2.0 + hair)]),
+            ring(&[(2.0, -hair), (2.0, -2.0), (4.0, -2.0), (4.0 + hair, hair)]),
+        ];
+        for (reach, arcs) in [(0.0, 3), (4.0 * hair, 5)] {
+            let coverage = Coverage::of(&given, reach);
+            assert_eq!(coverage.arcs().len(), arcs, "{reach}: with two borders shared, three more");
+            for (zone, was) in zones(&coverage).iter().zip(&given) {
+                assert_eq!(vertices_of(zone), vertices_of(was), "{reach}");
+            }
+        }
+    }
+
+    fn vertices_of(zone: &MultiPolygon) -> usize {
+        vertices_in(std::slice::from_ref(zone))
     }
 
     #[test]

@@ -199,6 +199,7 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     assert!(changed["establishments"].as_array().is_some_and(|pairs| !pairs.is_empty()), "{changed}");
     let to_partners = done(&service, &metropole, &format!("{versions}/2026/what-if"), &[]);
     assert!(to_partners["establishments"].is_null(), "{to_partners}");
+    assert_eq!(asked(&service, &metropole, &format!("{versions}/2026/what-if?f=csv"), &[]).0, 403);
 
     // One address is corrected: the establishment changes sector in the list, and in the next draft.
     let worklist =

@@ -75,7 +75,8 @@ pub async fn compare(State(staff): State<Staff>, Path((zoning, version)): Path<(
     Ok(Json(staff.office.compare(&zoning, &version, with).await?))
 }
 
-/// `/api/v1/zonings/{zoning}/versions/{version}/what-if`: a summary, or with `f=geojson` the ground that would move.
+/// `/api/v1/zonings/{zoning}/versions/{version}/what-if`: a summary, or with `f=geojson` the ground that would move, or with
+/// `f=csv` the establishments that would, for those who may see them.
 pub async fn what_if(
     State(staff): State<Staff>,
     who: Who,
@@ -86,7 +87,14 @@ pub async fn what_if(
     let (media, told) = match ask.get("f") {
         None | Some("json") => (ogc::view::JSON, staff.office.what_if(&who, &zoning, &version).await?),
         Some("geojson") => (ogc::view::GEOJSON, staff.office.what_if_map(&zoning, &version).await?),
-        Some(other) => return Err(Problem::bad_parameter("f", other, "json or geojson")),
+        Some("csv") if who.role.may(Duty::ReadReview) => {
+            return Ok(shown(CSV, staff.office.what_if_moves(&zoning, &version).await?));
+        }
+        Some("csv") => {
+            let (found, expected) = (format!("the role {}", who.role), "a role that may read_review");
+            return Err(Problem::refused(StatusCode::FORBIDDEN, "role_may_not", "key", found, expected));
+        }
+        Some(other) => return Err(Problem::bad_parameter("f", other, "json, geojson or csv")),
     };
     Ok(shown(media, told.to_string()))
 }

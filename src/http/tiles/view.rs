@@ -1,8 +1,8 @@
 //! What goes on the wire beside the tiles: tile matrix sets, tile sets (OGC 17-083r4, in JSON), TileJSON 3.0.
 
 use crate::http::ogc::query::{Ask, SELECTORS, Wanted};
-use crate::http::ogc::systems::CRS84;
-use crate::http::ogc::view::{JSON, SCHEMA, mentions, property_schemas};
+use crate::http::ogc::systems::{CRS84, System};
+use crate::http::ogc::view::{JSON, SCHEMA, mentions, property_schemas, round};
 use crate::http::state::Place;
 use crate::steps::tiling::{Tile, ZOOM_MAX, tile_at};
 use geo::{BoundingRect, Rect};
@@ -223,10 +223,12 @@ fn tile_schemas(place: &Place) -> Map<String, Value> {
 
 fn bounds(place: &Place) -> Option<Rect> {
     let boxes = place.zoning().zones.iter().filter_map(|zone| zone.contour.degrees().bounding_rect());
-    boxes.reduce(|a, b| {
+    let whole = boxes.reduce(|a, b| {
         let least = (a.min().x.min(b.min().x), a.min().y.min(b.min().y));
         Rect::new(least, (a.max().x.max(b.max().x), a.max().y.max(b.max().y)))
-    })
+    })?;
+    let written = |c: geo::Coord| [c.x, c.y].map(|v| round(v, System::Crs84.decimals().1));
+    Some(Rect::new(written(whole.min()), written(whole.max())))
 }
 
 /// The deepest zoom at which two tiles by two hold the whole.

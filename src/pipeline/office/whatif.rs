@@ -32,6 +32,14 @@ impl Office {
         Ok(self.asked(zoning, version).await?.geojson())
     }
 
+    /// The establishments that would change zone, as CSV: for those alone who may see single establishments.
+    ///
+    /// # Errors
+    /// As [`Office::what_if`].
+    pub async fn what_if_moves(&self, zoning: &str, version: &str) -> Result<String, Fault> {
+        Ok(self.asked(zoning, version).await?.movers_csv())
+    }
+
     async fn asked(&self, zoning: &str, version: &str) -> Result<WhatIf, Fault> {
         let nothing = || {
             let expected = "a release to compare with, which drafting and publishing make";
