@@ -27,6 +27,8 @@ import urllib.request
 ITEMS = "/collections/secteurs/items"
 # wrk takes one of two cores; more connections than a browser opens, fewer than fill any queue.
 CONNECTIONS = 32
+# As many as the workers of pygeoapi: more would only wait for them.
+PEER_CONNECTIONS = 4
 MILLION = 1_000_000
 RELEASES = 50
 
@@ -77,10 +79,10 @@ def wait_for(url, process, seconds=60):
             time.sleep(0.05)
 
 
-def wrk(url, seconds, headers, pid):
+def wrk(url, seconds, headers, pid, connections=CONNECTIONS):
     """Requests a second, requests a CPU second, and answers that were no success."""
     before = cpu_seconds(pid)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     said = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
@@ -206,14 +208,14 @@ def start_pygeoapi(folder_of_programs, layer, folder):
     return process, f"http://127.0.0.1:{port}"
 
 
-def race(name, racers, seconds, rounds):
+def race(name, racers, seconds, rounds, connections=CONNECTIONS):
     """Racers in turn; a row for each, with its ratio to the last one."""
     told = {racer: [] for racer in racers}
     for _ in range(rounds):
         for racer, (url, headers, pid) in racers.items():
-            rate, by_cpu, wrong, _ = wrk(url, seconds, headers, pid)
-            if wrong:
-                sys.exit(f"load: {racer}, {name}: {wrong} answers were neither 2xx nor 3xx")
+            rate, by_cpu, wrong, _ = wrk(url, seconds, headers, pid, connections)
+            if wrong or not rate:
+                sys.exit(f"load: {racer}, {name}: found {wrong} answers that were neither 2xx nor 3xx, and {rate} a second")
             told[racer].append((rate, by_cpu))
     middle = {r: [statistics.median(column) for column in zip(*rows)] for r, rows in told.items()}
     base = middle[list(racers)[-1]]
@@ -271,7 +273,7 @@ def main():
             race("48 sectors", {
                 "arpent": (ours + ITEMS, {}, arpent.pid),
                 "pygeoapi": (f"{url}/collections/secteurs/items?f=json&limit=1000", {}, peer.pid),
-            }, options.seconds, options.rounds)
+            }, 4 * options.seconds, 1, PEER_CONNECTIONS)
         if options.million:
             before, asked = resident_mib(arpent.pid), 0
             while asked < MILLION:

@@ -7,4 +7,4 @@ if ! /usr/bin/python3 -c 'import qgis.core' 2>/dev/null; then
   [ "$(id -u)" = 0 ] || root=sudo
   $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-qgis </dev/null
 fi
-QT_QPA_PLATFORM=offscreen /usr/bin/python3 "$here/qgis.py" "$1"
+QT_QPA_PLATFORM=offscreen /usr/bin/python3 "$here/layers.py" "$1"
