@@ -4,6 +4,7 @@
 mod answer;
 pub mod filter;
 mod health;
+mod odata;
 mod ogc;
 mod page;
 mod problem;
@@ -63,6 +64,16 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/collections/{zoning}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}", get(tiles::tile)),
         ("/tileMatrixSets", get(tiles::tile_matrix_sets)),
         ("/tileMatrixSets/{tileMatrixSetId}", get(tiles::tile_matrix_set)),
+        ("/odata", get(odata::root)),
+        ("/odata/", get(odata::root)),
+        ("/odata/$metadata", get(odata::metadata)),
+        ("/odata/Aggregats", get(odata::aggregates)),
+        ("/odata/AggregatsHistorique", get(odata::history)),
+        ("/odata/Zones", get(odata::zones)),
+        ("/odata/Contours", get(odata::contours)),
+        ("/odata/Publications", get(odata::publications)),
+        ("/odata/{resource}", get(odata::resource)),
+        ("/odata/{resource}/{part}", get(odata::count)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),
@@ -92,11 +103,24 @@ fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Offic
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::ACCEPT, header::IF_NONE_MATCH])
+        .allow_headers([
+            header::ACCEPT,
+            header::IF_NONE_MATCH,
+            header::AUTHORIZATION,
+            HeaderName::from_static("odata-maxversion"),
+            HeaderName::from_static("odata-version"),
+            HeaderName::from_static("prefer"),
+            HeaderName::from_static("x-api-key"),
+        ])
         .expose_headers([header::ETAG, header::LINK, HeaderName::from_static("content-crs"), request_id.clone()])
         .vary([]);
     let timeout = Duration::from_secs(ANSWER_SECONDS_MAX);
-    let public = routes.into_iter().fold(Router::new(), |router, (path, method)| router.route(path, method));
+    let public = routes.into_iter().fold(Router::new(), |router, (path, method)| match &office {
+        Some(office) if path.starts_with("/odata") => {
+            router.route(path, method.layer(from_fn_with_state(office.clone(), staff::offered)))
+        }
+        _ => router.route(path, method),
+    });
     // The layer written last is met first.
     let mut router: Router = public
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
@@ -110,6 +134,7 @@ fn assemble(routes: Vec<(&'static str, MethodRouter<App>)>, office: Option<Offic
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(problem::dress))
+        .layer(from_fn(odata::speak))
         .layer(CompressionLayer::new())
         .layer(from_fn(finish))
         .layer(cors)

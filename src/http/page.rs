@@ -88,10 +88,14 @@ pub fn api(ask: &Ask, contract: &serde_json::Value) -> Result<String, Problem> {
 pub fn collections(ask: &Ask, release: &Release, on_shelf: &OnShelf) -> Result<String, Problem> {
     let (earlier, zonings): (Vec<Place>, Vec<Place>) = on_shelf.places().into_iter().partition(Place::is_permanent);
     let told = |places: &[Place]| places.iter().map(|place| told(ask, place)).collect::<Vec<_>>();
+    let withdrawn = on_shelf.withdrawn().iter();
+    let withdrawn: Vec<Value> = withdrawn
+        .map(|w| context! { release => w.release.as_str(), day => day(&w.at), reason => w.reason.as_str() })
+        .collect();
     render(
         "collections.html",
         context! {
-            zonings => told(&zonings), earlier => told(&earlier), ..frame(ask, Some(release), "Découpages publiés")
+            zonings => told(&zonings), earlier => told(&earlier), withdrawn, ..frame(ask, Some(release), "Découpages publiés")
         },
     )
 }
@@ -101,7 +105,10 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Result<String
     let release = place.release();
     let vintages: Vec<u16> = release.vintages.keys().copied().collect();
     let versions = on_shelf.versions(&place.zoning().id);
-    let versions: Vec<Value> = versions.iter().map(|version| told(ask, version)).collect();
+    let versions: Vec<Value> = versions
+        .iter()
+        .map(|version| context! { current => on_shelf.is_current(version.release()), ..told(ask, version) })
+        .collect();
     render(
         "collection.html",
         context! {

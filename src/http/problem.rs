@@ -99,6 +99,15 @@ impl Problem {
         Self::refused(StatusCode::SERVICE_UNAVAILABLE, "still_closed", place, "a release not open yet", expected)
     }
 
+    /// A release asked for by its own name was taken back: status 410, with the reason.
+    pub fn gone(taken_back: &TakenBack) -> Self {
+        let mut problem = Self::withdrawn(taken_back);
+        if let About::Request { expected, .. } = &mut problem.about {
+            *expected = "another release, such as those listed at /collections".to_owned();
+        }
+        problem
+    }
+
     /// What the office said no to.
     pub fn of_staff(fault: Fault) -> Self {
         let status = match fault.kind {

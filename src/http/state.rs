@@ -1,5 +1,6 @@
 //! What public handlers are given: the releases on the shelf, what they hold, and where the service stands.
 
+use super::odata::Rows;
 use super::ogc::drawings::{Contours, Drawings};
 use super::ogc::query::encode;
 use super::ogc::systems::System;
@@ -9,8 +10,9 @@ use super::tiles::tilings::Tilings;
 use crate::steps::publish::{Release, ReleasedZoning};
 use crate::steps::secrecy::{Coordinate, TableDimension};
 use axum::http::StatusCode;
+use geo::{BoundingRect, Rect};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// The shelf of what the public is served: the current release, the earlier ones that nobody took back, and a tombstone
 /// for each that was.
@@ -65,6 +67,10 @@ pub(super) struct Shelved {
     pub release: Arc<Release>,
     /// What may be asked of it.
     pub menu: Menu,
+    /// The box around each of its zonings, in degrees; none around a zoning without ground.
+    extents: Vec<Option<Rect>>,
+    /// Its cells as rows, made when they are first asked for.
+    rows: OnceLock<Rows>,
     /// Its contours as they were asked for lately, beside those of the other releases.
     pub drawings: Drawings,
     /// The same, prepared for tiles.
@@ -80,6 +86,10 @@ pub(super) struct Place {
     /// Which of its zonings.
     number: usize,
 }
+
+/// Earlier releases whose collections are listed: some years of them, in a list that people still read. Those before
+/// are linked from one to the next, and all are read under their names.
+const EARLIER_LISTED_MAX: usize = 12;
 
 /// Stands between the name of a zoning and that of a release.
 const AT: char = '@';
@@ -202,7 +212,7 @@ impl OnShelf {
             return Ok(shelved.clone());
         }
         if let Some(taken_back) = self.withdrawn.iter().find(|withdrawn| withdrawn.release == id) {
-            return Err(Problem::withdrawn(taken_back));
+            return Err(Problem::gone(taken_back));
         }
         match self.closed.iter().any(|closed| closed == id) {
             true => Err(Problem::still_closed(id)),
@@ -219,7 +229,7 @@ impl OnShelf {
         }
     }
 
-    /// Every collection: those of the current release under their plain names, then those of earlier releases.
+    /// The collections to list: those of the current release under their plain names, then those of the last earlier ones.
     pub fn places(&self) -> Vec<Place> {
         let all = |shelved: &Arc<Shelved>| {
             let shelved = shelved.clone();
@@ -229,7 +239,12 @@ impl OnShelf {
                 number,
             })
         };
-        let earlier = self.earlier.iter().flat_map(all).map(|place| Place { id: place.permanent_id(), ..place });
+        let earlier = self
+            .earlier
+            .iter()
+            .take(EARLIER_LISTED_MAX)
+            .flat_map(all)
+            .map(|place| Place { id: place.permanent_id(), ..place });
         self.current.iter().flat_map(all).chain(earlier).collect()
     }
 
@@ -263,7 +278,13 @@ impl Shelved {
     }
 
     fn beside(release: Arc<Release>, drawings: Drawings, tilings: Tilings) -> Self {
-        Self { menu: Menu::of(&release), release, drawings, tilings }
+        let extents = release.zonings.iter().map(extent).collect();
+        Self { menu: Menu::of(&release), extents, rows: OnceLock::new(), release, drawings, tilings }
+    }
+
+    /// Its cells as rows.
+    pub fn rows(&self) -> &Rows {
+        self.rows.get_or_init(|| Rows::of(&self.release))
     }
 
     /// Its name for people, by the day of its figures' last update, which it has whatever release is current.
@@ -300,6 +321,11 @@ impl Place {
         self.shelved.drawings.of(self.release(), self.zoning(), system, simplify_m)
     }
 
+    /// The box around its zones, in degrees.
+    pub fn extent(&self) -> Option<Rect> {
+        self.shelved.extents[self.number]
+    }
+
     /// Its address below that of the service.
     pub fn home(&self) -> String {
         format!("/collections/{}", encode(&self.id, "@"))
@@ -325,6 +351,15 @@ impl Place {
             false => zoning.title.clone(),
         }
     }
+}
+
+/// The box around the zones of a zoning.
+fn extent(zoning: &ReleasedZoning) -> Option<Rect> {
+    let boxes = zoning.zones.iter().filter_map(|zone| zone.contour.degrees().bounding_rect());
+    boxes.reduce(|one, other| {
+        let least = (one.min().x.min(other.min().x), one.min().y.min(other.min().y));
+        Rect::new(least, (one.max().x.max(other.max().x), one.max().y.max(other.max().y)))
+    })
 }
 
 /// A title as it goes on after a comma.

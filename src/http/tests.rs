@@ -58,10 +58,10 @@ fn tables(year: u64) -> ProtectedTables {
     protect(&tabulate(&micro, &spec).unwrap(), &spec.rules, &spec.protection, &[]).unwrap().0
 }
 
-/// A square of a hundredth of a degree, its exterior given clockwise.
+/// A square of a hundredth of a degree, its exterior given clockwise; it shares a side with the next one to the last bit.
 fn square(i: usize) -> Wgs84<geo::MultiPolygon> {
-    let (x, y) = (5.0 + 0.01 * i as f64, 47.3);
-    let ring = vec![(x, y), (x, y + 0.01), (x + 0.01, y + 0.01), (x + 0.01, y), (x, y)];
+    let ((west, east), y) = ((5.0 + 0.01 * i as f64, 5.0 + 0.01 * (i + 1) as f64), 47.3);
+    let ring = vec![(west, y), (west, y + 0.01), (east, y + 0.01), (east, y), (west, y)];
     Wgs84::vouch(geo::MultiPolygon(vec![geo::Polygon::new(ring.into(), vec![])]))
 }
 
@@ -739,6 +739,7 @@ async fn the_contract_and_the_service_say_the_same() {
         let filled = filled
             .replace("{tileMatrixSetId}", "WebMercatorQuad")
             .replace("{tileMatrix}/{tileRow}/{tileCol}", "9/179/263");
+        let filled = filled.replace("{resource}/{part}", "Zones/$count").replace("{resource}", "Zones('secteurs.S03')");
         let operation = &contract["paths"][path]["get"];
         for (query, status) in
             [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]

@@ -181,6 +181,14 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     };
     assert_eq!(stages(&owner), [(one.clone(), "superseded".to_owned()), (two.clone(), "published".to_owned())]);
 
+    // Each is read under its own name, whichever is current.
+    let named = |release: &str| {
+        let path = format!("/collections/secteurs@{release}/items?limit=1&skipGeometry=true");
+        let (status, body) = asked(&service, "", &path, &[]);
+        (status, body["perimetre"].as_str().map(str::to_owned))
+    };
+    assert_eq!((named(&one), named(&two)), ((200, Some("2025".to_owned())), (200, Some("2026".to_owned()))));
+
     // Back, by HTTP at once; then withdrawn; then back by the command line, which the service notices.
     let reason = ["-d", r#"{"reason":"La voirie a changé trop tôt"}"#];
     done(&service, &owner, &format!("/api/v1/releases/{one}/rollback"), &reason);
@@ -188,6 +196,7 @@ fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_al
     done(&service, &owner, &format!("/api/v1/releases/{one}/withdraw"), &reason);
     let (status, gone) = asked(&service, "", "/collections", &[]);
     assert_eq!((status, &gone["reason"]), (410, &json!("La voirie a changé trop tôt")));
+    assert_eq!((named(&one).0, named(&two).0), (410, 200), "the other one stays");
     assert_eq!(asked(&service, &owner, &format!("/api/v1/releases/{one}/rollback"), &reason).0, 409);
     desk.act(&["publish", "--rollback", &two, "--reason", "le second périmètre tient"]);
     let noticed = Command::new("curl")

@@ -185,3 +185,6 @@ fn link_headers(headers: &mut HeaderMap, links: &[view::Link]) {
         }
     }
 }
+
+#[cfg(test)]
+mod suite;

@@ -2,14 +2,13 @@
 
 use super::drawings::Contours;
 use super::query::{Ask, Format, PROPERTIES, Wanted};
-use super::queryables::{QUERYABLES, ZoneRow};
+use super::queryables::ZoneRow;
 use super::systems::{CRS84, System};
-use crate::http::filter::Kind;
 use crate::http::state::{OnShelf, Place};
 use crate::http::tiles::view::{TILESETS_REL, TILING_SCHEMES_REL};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
+use geo::MultiPolygon;
 use geo::orient::{Direction, Orient};
-use geo::{BoundingRect, MultiPolygon};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -260,12 +259,6 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         ask.href(&format!("{home}{path}"), if f[0].1.is_empty() { &[] } else { &f })
     };
     let (licence, known) = licence(ask, release);
-    let bounds = zoning.zones.iter().filter_map(|z| z.contour.degrees().bounding_rect()).reduce(|a, b| {
-        geo::Rect::new(
-            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
-            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
-        )
-    });
     let year_end = |vintage: u16| format!("{vintage}-12-31T00:00:00Z");
     let first = release.vintages.keys().next().copied();
     let degrees = |value: f64| round(value, System::Crs84.decimals().1);
@@ -299,7 +292,7 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         crs: System::ALL.map(System::uri),
         storage_crs: CRS84,
         extent: Extent {
-            spatial: bounds.map(|b| Spatial {
+            spatial: place.extent().map(|b| Spatial {
                 bbox: [[degrees(b.min().x), degrees(b.min().y), degrees(b.max().x), degrees(b.max().y)]],
                 crs: CRS84,
             }),
@@ -390,7 +383,16 @@ pub fn page_links(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, fo
 }
 
 /// The schema of a zone (JSON Schema 2020-12), the same for every page, an empty one included.
+///
+/// GDAL knows one type a property and follows references from the root of the document, JSON Schema from the nearest
+/// `$id`: so a figure is a whole number to the one, and a whole number or null to the other.
 pub fn schema(ask: &Ask, place: &Place) -> Value {
+    let mut properties = property_schemas(place.release());
+    for (name, property) in &mut properties {
+        if is_figure(name) {
+            *property = json!({ "$ref": "#/$defs/figure", "title": property["title"] });
+        }
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ask.href(&format!("{}/schema", place.home()), &[]),
@@ -404,28 +406,25 @@ pub fn schema(ask: &Ask, place: &Place) -> Value {
                 "type": ["object", "null"],
                 "properties": { "type": { "const": "MultiPolygon" }, "coordinates": { "type": "array" } },
             },
-            "properties": { "type": "object", "properties": property_schemas(place.release()) },
+            "properties": {
+                "$id": "schema/properties",
+                "type": "object",
+                "properties": properties,
+                "$defs": { "figure": { "type": ["integer", "null"] } },
+            },
         },
+        "$defs": { "figure": { "type": "integer" } },
     })
 }
 
 /// The properties that a filter may name, and their types (JSON Schema 2020-12; OGC API Features, Part 3).
 pub fn queryables(ask: &Ask, place: &Place) -> Value {
-    let mut properties = property_schemas(place.release());
-    for (name, property) in &mut properties {
-        // A filter sees instants where the wire has their text, and never asks for the type null.
-        let kind = QUERYABLES.iter().find(|queryable| queryable.name == name).map(|queryable| queryable.kind);
-        property["type"] = if kind == Some(Kind::Number) { "integer" } else { "string" }.into();
-        if kind == Some(Kind::DateTime) {
-            property["format"] = "date-time".into();
-        }
-    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ask.href(&format!("{}/queryables", place.home()), &[]),
         "title": place.title(),
         "type": "object",
-        "properties": properties,
+        "properties": property_schemas(place.release()),
         "additionalProperties": false,
     })
 }
@@ -435,28 +434,35 @@ pub fn property_schemas(release: &Release) -> Map<String, Value> {
     let mut properties = Map::new();
     for name in PROPERTIES.iter().filter(|p| **p != "notice" || notice(release).is_some()) {
         let (kind, title) = match *name {
-            "code" => (json!("string"), "Code de la zone"),
-            "libelle" => (json!("string"), "Nom de la zone"),
-            "effectif" => (json!(["integer", "null"]), "Effectif salarié au 31 décembre ; null quand il est secret"),
-            "etablissements" => (json!(["integer", "null"]), "Nombre d'établissements ; null quand il est secret"),
-            "effectif_statut" => (json!("string"), "ok, ou secret : effectif couvert par le secret statistique"),
-            "etablissements_statut" => (json!("string"), "ok, ou secret : nombre couvert par le secret statistique"),
-            "millesime" => (json!("integer"), "Année du 31 décembre décrit"),
-            "naf" => (json!("string"), "Section ou division NAF rév. 2, ou total"),
-            "tranche" => (json!("string"), "Tranche d'effectif (code Sirene), ou total"),
-            "source_donnees" => (json!("string"), "urssaf, msa, ou total"),
-            "source" => (json!("string"), "Source des données"),
-            "derniere_mise_a_jour" => (json!("string"), "Date de dernière mise à jour"),
-            "perimetre" => (json!("string"), "Version du découpage"),
-            _ => (json!("string"), "À lire avec les chiffres"),
+            "code" => ("string", "Code de la zone"),
+            "libelle" => ("string", "Nom de la zone"),
+            "effectif" => ("integer", "Effectif salarié au 31 décembre ; null quand il est secret"),
+            "etablissements" => ("integer", "Nombre d'établissements ; null quand il est secret"),
+            "effectif_statut" => ("string", "ok, ou secret : effectif couvert par le secret statistique"),
+            "etablissements_statut" => ("string", "ok, ou secret : nombre couvert par le secret statistique"),
+            "millesime" => ("integer", "Année du 31 décembre décrit"),
+            "naf" => ("string", "Section ou division NAF rév. 2, ou total"),
+            "tranche" => ("string", "Tranche d'effectif (code Sirene), ou total"),
+            "source_donnees" => ("string", "urssaf, msa, ou total"),
+            "source" => ("string", "Source des données"),
+            "derniere_mise_a_jour" => ("string", "Date de dernière mise à jour"),
+            "perimetre" => ("string", "Version du découpage"),
+            _ => ("string", "À lire avec les chiffres"),
         };
         let mut property = json!({ "type": kind, "title": title });
         if name.ends_with("_statut") {
             property["enum"] = json!(["ok", "secret"]);
+        } else if *name == "derniere_mise_a_jour" {
+            property["format"] = "date-time".into();
         }
         properties.insert((*name).to_owned(), property);
     }
     properties
+}
+
+/// Whether a property is null where it is withheld.
+fn is_figure(name: &str) -> bool {
+    ["effectif", "etablissements"].contains(&name)
 }
 
 /// The address of the licence and whether it is the licence's own page.

@@ -3,7 +3,10 @@
 mod acts;
 mod delivery;
 mod events;
+mod offered;
 mod once;
+
+pub use offered::offered;
 
 use super::App;
 use super::ogc::query::Ask;

@@ -8,9 +8,13 @@ use crate::store::{Served, Standing, Withdrawal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// How often the store is asked what is served: one short row a release, so a second costs nothing that shows.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Releases opened at once: the store has a connection for each, and one to spare for those who ask meanwhile.
+const OPENED_AT_ONCE: usize = 4;
 
 /// What the public is to be served. Drafts are never here, nor are the releases for partners.
 #[derive(Clone, Default)]
@@ -84,38 +88,38 @@ impl Office {
         Ok(())
     }
 
-    /// Opens the earlier releases that are still closed, the newest first, and shows each. One that is damaged stays
-    /// closed, and the log says so once.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn open_earlier(&self) -> Result<(), Fault> {
+    /// Opens the earlier releases that are still closed, the newest first, some at once, and shows them. One that is
+    /// damaged stays closed, and the log says so once.
+    pub async fn open_earlier(&self) {
         let board = &self.0.shown;
         loop {
-            let next = board.told.lock().await.never_opened();
-            let Some(id) = next else { return Ok(()) };
-            let release = match self.open(&id).await {
-                Ok(release) => Some(release),
-                Err(fault) => {
-                    tracing::error!("an earlier release stays closed: {}", fault.found);
-                    None
-                }
-            };
-            let mut told = board.told.lock().await;
-            // It may have been taken back meanwhile.
-            if told.standings.iter().any(|s| s.entry.id == id && is_public(s)) {
-                told.open.insert(id, release);
-                (board.show)(told.shown());
+            let mut opening = JoinSet::new();
+            for id in board.told.lock().await.never_opened() {
+                let office = self.clone();
+                opening.spawn(async move { (office.open(&id).await, id) });
             }
+            if opening.is_empty() {
+                return;
+            }
+            let opened = opening.join_all().await;
+            let mut told = board.told.lock().await;
+            for (release, id) in opened {
+                if let Err(fault) = &release {
+                    tracing::error!("an earlier release stays closed: {}", fault.found);
+                }
+                // It may have been taken back meanwhile.
+                if told.standings.iter().any(|s| s.entry.id == id && is_public(s)) {
+                    told.open.insert(id, release.ok());
+                }
+            }
+            (board.show)(told.shown());
         }
     }
 
     /// Follows what other processes publish in the same store, for as long as this one runs.
     pub async fn follow(self) {
         loop {
-            if let Err(fault) = self.open_earlier().await {
-                tracing::error!("the earlier releases could not be opened: {fault}");
-            }
+            self.open_earlier().await;
             tokio::time::sleep(POLL).await;
             if let Err(fault) = self.refresh().await {
                 tracing::error!("what is served could not be read again: {fault}");
@@ -174,8 +178,10 @@ impl Told {
         self.standings.iter().rev().filter(|s| s.stage == Stage::Superseded).map(|s| s.entry.id.as_str())
     }
 
-    fn never_opened(&self) -> Option<String> {
-        self.earlier().find(|id| !self.open.contains_key(*id)).map(str::to_owned)
+    /// Some of those that nobody tried to open yet, the newest first.
+    fn never_opened(&self) -> Vec<String> {
+        let closed = self.earlier().filter(|id| !self.open.contains_key(*id));
+        closed.take(OPENED_AT_ONCE).map(str::to_owned).collect()
     }
 }
 
@@ -265,8 +271,8 @@ mod tests {
         // One that starts now opens the current release first, then the others.
         let (cold, seen_cold) = watched(&store);
         cold.refresh().await.unwrap();
-        cold.open_earlier().await.unwrap();
-        let opened = ["first; ; third second; ", "first; third; second; ", "first; third second; ; "];
+        cold.open_earlier().await;
+        let opened = ["first; ; third second; ", "first; third second; ; "];
         assert_eq!(*seen_cold.lock().unwrap(), opened);
 
         for (name, at, shown) in [

@@ -212,9 +212,6 @@ pub fn protect_in(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<Pro
 /// Cells named in a refusal.
 const CELLS_NAMED: usize = 20;
 
-/// Times the pattern is sought again after more was found to be known already.
-const ROUNDS_MAX: usize = 20;
-
 /// A cut that was not protected.
 struct Stuck {
     raw: RawTables,
@@ -246,54 +243,32 @@ fn attempt(
         demand_last_year(&mut raw, n_present, &all_records.contributors, spec, last)?;
     }
     let mut known = Known::default();
-    let mut rows: Vec<u32> = Vec::new();
-    let mut first = true;
-    let verdicts = primary::judge_rows(&raw, rules, protection);
-    for _ in 0..ROUNDS_MAX {
-        let hopeless = match protect_knowing(&raw, rules, protection, &locked, &known) {
-            Ok((tables, mut dossier)) => {
-                let tables = present(&tables, spec);
-                let told = known.len();
-                if !earlier.is_empty() {
-                    let names = plain(dossier.proof.levels(), all_records, &prefixes(spec, earlier.len()));
-                    dossier.proof.rename(&names);
-                }
-                return Ok(Ok(ProtectedAfter { tables, dossier: of_present(&raw, n_present, dossier), told }));
-            }
-            Err(hopeless) => hopeless,
-        };
-        if rows.is_empty() {
-            rows.push(hopeless.row);
-        }
-        if earlier.is_empty() {
-            break;
-        }
-        // What an earlier release withheld was protected against everybody when it was published; first asked are the
-        // rows that are new.
-        let mut asked = vec![hopeless.row];
-        if std::mem::take(&mut first) {
-            let of_earlier: HashSet<u32> =
-                raw.tables[n_present..].iter().filter(|t| t.name != BETWEEN).flat_map(rows_of).collect();
-            let new = |r: &u32| verdicts[*r as usize].is_some() && locked.get(*r as usize) != Some(&true);
-            asked.extend((0..raw.rows.len() as u32).filter(|r| new(r) && !of_earlier.contains(r)));
-            asked.sort_unstable();
-            asked.dedup();
-        }
+    if !earlier.is_empty() {
+        // What earlier releases tell by themselves is found out before anything is sought: one search then knows it all.
+        let verdicts = primary::judge_rows(&raw, rules, protection);
+        let unsafe_row = |r: &u32| verdicts[*r as usize].is_some() && locked.get(*r as usize) != Some(&true);
+        let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(unsafe_row).collect();
         // What is beyond reckoning is told to nobody, and stays hopeless.
         let (insiders, all) = secondary::told(&raw, rules, protection, &locked, &asked).unwrap_or_default();
-        if !all.is_empty() {
-            rows = all;
-            return Ok(Err(Box::new(Stuck { raw, hopeless, rows })));
+        if let Some(&row) = all.first() {
+            return Ok(Err(Box::new(Stuck { raw, hopeless: Hopeless { row }, rows: all })));
         }
-        let before = known.len();
-        known.extend(insiders);
-        if known.len() == before {
-            rows = vec![hopeless.row];
-            return Ok(Err(Box::new(Stuck { raw, hopeless, rows })));
+        known = insiders;
+    }
+    match protect_knowing(&raw, rules, protection, &locked, &known) {
+        Ok((tables, mut dossier)) => {
+            let tables = present(&tables, spec);
+            if !earlier.is_empty() {
+                let names = plain(dossier.proof.levels(), all_records, &prefixes(spec, earlier.len()));
+                dossier.proof.rename(&names);
+            }
+            Ok(Ok(ProtectedAfter { tables, dossier: of_present(&raw, n_present, dossier), told: known.len() }))
+        }
+        Err(hopeless) => {
+            let rows = vec![hopeless.row];
+            Ok(Err(Box::new(Stuck { raw, hopeless, rows })))
         }
     }
-    let hopeless = Hopeless { row: rows.first().copied().unwrap_or_default() };
-    Ok(Err(Box::new(Stuck { raw, hopeless, rows })))
 }
 
 fn rows_of(table: &RawTable) -> impl Iterator<Item = u32> {

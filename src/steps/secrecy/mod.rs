@@ -33,7 +33,7 @@ pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};
 pub use policy::{
     BadSpec, Cost, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,
-    Rules, Spec, Table, Years, Zeros,
+    Rules, Search, Spec, Table, Years, Zeros,
 };
 pub use protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, Proof, ProtectedTable, ProtectedTables, Reason, TableDimension,

@@ -220,6 +220,20 @@ pub struct Protection {
     /// A total over one dimension costs so many times as much, over two that many times more: readers look at totals first.
     #[serde(default = "Protection::totals_as_others")]
     pub totals: f64,
+    /// How long a cheap pattern is sought; every pattern is as safe.
+    #[serde(default)]
+    pub search: Search,
+}
+
+/// How long a cheap pattern is sought.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Search {
+    /// As long as a publication deserves.
+    #[default]
+    Thorough,
+    /// A fraction of that, for a first look: two to three times as much is withheld.
+    Quick,
 }
 
 /// What withholding a cell costs.
@@ -253,6 +267,7 @@ impl Default for Protection {
             zeros: Zeros::default(),
             cost: Cost::default(),
             totals: 1.0,
+            search: Search::default(),
         }
     }
 }
@@ -445,8 +460,8 @@ impl Spec {
     pub fn policy_lines(&self) -> Vec<String> {
         let mut lines = vec!["arpent policy 1".to_owned()];
         lines.extend(self.rules.lines());
-        // What cells cost is no rule: it leaves every unsafe cell as safe.
-        let Protection { width, insiders, zeros, cost: _, totals: _ } = &self.protection;
+        // What cells cost, and how long the cheapest are sought, is no rule: every unsafe cell is as safe.
+        let Protection { width, insiders, zeros, cost: _, totals: _, search: _ } = &self.protection;
         // Adding zero makes one zero of the two.
         lines.push(format!("width {}", width + 0.0));
         lines.push(format!("insiders {insiders}"));

@@ -10,11 +10,12 @@
 //! those near by. It is small and starts from a point that satisfies it, since combinations of circuits need no equation.
 
 use super::super::lp::{Column, Constraint, Method, Program};
+use super::super::policy::Search;
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Side, Unmet, Witness};
 use super::{Hopeless, needs};
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Largest coefficient of a circuit; those of real tables stay below ten.
 const COEFFICIENT_MAX: i64 = 10_000;
@@ -27,6 +28,10 @@ const COMBINED: [(usize, usize); 3] = [(100, 300), (300, 600), (usize::MAX, usiz
 /// still tried, by circuits and mending alone.
 const STEPS_WIDE: u64 = 200_000;
 const STEPS_MAX: u64 = 500_000;
+
+/// The same of a quick search.
+const QUICK_WIDE: u64 = 20_000;
+const QUICK_MAX: u64 = 50_000;
 
 /// Witnesses tried when one is to be mended, and circuits tried on each.
 const BROKEN_MAX: usize = 10;
@@ -42,7 +47,7 @@ type Circuit = Vec<(u32, i64)>;
 ///
 /// # Errors
 /// A row that cannot be protected even with everything withheld: then what is withheld means nothing.
-pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool) -> Result<(), Hopeless> {
+pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool, search: Search) -> Result<(), Hopeless> {
     let mut rows: Vec<u32> =
         (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Open).collect();
     rows.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
@@ -50,10 +55,16 @@ pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool) -> Result<(), 
         system.fate[row as usize] = Fate::Secondary;
         pool.withheld(row);
     }
-    let mut circuits = Circuits::after(system)?;
+    // Whether there is any pattern is decided however long it takes.
+    let mut circuits = Circuits::after(system)?.without_limits();
     if let Some(need) = needs(system).into_iter().find(|&need| !circuits.serve(system, pool, None, need)) {
         return Err(Hopeless { row: need.row });
     }
+    circuits.steps = 0;
+    circuits.limits = match search {
+        Search::Thorough => (STEPS_WIDE, STEPS_MAX),
+        Search::Quick => (QUICK_WIDE, QUICK_MAX),
+    };
     // Needs that have stood in the way before do so most often again.
     let mut failed: HashMap<Need, u32> = HashMap::new();
     for row in rows {
@@ -76,6 +87,43 @@ pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// What circuits say of needs while the pattern stays as it is.
+#[derive(Default)]
+pub(super) struct Met {
+    /// Needs, with one attacker or with none, that cannot be met.
+    pub near: HashSet<(Need, Option<u32>)>,
+    /// Steps of the simplex method.
+    pub steps: u64,
+}
+
+/// Adds what circuits meet of these needs, one attacker at a time.
+pub(super) fn meet(system: &System<'_>, pool: &mut Pool, needs: &[Need]) -> Met {
+    let mut met = Met::default();
+    let Ok(mut circuits) = Circuits::leaving(system, Fate::is_shown) else { return met };
+    for &need in needs {
+        let mut given_up: Vec<u32> = Vec::new();
+        while let Some(wanted) = pool.unmet(system, need) {
+            let who = wanted.attackers.iter().copied().find(|s| !given_up.contains(s));
+            if who.is_none() && !wanted.attackers.is_empty() {
+                break;
+            }
+            let one = Unmet { attackers: who.into_iter().collect(), ..wanted };
+            match circuits.single(system, &one).map_or_else(|| circuits.combined(system, &one), Combined::Far) {
+                Combined::Far(witness) => pool.add(system, witness),
+                answer => {
+                    if matches!(answer, Combined::Near) {
+                        met.near.insert((need, who));
+                    }
+                    let Some(who) = who else { break };
+                    given_up.push(who);
+                }
+            }
+        }
+    }
+    met.steps = circuits.steps;
+    met
 }
 
 /// See the top of this file.
@@ -126,10 +174,14 @@ impl Circuits {
     /// # Errors
     /// A row that is beyond reckoning.
     pub fn after(system: &System<'_>) -> Result<Self, Hopeless> {
+        Self::leaving(system, |fate| fate == Fate::Locked)
+    }
+
+    /// Those that leave the rows alone whose fate says so.
+    fn leaving(system: &System<'_>, alone: impl Fn(Fate) -> bool) -> Result<Self, Hopeless> {
         let mut circuits = Self::new(system);
         for (row, of) in (0_u32..).zip(&system.raw.rows) {
-            let shown = system.fate[row as usize] == Fate::Locked && of.value > 0;
-            if shown && circuits.show(system, row).is_none() {
+            if alone(system.fate[row as usize]) && of.value > 0 && circuits.show(system, row).is_none() {
                 return Err(Hopeless { row });
             }
         }
@@ -440,7 +492,7 @@ mod tests {
                 let raw = table(seed);
                 let (mut system, mut pool) = (ready(&raw, insiders), Pool::default());
                 let open = system.fate.iter().filter(|f| **f == Fate::Open).count();
-                let shown = show_most(&mut system, &mut pool);
+                let shown = show_most(&mut system, &mut pool, Search::Thorough);
                 if open <= 10 {
                     // As many choices as can be tried one by one.
                     assert_eq!(shown.is_ok(), cheapest_of_all(&raw, insiders).is_some(), "{seed} {insiders}");

@@ -10,7 +10,7 @@ use super::attack::{Answer, Attack, Cut};
 use super::kelly::{self, Kelly};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
-use super::{Hopeless, needs, rectangles};
+use super::{Hopeless, circuits, needs, rectangles};
 use std::collections::HashSet;
 
 /// Needs still unmet, times rows and bare atoms, in a search: the first counts the programs, the second what each takes.
@@ -66,6 +66,10 @@ struct Search<'s, 'a> {
     pool: &'s mut Pool,
     attack: Attack,
     kelly: Option<Kelly>,
+    /// What circuits have shown that nothing meets as the pattern stands.
+    near: HashSet<(Need, Option<u32>)>,
+    /// Steps of their programs.
+    steps_met: u64,
     /// Every cut found; each holds for every safe pattern.
     cuts: Vec<Cut>,
     known: HashSet<Vec<(u32, u64)>>,
@@ -83,8 +87,8 @@ pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort)
             attack.set(r, 1.0);
         }
     }
-    let (cuts, known) = (Vec::new(), HashSet::new());
-    let mut search = Search { system, pool, attack, kelly: None, cuts, known, effort };
+    let (near, cuts, known) = (HashSet::new(), Vec::new(), HashSet::new());
+    let mut search = Search { system, pool, attack, kelly: None, near, steps_met: 0, cuts, known, effort };
     let hard = search.hard();
     if hard.is_empty() {
         return Ok(Found { bound: 0.0, cost: 0.0 });
@@ -99,10 +103,19 @@ impl Search<'_, '_> {
     /// What primary rows alone leave unmet, one attacker at a time, with first cuts.
     fn hard(&mut self) -> Vec<Unmet> {
         let mut hard = Vec::new();
-        for need in needs(self.system) {
+        let all = needs(self.system);
+        self.ask_circuits(&all);
+        for need in all {
             hard.extend(self.serve(need));
         }
         hard
+    }
+
+    /// Small programs over circuits first: they answer most needs in a fraction of what a program over everything takes.
+    fn ask_circuits(&mut self, needs: &[Need]) {
+        let met = circuits::meet(self.system, self.pool, needs);
+        self.near = met.near;
+        self.steps_met += met.steps;
     }
 
     /// Adds witnesses until a need is met, and gives what stays unmet.
@@ -140,7 +153,9 @@ impl Search<'_, '_> {
 
     /// Looks for a move; keeps it, or the cuts that say why there is none.
     fn meet(&mut self, wanted: &Unmet) -> bool {
-        match self.attack.solve(self.system, wanted, true) {
+        let who = wanted.attackers.first().copied();
+        let near = wanted.attackers.len() <= 1 && self.near.contains(&(wanted.need, who));
+        match self.attack.solve(self.system, wanted, !near) {
             Answer::Far(moves) => {
                 let family = Witness::family(self.system, &moves);
                 let meets = family.first().is_some_and(|witness| witness.meets(wanted));
@@ -228,6 +243,9 @@ impl Search<'_, '_> {
             _ => self.pool.withheld(row),
         }
         self.attack.set(row, if fate == Fate::Open { 0.0 } else { 1.0 });
+        if fate != Fate::Open {
+            self.near.clear();
+        }
         if let Some(kelly) = &mut self.kelly {
             kelly.set_price(row, if fate == Fate::Open { self.system.price[row as usize] } else { 0.0 });
         }
@@ -262,6 +280,7 @@ impl Search<'_, '_> {
             self.take(&chosen);
             let before = self.cuts.len();
             rectangles::rectangles(self.system, self.pool);
+            self.ask_circuits(hard);
             let stuck = hard.iter().map(|&need| self.serve(need).len()).sum::<usize>();
             // Until the master's answer is nearly safe, or there is no more time, its cuts are all that counts.
             let last = stuck == 0 || self.cuts.len() == before || round + 1 == whole || self.steps() > steps;
@@ -325,7 +344,7 @@ impl Search<'_, '_> {
     }
 
     fn steps(&self) -> u64 {
-        self.attack.steps() + self.kelly.as_ref().map_or(0, Kelly::steps)
+        self.attack.steps() + self.steps_met + self.kelly.as_ref().map_or(0, Kelly::steps)
     }
 
     fn widen(&mut self, wanted: &Unmet) -> Result<(), Hopeless> {

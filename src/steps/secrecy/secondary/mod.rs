@@ -19,7 +19,7 @@ mod kelly;
 mod rectangles;
 mod told;
 
-use super::policy::{Protection, Rules};
+use super::policy::{Protection, Rules, Search};
 use super::tabulate::RawTables;
 pub(super) use cuts::Found;
 use std::collections::HashSet;
@@ -56,14 +56,15 @@ pub(super) fn suppress<'a>(
     };
     let (mut system, mut pool) = fresh();
     rectangles::rectangles(&system, &mut pool);
-    if let Some(effort) = cuts::Effort::of(&system, &pool) {
+    let quick = protection.search == Search::Quick;
+    if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !quick) {
         // No verdict of the solver, or none that reads in fractions: the other way has more to try.
         if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort) {
             return Ok(Pattern { system, pool, found: Some(found) });
         }
         (system, pool) = fresh();
     }
-    circuits::show_most(&mut system, &mut pool)?;
+    circuits::show_most(&mut system, &mut pool, protection.search)?;
     Ok(Pattern { system, pool, found: None })
 }
 
