@@ -8,6 +8,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
+use tokio::sync::Semaphore;
 
 /// How long a public answer may be kept, in seconds: a release lasts months, and five minutes bound how late a
 /// correction shows.
@@ -45,14 +47,35 @@ pub(super) fn document<B: Into<Bytes>>(
     Ok(reply)
 }
 
+/// Answers made at the same time: one a processor.
+static TURNS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)));
+
+/// Makes an answer away from the threads that take requests, so that a long one holds up nobody who asks for less.
+///
+/// # Errors
+/// Those of the work, and a failure of ours when it ends otherwise.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = TURNS.acquire().await.map_err(|e| Problem::failure(&e.to_string()))?;
+    // The turn lasts as long as the work, which goes on when nobody waits for it any more.
+    let made = tokio::task::spawn_blocking(move || {
+        let made = work();
+        drop(turn);
+        made
+    });
+    made.await.map_err(|e| Problem::failure(&e.to_string()))?
+}
+
 /// The mark of an answer that its release and its request decide: the front may keep it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Public;
 
-/// Names the bytes of an answer by all that decides them: version, release, address, query and format.
+/// Names the bytes of an answer by all that decides them: the program, release, address, query and format.
 fn etag(ask: &Ask, content: &str, media: &str) -> HeaderValue {
     let mut hash = Sha256::new();
-    for part in [env!("CARGO_PKG_VERSION"), content, &ask.base, &ask.path, &ask.query, media] {
+    for part in [env!("ARPENT_BUILD"), content, &ask.base, &ask.path, &ask.query, media] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }

@@ -288,7 +288,11 @@ impl Desk {
         let with_key = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(X_API_KEY);
         let url = request.uri().path_and_query()?.as_str();
         let read = [Method::GET, Method::HEAD].contains(request.method());
-        if !read || with_key || url.contains("api_key") {
+        // A name that is percent-encoded may hide a key.
+        let hidden =
+            |pair: &str| pair.split('=').next().is_some_and(|name| name.contains("%") && !name.starts_with("%24"));
+        let hides = request.uri().query().is_some_and(|query| query.split('&').any(hidden));
+        if !read || with_key || url.contains("api_key") || hides {
             return None;
         }
         let mut name = String::with_capacity(2 * url.len() + 200);

@@ -275,9 +275,11 @@ impl OnShelf {
 
     /// Names all that lies here, for the entity tags of answers that list it.
     pub fn name(&self) -> String {
+        let current = self.current.as_ref().map_or("none", |shelved| shelved.release.id.as_str());
         let releases = self.releases().map(|shelved| shelved.release.id.as_str());
+        let closed = self.closed.iter().flat_map(|closed| ["closed", closed]);
         let withdrawn = self.withdrawn.iter().flat_map(|withdrawn| ["-", &withdrawn.release]);
-        releases.chain(withdrawn).collect::<Vec<_>>().join(" ")
+        [current, "of"].into_iter().chain(releases).chain(closed).chain(withdrawn).collect::<Vec<_>>().join(" ")
     }
 
     fn stock(&self) -> Stock {

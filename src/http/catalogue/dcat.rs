@@ -291,7 +291,9 @@ impl Graph<'_> {
         if file.format == FileFormat::Shapefile {
             file_node["dcat:compressFormat"] = media_type("application/zip");
         }
-        file_node["dcat:byteSize"] = json!({ "@type": "xsd:nonNegativeInteger", "@value": file.bytes.to_string() });
+        if let Some(bytes) = file.bytes {
+            file_node["dcat:byteSize"] = json!({ "@type": "xsd:nonNegativeInteger", "@value": bytes.to_string() });
+        }
         file_node
     }
 

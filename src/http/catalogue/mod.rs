@@ -61,8 +61,8 @@ pub struct File {
     pub format: FileFormat,
     /// What it holds.
     pub wanted: Wanted,
-    /// How long it is.
-    pub bytes: u64,
+    /// How long it is, where that is known.
+    pub bytes: Option<u64>,
 }
 
 /// `/catalogue`
@@ -100,7 +100,8 @@ impl Current {
             for (format, wanted) in
                 FileFormat::OF_ZONES.into_iter().filter_map(|f| Some((f, Wanted::totals(&place, f)?)))
             {
-                let bytes = files.size_of(&shelved, &wanted).await?;
+                // A file that cannot be made just now has an address all the same; the log has the reason.
+                let bytes = files.size_of(&shelved, &wanted).await.ok();
                 of_zoning.push(File { format, wanted, bytes });
             }
             zonings.push(of_zoning);
@@ -110,7 +111,7 @@ impl Current {
             let mut of_vintage = Vec::new();
             for format in FileFormat::OF_TABLES {
                 let wanted = Wanted::tables(*vintage, format);
-                let bytes = files.size_of(&shelved, &wanted).await?;
+                let bytes = files.size_of(&shelved, &wanted).await.ok();
                 of_vintage.push(File { format, wanted, bytes });
             }
             tables.push((*vintage, of_vintage));

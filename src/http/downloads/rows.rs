@@ -248,7 +248,10 @@ impl<'r> Extract<'r> {
                     Cell::Open { establishments, headcount } => Some((establishments, headcount)),
                     Cell::Suppressed => None,
                 };
-                cells.entry(place(zoning, table, at)).or_insert(shown);
+                let Some(place) = place(zoning, table, at) else { continue };
+                // The same cell stands in several tables and says the same; should it not, it is withheld.
+                let kept = cells.entry(place).or_insert(shown);
+                *kept = kept.and(shown);
             }
         }
         if !tables.is_empty() {
@@ -290,8 +293,8 @@ impl Row<'_> {
     }
 }
 
-/// Code of the zone, activity, size and source of a cell.
-fn place<'t>(zoning: &ReleasedZoning, table: &ProtectedTable, at: &'t [Coordinate]) -> [&'t str; 4] {
+/// Code of the zone, activity, size and source of a cell; `None` for one that lies in another dimension besides.
+fn place<'t>(zoning: &ReleasedZoning, table: &ProtectedTable, at: &'t [Coordinate]) -> Option<[&'t str; 4]> {
     let mut place = [TOTAL; 4];
     for (dimension, coordinate) in table.dimensions.iter().zip(at) {
         let Coordinate::Code { code, .. } = coordinate else { continue };
@@ -300,11 +303,10 @@ fn place<'t>(zoning: &ReleasedZoning, table: &ProtectedTable, at: &'t [Coordinat
             "naf" => place[1] = code,
             "tranche" => place[2] = code,
             "source" => place[3] = code,
-            // Tables of the service have no other dimension.
-            _ => {}
+            _ => return None,
         }
     }
-    place
+    Some(place)
 }
 
 fn figures(shown: Option<(u64, u64)>) -> [Value<'static>; 4] {

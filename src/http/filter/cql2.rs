@@ -89,7 +89,9 @@ fn comparison(s: &mut Scanner<'_>) -> Result<Parsed, Fault> {
     } else if s.keyword("like") {
         let start = s.start();
         match (s.kind(&left), operand(s)?) {
-            (Kind::Text, Operand::Literal(Literal::Text(pattern))) => Condition::Like(left, pattern),
+            (Kind::Text, Operand::Literal(Literal::Text(pattern))) if matches!(left, Operand::Column(_)) => {
+                Condition::Like(left, pattern)
+            }
             _ => return Err(s.fault_at(start, "a text such as 'Gare%', after a column of texts")),
         }
     } else if negated {

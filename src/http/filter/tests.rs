@@ -140,6 +140,7 @@ fn a_refusal_says_where_what_and_what_else() {
         (cql2, "effectif", 1, "`effectif`", "a condition", false),
         (cql2, "siret = 'x'", 1, "`siret`", "zone, effectif", false),
         (cql2, "effectif eq 3", 10, "`eq`", "a comparison", false),
+        (cql2, "'aaaa' LIKE '%a%b'", 13, "`'`", "after a column of texts", false),
         (cql2, "zone LIKE 3", 11, "`3`", "a text such as", false),
         (cql2, "effectif = NULL", 12, "`NULL`", "`IS NULL`", false),
         (cql2, "date_maj > '2024-01-01'", 12, "a text", "a date and time", false),
@@ -284,7 +285,7 @@ fn conditions(of_odata: bool) -> BoxedStrategy<Condition> {
             .prop_map(|(o, part, piece)| Condition::Text(o, part, piece))
             .boxed(),
         false => prop_oneof![
-            (operand(0), "\\PC{0,6}").prop_map(|(o, pattern)| Condition::Like(o, pattern)),
+            "\\PC{0,6}".prop_map(|pattern| Condition::Like(Operand::Column(0), pattern)),
             columns.prop_flat_map(|c| {
                 (operand(c), operand(c), operand(c)).prop_map(|(o, low, high)| Condition::Between(o, low, high))
             }),

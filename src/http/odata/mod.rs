@@ -12,7 +12,7 @@ pub use protocol::speak;
 pub use tables::Rows;
 
 use super::App;
-use super::answer::document;
+use super::answer::{aside, document};
 use super::ogc::query::{Ask, encode};
 use super::problem::Problem;
 use super::state::Shelved;
@@ -65,27 +65,27 @@ pub async fn metadata(ask: Ask) -> Result<Response, Problem> {
 
 /// `/odata/Aggregats`
 pub async fn aggregates(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
-    set(&app, &ask, &headers, &AGGREGATES, Part::Rows)
+    set(app, ask, headers, &AGGREGATES, Part::Rows).await
 }
 
 /// `/odata/AggregatsHistorique`
 pub async fn history(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
-    set(&app, &ask, &headers, &HISTORY, Part::Rows)
+    set(app, ask, headers, &HISTORY, Part::Rows).await
 }
 
 /// `/odata/Zones`
 pub async fn zones(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
-    set(&app, &ask, &headers, &ZONES, Part::Rows)
+    set(app, ask, headers, &ZONES, Part::Rows).await
 }
 
 /// `/odata/Contours`
 pub async fn contours(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
-    set(&app, &ask, &headers, &CONTOURS, Part::Rows)
+    set(app, ask, headers, &CONTOURS, Part::Rows).await
 }
 
 /// `/odata/Publications`
 pub async fn publications(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
-    set(&app, &ask, &headers, &PUBLICATIONS, Part::Rows)
+    set(app, ask, headers, &PUBLICATIONS, Part::Rows).await
 }
 
 /// `/odata/{resource}`: a row by its key, or any of the above with its name percent-encoded.
@@ -107,7 +107,7 @@ pub async fn resource(
         Some(key) => Part::Row(protocol::key(face, key)?),
         None => Part::Rows,
     };
-    set(&app, &ask, &headers, face, part)
+    set(app, ask, headers, face, part).await
 }
 
 /// `/odata/{resource}/$count`: how many rows match.
@@ -119,7 +119,7 @@ pub async fn count(
 ) -> Result<Response, Problem> {
     let face = face(&resource)?;
     match part.as_str() {
-        "$count" => set(&app, &ask, &headers, face, Part::Count),
+        "$count" => set(app, ask, headers, face, Part::Count).await,
         _ => {
             let expected = "$count; columns of a row are chosen by $select";
             let found = format!("`{part}`");
@@ -146,8 +146,13 @@ fn headings_of(face: &Face) -> Vec<Heading> {
     }
 }
 
+/// Answers from a set, away from the threads that take requests.
+async fn set(app: App, ask: Ask, headers: HeaderMap, face: &'static Face, part: Part) -> Result<Response, Problem> {
+    aside(move || answered(&app, &ask, &headers, face, part)).await
+}
+
 /// Finds what a set holds, and answers from it.
-fn set(app: &App, ask: &Ask, headers: &HeaderMap, face: &Face, part: Part) -> Result<Response, Problem> {
+fn answered(app: &App, ask: &Ask, headers: &HeaderMap, face: &Face, part: Part) -> Result<Response, Problem> {
     let on_shelf = app.shelf.look();
     let asked = Asked { ask, headers, face, part };
     if face.set == PUBLICATIONS.set {

@@ -5,6 +5,7 @@ use crate::http::filter::{self, Filter};
 use crate::http::ogc::query::Ask;
 use crate::http::problem::Problem;
 use axum::http::{HeaderMap, StatusCode};
+use std::collections::HashSet;
 
 /// Options of OData that we know and do not do.
 const NOT_DONE: [&str; 11] = [
@@ -166,7 +167,12 @@ fn order(text: &str, headings: &[Heading]) -> Result<Vec<(usize, bool)>, Problem
             _ => Err(Problem::bad_parameter("$orderby", item.trim(), "a column, then asc or desc")),
         }
     };
-    text.split(',').map(one).collect()
+    let order: Vec<(usize, bool)> = text.split(',').map(one).collect::<Result<_, Problem>>()?;
+    let mut met = HashSet::new();
+    match order.iter().find(|(column, _)| !met.insert(*column)) {
+        Some((column, _)) => Err(Problem::bad_parameter("$orderby", headings[*column].name, "each column once")),
+        None => Ok(order),
+    }
 }
 
 fn unknown_column(option: &str, found: &str, headings: &[Heading], may: fn(&Heading) -> bool) -> Problem {

@@ -7,7 +7,7 @@ use crate::http::state::{OnShelf, Shelved};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use crate::steps::secrecy::{self, Coordinate, ProtectedTable};
 use chrono::{DateTime, SubsecRound, Utc};
-use geo::InteriorPoint;
+use geo::{Area, BoundingRect, MultiPolygon};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -314,8 +314,8 @@ impl Zones {
 
     /// A point within the zone, where a map may put its figure.
     fn point(&self, row: usize) -> Option<(f64, f64)> {
-        let point = self.zone(row).contour.degrees().interior_point()?;
-        Some((rounded(point.x()), rounded(point.y())))
+        let (x, y) = within(self.zone(row).contour.degrees())?;
+        Some((rounded(x), rounded(y)))
     }
 }
 
@@ -486,6 +486,20 @@ fn zone_id(zoning: &str, code: &str) -> String {
 /// An instant to the second, as `Edm.DateTimeOffset` has it without a precision.
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc().trunc_subsecs(0))
+}
+
+/// The middle of the widest stretch within the largest part, half way up.
+fn within(contour: &MultiPolygon) -> Option<(f64, f64)> {
+    let largest = contour.iter().max_by(|one, other| one.unsigned_area().total_cmp(&other.unsigned_area()))?;
+    let y = largest.bounding_rect()?.center().y;
+    let rings = std::iter::once(largest.exterior()).chain(largest.interiors());
+    let crossings = rings.flat_map(|ring| ring.lines()).filter(|line| (line.start.y <= y) != (line.end.y <= y));
+    let mut at: Vec<f64> =
+        crossings.map(|l| l.start.x + (y - l.start.y) / (l.end.y - l.start.y) * (l.end.x - l.start.x)).collect();
+    at.sort_by(f64::total_cmp);
+    let stretches = at.chunks_exact(2).map(|ends| (ends[0], ends[1]));
+    let (west, east) = stretches.max_by(|one, other| (one.1 - one.0).total_cmp(&(other.1 - other.0)))?;
+    Some(((west + east) / 2.0, y))
 }
 
 fn rounded(degrees: f64) -> f64 {

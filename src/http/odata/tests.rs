@@ -265,6 +265,7 @@ async fn a_refusal_says_what_is_possible_as_odata_has_it() {
         ("Aggregats?$orderby=siren", 400, "bad_parameter", "effectif"),
         ("Aggregats?$orderby=zone up", 400, "bad_parameter", "asc or desc"),
         ("Contours?$orderby=wkt", 400, "bad_parameter", "zonage"),
+        ("Zones?$orderby=code,zonage,code desc", 400, "bad_parameter", "each column once"),
         ("Aggregats?$select=siren", 400, "bad_parameter", "effectif"),
         ("Aggregats?$skiptoken=x", 400, "bad_parameter", "next page"),
         ("Aggregats?$skiptoken=fedcba9876543210-7", 410, "stale_page", "first page"),

@@ -1,7 +1,7 @@
 //! Contours as they were asked for lately: a request in another system does not work out again what the one before did.
 
 use super::systems::{System, brought};
-use crate::steps::coverage::Coverage;
+use crate::steps::coverage::{Coverage, REACH_DEGREES};
 use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning};
 use geo::{BoundingRect, CoordsIter, MultiPolygon};
 use std::collections::VecDeque;
@@ -111,9 +111,6 @@ fn draw(zones: &[ReleasedZone], system: System, simplify_m: u32) -> Vec<MultiPol
 
 /// A degree of latitude, in metres, by the metre's first definition; a tolerance needs no better.
 const DEGREE_M: f64 = 1e7 / 90.0;
-
-/// A corner this near to a neighbour's edge lies on it, in degrees: the least step that is written, a centimetre.
-const REACH_DEGREES: f64 = 1e-7;
 
 /// Contours with fewer corners, simplified as one. Corners are weighed by the ground of their triangles, so that degrees
 /// serve as metres do once a tolerance is told in them.

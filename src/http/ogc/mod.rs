@@ -9,7 +9,7 @@ pub mod systems;
 pub mod view;
 
 use super::App;
-use super::answer::document;
+use super::answer::{aside, document};
 use super::page;
 use super::problem::Problem;
 use super::state::{Place, Shelved};
@@ -108,7 +108,8 @@ pub async fn queryables(State(app): State<App>, Path(zoning): Path<String>, ask:
 
 /// `/collections/{zoning}/items`
 pub async fn items(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
-    items_in(&app.shelf.look().place(&zoning)?, &ask)
+    let place = app.shelf.look().place(&zoning)?;
+    aside(move || items_in(&place, &ask)).await
 }
 
 /// The zones of a drafted release.
@@ -141,9 +142,13 @@ pub async fn item(
     Path((zoning, code)): Path<(String, String)>,
     ask: Ask,
 ) -> Result<Response, Problem> {
+    let place = app.shelf.look().place(&zoning)?;
+    aside(move || item_in(&place, &code, &ask)).await
+}
+
+fn item_in(place: &Place, code: &str, ask: &Ask) -> Result<Response, Problem> {
     ask.only(&[&["f"][..], &OF_ZONES, &SELECTORS].concat())?;
     let format = ask.format(&DOCUMENTS)?;
-    let place = app.shelf.look().place(&zoning)?;
     let zones = &place.zoning().zones;
     let number = zones.iter().position(|z| z.code.as_str() == code).ok_or_else(|| {
         let expected = match (zones.first(), zones.last()) {
@@ -154,11 +159,11 @@ pub async fn item(
         };
         Problem::refused(StatusCode::NOT_FOUND, "unknown_zone", "path", format!("zone `{code}`"), expected)
     })?;
-    let wanted = ask.wanted(&place)?;
+    let wanted = ask.wanted(place)?;
     let media = view::media_of(format, view::GEOJSON);
-    let mut reply = document(&ask, place.release().id.as_str(), media, || match format {
-        Format::Html => page::item(&ask, &place, &zones[number], &wanted),
-        Format::Json | Format::Csv | Format::Topojson => json(&view::item(&ask, &place, number, &wanted)),
+    let mut reply = document(ask, place.release().id.as_str(), media, || match format {
+        Format::Html => page::item(ask, place, &zones[number], &wanted),
+        Format::Json | Format::Csv | Format::Topojson => json(&view::item(ask, place, number, &wanted)),
     })?;
     content_crs(reply.headers_mut(), format, &wanted);
     Ok(reply)

@@ -110,5 +110,5 @@ pub fn catalogue(ask: &Ask, stock: &Stock) -> Result<String, Problem> {
 
 fn told(file: &File, href: String) -> Value {
     // In thousands of bytes, as people read sizes of files.
-    context! { href, title => file.format.title(), kilobytes => number(file.bytes.div_ceil(1000)) }
+    context! { href, title => file.format.title(), kilobytes => file.bytes.map(|bytes| number(bytes.div_ceil(1000))) }
 }

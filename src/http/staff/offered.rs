@@ -2,6 +2,7 @@
 
 use crate::http::problem::Problem;
 use crate::pipeline::office::Office;
+use axum::extract::Query;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -46,7 +47,7 @@ fn key(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     if let Some(key) = headers.get("x-api-key") {
         return key.to_str().ok().map(str::to_owned);
     }
-    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return of_query(uri).map(str::to_owned) };
+    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return of_query(uri) };
     let (scheme, credentials) = authorization.to_str().ok()?.split_once(' ')?;
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(credentials.trim().to_owned()),
@@ -58,9 +59,9 @@ fn key(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     }
 }
 
-/// Keys are of letters, digits and `_`, which nobody percent-encodes.
-fn of_query(uri: &Uri) -> Option<&str> {
-    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("api_key="))
+fn of_query(uri: &Uri) -> Option<String> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+    pairs.into_iter().find(|(name, _)| name == "api_key").map(|(_, key)| key)
 }
 
 /// The bytes of a text in base64 (RFC 4648, 4), its padding left out or not.

@@ -23,7 +23,10 @@ use tokio::sync::OwnedSemaphorePermit;
 const NAME_CHARS_MAX: usize = 64;
 
 /// Names of dimensions that are no zoning.
-const TAKEN_NAMES: [&str; 5] = ["naf", "naf_section", "naf_division", "tranche", "source"];
+const TAKEN_NAMES: [&str; 6] = ["naf", "naf_section", "naf_division", "tranche", "source", "tableaux"];
+
+/// How the names begin that GeoPackage keeps for itself (OGC 12-128r19, 1.1.1.1.1) and SQLite does.
+const TAKEN_BEGINNINGS: [&str; 3] = ["gpkg_", "rtree_", "sqlite_"];
 
 /// A file on its way in, with the place it takes in memory.
 pub struct Sending {
@@ -670,13 +673,14 @@ fn named<'a>(what: &str, name: &'a str, small: bool) -> Result<&'a str, Fault> {
         false => b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.',
     };
     let fits = (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(letter) && !name.starts_with('.');
-    if fits && !(small && TAKEN_NAMES.contains(&name)) {
+    let taken = TAKEN_NAMES.contains(&name) || TAKEN_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning));
+    if fits && !(small && taken) {
         return Ok(name);
     }
     let letters = if small { "small letters, digits, `-` and `_`" } else { "letters, digits, `.`, `-` and `_`" };
     let mut expected = format!("a name of 1 to {NAME_CHARS_MAX} {letters}");
     if small {
-        expected += &format!(", and none of {}", TAKEN_NAMES.join(", "));
+        expected += &format!(", none of {}, and not begun by {}", TAKEN_NAMES.join(", "), TAKEN_BEGINNINGS.join(", "));
     }
     let found: String = name.chars().take(NAME_CHARS_MAX).collect();
     Err(Fault::wrong("bad_name", format!("`{what}`"), format!("`{found}`"), expected))

@@ -4,7 +4,7 @@ use super::{Fault, Office};
 use crate::model::Stage;
 use crate::steps::publish::Release;
 use crate::steps::seal;
-use crate::store::{Served, Standing, Withdrawal};
+use crate::store::{Served, Standing, StoreError, Withdrawal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +68,8 @@ impl Office {
     /// were stay closed until [`Office::open_earlier`].
     ///
     /// # Errors
-    /// The store's, or a damaged release; what was shown stays.
+    /// The store's, and then what was shown stays; or a release that cannot be opened, and then what was shown stays but
+    /// for what was taken back, and the next call tries again.
     pub async fn refresh(&self) -> Result<(), Fault> {
         let board = &self.0.shown;
         let mut told = board.told.lock().await;
@@ -76,20 +77,36 @@ impl Office {
         if told.served == served && told.standings == standings {
             return Ok(());
         }
+        let mut stays_closed = None;
         if let Served::Release(id) = &served
             && !matches!(told.open.get(id), Some(Some(_)))
         {
-            let release = self.open(id).await?;
-            told.open.insert(id.clone(), Some(release));
+            match self.open(id).await {
+                Ok(release) => {
+                    told.open.insert(id.clone(), Some(release));
+                }
+                Err(closed) => stays_closed = Some(closed.fault()),
+            }
         }
         told.open.retain(|id, _| standings.iter().any(|s| s.entry.id == *id && is_public(s)));
-        (told.served, told.standings) = (served, standings);
-        (board.show)(told.shown());
-        Ok(())
+        let moved = told.standings != standings;
+        told.standings = standings;
+        let Some(fault) = stays_closed else {
+            told.served = served;
+            (board.show)(told.shown());
+            return Ok(());
+        };
+        if moved {
+            if matches!(&told.served, Served::Release(id) if !told.open.contains_key(id)) {
+                told.served = Served::Nothing;
+            }
+            (board.show)(told.shown());
+        }
+        Err(fault)
     }
 
     /// Opens the earlier releases that are still closed, the newest first, some at once, and shows them. One that is
-    /// damaged stays closed, and the log says so once.
+    /// damaged stays closed, and the log says so once; one that the store did not give is tried again at the next call.
     pub async fn open_earlier(&self) {
         let board = &self.0.shown;
         loop {
@@ -104,16 +121,29 @@ impl Office {
             }
             let opened = opening.join_all().await;
             let mut told = board.told.lock().await;
+            let mut again = false;
             for (release, id) in opened {
-                if let Err(fault) = &release {
-                    tracing::error!("an earlier release stays closed: {}", fault.found);
-                }
+                let release = match release {
+                    Ok(release) => Some(release),
+                    Err(Closed::Damaged(fault)) => {
+                        tracing::error!("an earlier release stays closed: {}", fault.found);
+                        None
+                    }
+                    Err(Closed::Unread(fault)) => {
+                        tracing::error!("an earlier release could not be read: {}", fault.found);
+                        again = true;
+                        continue;
+                    }
+                };
                 // It may have been taken back meanwhile.
                 if told.standings.iter().any(|s| s.entry.id == id && is_public(s)) {
-                    told.open.insert(id, release.ok());
+                    told.open.insert(id, release);
                 }
             }
             (board.show)(told.shown());
+            if again {
+                return;
+            }
         }
     }
 
@@ -144,12 +174,33 @@ impl Office {
         }
     }
 
-    async fn open(&self, id: &str) -> Result<Arc<Release>, Fault> {
-        let missing = || Fault::broken(format!("release {id} is served and is not in the store"));
-        let bytes = self.desk().release(id).await?.ok_or_else(missing)?.bytes;
+    async fn open(&self, id: &str) -> Result<Arc<Release>, Closed> {
+        let missing = || Closed::Damaged(Fault::broken(format!("release {id} is served and is not in the store")));
+        let kept = self.desk().release(id).await.map_err(|e| match e {
+            StoreError::Damaged { .. } => Closed::Damaged(e.into()),
+            e => Closed::Unread(e.into()),
+        })?;
+        let bytes = kept.ok_or_else(missing)?.bytes;
         // It is work of some milliseconds, during which the service answers.
-        let opened = tokio::task::spawn_blocking(move || seal::unseal(&bytes)).await.map_err(Fault::broken)?;
-        Ok(Arc::new(opened.map_err(|e| Fault::broken(format!("release {id}: {e}")))?))
+        let opened = tokio::task::spawn_blocking(move || seal::unseal(&bytes)).await;
+        let opened = opened.map_err(|e| Closed::Unread(Fault::broken(e)))?;
+        Ok(Arc::new(opened.map_err(|e| Closed::Damaged(Fault::broken(format!("release {id}: {e}"))))?))
+    }
+}
+
+/// Why a release could not be opened.
+enum Closed {
+    /// It never will be.
+    Damaged(Fault),
+    /// The store did not give it this time.
+    Unread(Fault),
+}
+
+impl Closed {
+    fn fault(self) -> Fault {
+        match self {
+            Self::Damaged(fault) | Self::Unread(fault) => fault,
+        }
     }
 }
 
@@ -176,7 +227,9 @@ impl Told {
 
     /// Releases that were current once and that nobody took back, the newest first.
     fn earlier(&self) -> impl Iterator<Item = &str> {
-        self.standings.iter().rev().filter(|s| s.stage == Stage::Superseded).map(|s| s.entry.id.as_str())
+        let superseded = self.standings.iter().rev().filter(|s| s.stage == Stage::Superseded);
+        // It is current still where the one that follows it could not be opened.
+        superseded.map(|s| s.entry.id.as_str()).filter(|id| !matches!(&self.served, Served::Release(now) if now == id))
     }
 
     /// Some of those that nobody tried to open yet, the newest first.
@@ -285,5 +338,23 @@ mod tests {
             office.refresh().await.unwrap();
             assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [shown], "{name} at once");
         }
+    }
+    #[tokio::test]
+    async fn what_is_taken_back_goes_though_what_follows_it_cannot_be_opened() {
+        let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+        keep(&store, "first").await;
+        let torn = b"no release".to_vec();
+        let entry = ReleaseEntry { id: "torn".to_owned(), created: "2026".to_owned(), digest: digest(&torn).await };
+        store.put_release(&entry, torn.into()).await.unwrap();
+        let (office, seen) = watched(&store);
+        let by = Stamp { at: "2026-01-01T00:00:00Z".to_owned(), author: "test".to_owned() };
+        store.set_current("first", &by).await.unwrap();
+        office.refresh().await.unwrap();
+        store.set_current("torn", &by).await.unwrap();
+        assert!(office.refresh().await.is_err());
+        store.withdraw("first", &Why { by, reason: "une erreur".to_owned() }).await.unwrap();
+        assert!(office.refresh().await.is_err(), "it is tried again");
+        let told = ["first; ; ; ", "first; ; ; ", "; ; ; first"];
+        assert_eq!(*seen.lock().unwrap(), told, "the one before is served until it is taken back");
     }
 }
