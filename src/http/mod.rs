@@ -21,7 +21,6 @@ mod state;
 mod tiles;
 
 pub use problem::{About, Problem};
-pub use serve::serve;
 pub use state::{Shelf, Site, Stock, TakenBack};
 
 use crate::config::Limits;
@@ -31,8 +30,11 @@ use axum::Router;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get};
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
@@ -115,6 +117,25 @@ pub fn router(shelf: Shelf, site: Site) -> Router {
 /// The same with the acts of staff beside it, each behind a key.
 pub fn router_with_staff(shelf: Shelf, site: Site, office: Office) -> Router {
     whole(routes(), shelf, site, Some(office))
+}
+
+/// Answers until `stop` ends; then says so at `/readyz`, closes the door, and lets requests under way end.
+///
+/// With an office the acts of staff are served too.
+///
+/// # Errors
+/// The listener's.
+pub async fn serve(
+    listener: TcpListener,
+    shelf: Shelf,
+    site: Site,
+    office: Option<Office>,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let app = App::new(shelf, site);
+    let front = front::Front::of(assemble(routes(), office, app.clone(), &limits), &app, &limits);
+    serve::until(stop, listener, front, &app, &limits).await
 }
 
 fn whole(routes: Vec<(&'static str, MethodRouter<App>)>, shelf: Shelf, site: Site, office: Option<Office>) -> Router {

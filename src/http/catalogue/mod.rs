@@ -68,7 +68,8 @@ pub struct File {
 /// `/catalogue`
 pub async fn catalogue(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
-    let format = match ask.get("f") {
+    let f = ask.params.iter().find(|(name, _)| name == "f");
+    let format = match f.map(|(_, f)| f.as_str()) {
         Some("jsonld" | "json") => Format::Json,
         Some("html") => Format::Html,
         Some(other) => return Err(Problem::bad_parameter("f", other, "one of jsonld, json, html")),

@@ -69,6 +69,9 @@ fn schema(mut members: Map<String, Value>) -> Value {
             members.insert("nullable".into(), true.into());
         }
     }
+    if members.remove("contentMediaType").is_some() {
+        members.insert("format".into(), "binary".into());
+    }
     if let Some(constant) = members.remove("const") {
         members.insert("enum".into(), json!([constant]));
     }

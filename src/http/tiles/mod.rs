@@ -92,7 +92,7 @@ fn bytes(place: &Place, wanted: &Wanted, tile: Tile) -> Vec<u8> {
 
 /// The value of `f`, the first on offer when it is absent.
 fn format<'o>(ask: &Ask, offered: &[&'o str]) -> Result<&'o str, Problem> {
-    let Some(f) = ask.get("f") else { return Ok(offered[0]) };
+    let Some((_, f)) = ask.params.iter().find(|(name, _)| name == "f") else { return Ok(offered[0]) };
     let found = offered.iter().copied().find(|name| *name == f);
     found.ok_or_else(|| Problem::bad_parameter("f", f, format!("one of {}", offered.join(", "))))
 }
