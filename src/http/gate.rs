@@ -3,6 +3,7 @@
 //!
 //! The table of routes says which faces there are, so that a new one is asked from its first day on.
 
+use super::tests::SPEC;
 use super::{Shelf, Site, router, routes};
 use crate::model::{ReleaseId, Wgs84};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
@@ -371,25 +372,6 @@ struct Planted {
     /// Headcounts that the records have and the release has not.
     withheld: BTreeSet<u64>,
 }
-
-const SPEC: &str = r#"
-    contributor = "siren"
-    weight = "headcount"
-    [rules]
-    min_contributors = 3
-    [dimensions.secteurs]
-    levels = ["secteurs"]
-    [dimensions.naf]
-    levels = ["naf_section", "naf_division"]
-    [dimensions.source]
-    levels = ["source"]
-    [[tables]]
-    name = "secteurs_naf"
-    dimensions = ["secteurs", "naf"]
-    [[tables]]
-    name = "secteurs_source"
-    dimensions = ["secteurs", "source"]
-"#;
 
 /// Enterprises of each sector: some cells break the rule, and each needs another.
 const ENTERPRISES: [(&str, u64); 5] = [("S01", 9), ("S02", 8), ("S03", 2), ("S04", 7), ("S05", 5)];

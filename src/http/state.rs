@@ -10,7 +10,7 @@ use super::tiles::tilings::Tilings;
 use crate::steps::publish::{Release, ReleasedZoning};
 use crate::steps::secrecy::{Coordinate, TableDimension};
 use axum::http::StatusCode;
-use geo::{BoundingRect, Rect};
+use geo::{BoundingRect, MultiPolygon, Rect};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -376,7 +376,12 @@ impl Place {
 
 /// The box around the zones of a zoning.
 fn extent(zoning: &ReleasedZoning) -> Option<Rect> {
-    let boxes = zoning.zones.iter().filter_map(|zone| zone.contour.degrees().bounding_rect());
+    around(zoning.zones.iter().map(|zone| zone.contour.degrees()))
+}
+
+/// The box around contours; none around what has no ground.
+pub(super) fn around<'c>(contours: impl Iterator<Item = &'c MultiPolygon>) -> Option<Rect> {
+    let boxes = contours.filter_map(BoundingRect::bounding_rect);
     boxes.reduce(|one, other| {
         let least = (one.min().x.min(other.min().x), one.min().y.min(other.min().y));
         Rect::new(least, (one.max().x.max(other.max().x), one.max().y.max(other.max().y)))

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use tower::ServiceExt;
 
-const SPEC: &str = r#"
+pub(super) const SPEC: &str = r#"
     contributor = "siren"
     weight = "headcount"
     [rules]

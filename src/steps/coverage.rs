@@ -6,6 +6,7 @@
 //! cross or touch another that it did not touch before. Ends of arcs stay, closed arcs keep three corners, and two arcs
 //! never become one: no zone, part, hole or island vanishes.
 
+use crate::steps::dissolve::Place;
 use crate::steps::validate::{between, distance_m, foot, open, side};
 use geo::{Coord, LineString, MultiPolygon, Polygon};
 use rstar::primitives::GeomWithData;
@@ -128,20 +129,6 @@ impl Coverage {
 
 /// A ring with fewer corners encloses nothing.
 const RING_CORNERS: usize = 3;
-
-/// A place that can be a key: equal coordinates are one place, to the last bit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Place(u64, u64);
-
-impl Place {
-    fn of(c: Coord) -> Self {
-        // Adding zero makes -0 and 0 one place.
-        Self((c.x + 0.0).to_bits(), (c.y + 0.0).to_bits())
-    }
-    fn coord(self) -> Coord {
-        Coord { x: f64::from_bits(self.0), y: f64::from_bits(self.1) }
-    }
-}
 
 /// Whether a ring may enclose something: enough corners, each a place.
 fn encloses(ring: &[Place]) -> bool {

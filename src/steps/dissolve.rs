@@ -11,14 +11,14 @@ type Edge = (Place, Place);
 
 /// A place that can be a key: equal coordinates are one place, to the last bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Place(u64, u64);
+pub(super) struct Place(u64, u64);
 
 impl Place {
-    fn of(c: Coord) -> Self {
+    pub(super) fn of(c: Coord) -> Self {
         // Adding zero makes -0 and 0 one place.
         Self((c.x + 0.0).to_bits(), (c.y + 0.0).to_bits())
     }
-    fn coord(self) -> Coord {
+    pub(super) fn coord(self) -> Coord {
         Coord { x: f64::from_bits(self.0), y: f64::from_bits(self.1) }
     }
 }

@@ -13,11 +13,10 @@ use super::ogc::query::{Ask, Format};
 use super::ogc::systems::System;
 use super::page;
 use super::problem::Problem;
-use super::state::{OnShelf, Place, Shelved};
+use super::state::{OnShelf, Place, Shelved, around};
 use crate::steps::publish::{Release, ReleasedZoning};
 use axum::extract::State;
 use axum::response::Response;
-use geo::BoundingRect;
 use std::sync::Arc;
 
 /// Media type of JSON-LD.
@@ -136,10 +135,11 @@ fn days(release: &Release) -> Option<(String, String)> {
 /// West, south, east and north of some zonings, in degrees.
 fn bounds<'r>(zonings: impl IntoIterator<Item = &'r ReleasedZoning>) -> Option<[f64; 4]> {
     let zones = zonings.into_iter().flat_map(|zoning| &zoning.zones);
-    let boxes = zones.filter_map(|zone| zone.contour.degrees().bounding_rect());
-    let boxes = boxes.map(|b| [b.min().x, b.min().y, b.max().x, b.max().y]);
-    let all = boxes.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])?;
-    Some(all.map(|degrees| super::ogc::view::round(degrees, System::Crs84.decimals().1)))
+    let all = around(zones.map(|zone| zone.contour.degrees()))?;
+    Some(
+        [all.min().x, all.min().y, all.max().x, all.max().y]
+            .map(|degrees| super::ogc::view::round(degrees, System::Crs84.decimals().1)),
+    )
 }
 
 /// A sentence on a zoning.

@@ -2,8 +2,7 @@
 
 use crate::http::problem::Problem;
 use crate::pipeline::office::Office;
-use axum::extract::Query;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};

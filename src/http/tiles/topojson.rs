@@ -4,10 +4,10 @@ use crate::http::ogc::query::{Ask, Format, Wanted};
 use crate::http::ogc::systems::System;
 use crate::http::ogc::view::{Page, mentions, page_links, properties, round};
 use crate::http::problem::Problem;
-use crate::http::state::Place;
+use crate::http::state::{Place, around};
 use crate::steps::coverage::{Coverage, REACH_DEGREES, Ring, Walk};
 use geo::orient::{Direction, Orient};
-use geo::{BoundingRect, Coord, MultiPolygon};
+use geo::{Coord, MultiPolygon};
 use serde_json::{Value, json};
 
 /// The parameter that asks for whole numbers.
@@ -72,7 +72,7 @@ pub fn topology(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, step
     if let Some(grid) = &grid {
         topology["transform"] = json!({ "scale": grid.scale, "translate": grid.origin });
     }
-    if let Some(bounds) = bounds(&contours) {
+    if let Some(bounds) = around(contours.iter()) {
         let (low, high) = (bounds.min(), bounds.max());
         topology["bbox"] = [low.x, low.y, high.x, high.y].map(|v| round(v, wanted.decimals)).to_vec().into();
     }
@@ -100,19 +100,11 @@ struct Grid {
 
 impl Grid {
     fn over(contours: &[MultiPolygon], steps: u32) -> Option<Self> {
-        let bounds = bounds(contours)?;
+        let bounds = around(contours.iter())?;
         let scale = |span: f64| if span > 0.0 { span / f64::from(steps - 1) } else { 1.0 };
         let origin = [bounds.min().x, bounds.min().y];
         Some(Self { origin, scale: [scale(bounds.width()), scale(bounds.height())] })
     }
-}
-
-fn bounds(contours: &[MultiPolygon]) -> Option<geo::Rect> {
-    let boxes = contours.iter().filter_map(BoundingRect::bounding_rect);
-    boxes.reduce(|a, b| {
-        let least = (a.min().x.min(b.min().x), a.min().y.min(b.min().y));
-        geo::Rect::new(least, (a.max().x.max(b.max().x), a.max().y.max(b.max().y)))
-    })
 }
 
 /// An arc as written, without the corners that rounding brings onto the one before; both ends stay.

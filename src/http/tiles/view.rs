@@ -5,7 +5,7 @@ use crate::http::ogc::systems::{CRS84, System};
 use crate::http::ogc::view::{JSON, SCHEMA, mentions, property_schemas, round};
 use crate::http::state::Place;
 use crate::steps::tiling::{Tile, ZOOM_MAX, tile_at};
-use geo::{BoundingRect, Rect};
+use geo::Rect;
 use serde_json::{Map, Value, json};
 
 /// Media type of vector tiles.
@@ -222,11 +222,7 @@ fn tile_schemas(place: &Place) -> Map<String, Value> {
 }
 
 fn bounds(place: &Place) -> Option<Rect> {
-    let boxes = place.zoning().zones.iter().filter_map(|zone| zone.contour.degrees().bounding_rect());
-    let whole = boxes.reduce(|a, b| {
-        let least = (a.min().x.min(b.min().x), a.min().y.min(b.min().y));
-        Rect::new(least, (a.max().x.max(b.max().x), a.max().y.max(b.max().y)))
-    })?;
+    let whole = place.extent()?;
     let written = |c: geo::Coord| [c.x, c.y].map(|v| round(v, System::Crs84.decimals().1));
     Some(Rect::new(written(whole.min()), written(whole.max())))
 }
