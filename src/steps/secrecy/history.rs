@@ -20,7 +20,7 @@ use super::protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTable, ProtectedTables, Reason, TableDimension,
     name_of, protect_knowing,
 };
-use super::secondary::{self, Hopeless, Told};
+use super::secondary::{self, Hopeless, Told, Whom};
 use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use years::demand_last_year;
@@ -228,7 +228,12 @@ struct Puzzle {
 }
 
 impl Puzzle {
-    fn of(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<Result<Self, Box<Stuck>>, NotProtected> {
+    fn of(
+        micro: &Microdata,
+        spec: &Spec,
+        past: &Past<'_>,
+        whom: Whom,
+    ) -> Result<Result<Self, Box<Stuck>>, NotProtected> {
         let earlier = past.earlier.as_slice();
         let n_present = spec.tables.len();
         let joined = if earlier.is_empty() {
@@ -254,7 +259,7 @@ impl Puzzle {
             let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(unsafe_row).collect();
             // What is beyond reckoning is told to nobody, and stays hopeless.
             let nothing = |Hopeless { row }| Told { unknown: vec![row], ..Told::default() };
-            told = secondary::told(&raw, &spec.rules, &spec.protection, &locked, &asked).unwrap_or_else(nothing);
+            told = secondary::told(&raw, &spec.rules, &spec.protection, &locked, &asked, whom).unwrap_or_else(nothing);
             if let Some(&row) = told.all.first() {
                 let rows = std::mem::take(&mut told.all);
                 return Ok(Err(Box::new(Stuck { raw, hopeless: Hopeless { row }, rows })));
@@ -267,9 +272,9 @@ impl Puzzle {
 /// Whether some pattern protects these tables beside all that was published before. None is sought where that is known
 /// without: everything that may be withheld is, and still nobody is told too much.
 fn can_be_protected(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<bool, NotProtected> {
-    Ok(match Puzzle::of(micro, spec, past)? {
+    Ok(match Puzzle::of(micro, spec, past, Whom::Outsiders)? {
         Ok(puzzle) if puzzle.told.unknown.is_empty() => true,
-        Ok(puzzle) => puzzle.protected(micro, spec, past).is_ok(),
+        Ok(_) => attempt(micro, spec, past)?.is_ok(),
         Err(_) => false,
     })
 }
@@ -279,7 +284,7 @@ fn attempt(
     spec: &Spec,
     past: &Past<'_>,
 ) -> Result<Result<ProtectedAfter, Box<Stuck>>, NotProtected> {
-    Ok(Puzzle::of(micro, spec, past)?.and_then(|puzzle| puzzle.protected(micro, spec, past)))
+    Ok(Puzzle::of(micro, spec, past, Whom::Everybody)?.and_then(|puzzle| puzzle.protected(micro, spec, past)))
 }
 
 impl Puzzle {

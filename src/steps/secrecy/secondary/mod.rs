@@ -82,6 +82,15 @@ pub(super) struct Told {
     pub unknown: Vec<u32>,
 }
 
+/// Of whom it is asked what they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Of those alone who know no more than what is shown: they decide whether there is a pattern.
+    Outsiders,
+    /// Of each contributor too.
+    Everybody,
+}
+
 /// What `locked` rows tell of these rows by themselves.
 ///
 /// # Errors
@@ -92,8 +101,9 @@ pub(super) fn told(
     protection: &Protection,
     locked: &[bool],
     rows: &[u32],
+    whom: Whom,
 ) -> Result<Told, Hopeless> {
-    told::told(&mut System::new(raw, rules, protection, locked), rows)
+    told::told(&mut System::new(raw, rules, protection, locked), rows, whom)
 }
 
 /// Every need of every unsafe row, in the order of rows.
