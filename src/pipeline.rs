@@ -26,7 +26,7 @@ use crate::steps::seal;
 use crate::steps::secrecy::{
     BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Microdata, NotAuditable,
     NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Search, Spec, Years,
-    examine, keep, protect_in, protect_profiles, protect_revision, published_together,
+    examine, keep, protect_in, protect_profiles, protect_revision, published_together, refuse_given_away,
 };
 use ledger::Dossier;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -333,14 +333,12 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
     match order.policy.history.years {
         // Years share no cell, so each is a puzzle of its own; a few of them fit in memory side by side.
         Years::Independent => {
-            let made = std::thread::scope(|scope| {
-                let begin = |year| scope.spawn(move || vintage(work, partner, year, None));
-                let threads: Vec<_> = years.iter().map(|&year| (year, begin(year))).collect();
-                let join = |(year, thread): (u16, std::thread::ScopedJoinHandle<'_, _>)| (year, thread.join());
-                threads.into_iter().map(join).collect::<Vec<_>>()
-            });
-            for (year, made) in made {
-                results.insert(year, made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            // A year that cannot be published is known in a moment: the others need no pattern then.
+            if partner.is_none() {
+                side_by_side(&years, |year| given_away(work, year)).into_iter().try_for_each(|(_, found)| found)?;
+            }
+            for (year, made) in side_by_side(&years, |year| vintage(work, partner, year, None)) {
+                results.insert(year, made?);
             }
         }
         Years::HideAgain => {
@@ -509,6 +507,53 @@ fn microdata(work: &Work<'_>, year: u16) -> Microdata {
     Microdata::new(ids, &contributors, weight, columns)
 }
 
+/// Does the same for each year, each on a thread of its own.
+fn side_by_side<T: Send>(years: &BTreeSet<u16>, of: impl Fn(u16) -> T + Sync) -> Vec<(u16, T)> {
+    let of = &of;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = years.iter().map(|&year| (year, scope.spawn(move || of(year)))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, T>| match thread.join() {
+            Ok(made) => made,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        threads.into_iter().map(|(year, thread)| (year, join(thread))).collect()
+    })
+}
+
+/// What was published of a year.
+struct PublishedOf<'a> {
+    /// Releases whose records were corrected, by their corrections: these show the same sums and stand for them.
+    corrected: Vec<&'a str>,
+    /// To everybody.
+    shown: Vec<(&'a str, &'a Earlier)>,
+    /// To partners alone.
+    shown_to_partners: Vec<(&'a str, &'a Earlier)>,
+}
+
+impl<'a> PublishedOf<'a> {
+    fn year(past: &'a [Published], year: u16) -> Self {
+        let corrected: Vec<&str> = past.iter().filter_map(|p| p.vintages.get(&year)?.1.as_deref()).collect();
+        let of_year = |partners_only: bool| {
+            let past = past.iter().filter(move |p| p.partners_only == partners_only);
+            let live = past.filter(|p| !corrected.contains(&p.id.as_str()));
+            live.filter_map(|p| Some((p.id.as_str(), &p.vintages.get(&year)?.0))).collect::<Vec<_>>()
+        };
+        let (shown, shown_to_partners) = (of_year(false), of_year(true));
+        Self { corrected, shown, shown_to_partners }
+    }
+}
+
+/// Refuses what a year gives away together with what was published of it before; anything else is for [`vintage`] to say.
+fn given_away(work: &Work<'_>, year: u16) -> Result<(), NotPublished> {
+    let published = PublishedOf::year(work.past, year);
+    if published.shown.is_empty() {
+        return Ok(());
+    }
+    let past = Past { earlier: published.shown.iter().map(|(_, e)| *e).collect(), last_year: None };
+    refuse_given_away(&microdata(work, year), work.public, &past)
+        .map_err(|why| NotPublished::Secrecy { vintage: year, why: Box::new(why) })
+}
+
 fn vintage(
     work: &Work<'_>,
     partner: Option<&Spec>,
@@ -518,14 +563,7 @@ fn vintage(
     let refused = |why: NotProtected| NotPublished::Secrecy { vintage: year, why: Box::new(why) };
     let micro = microdata(work, year);
     let spec = work.public;
-    // A release whose records were corrected is stood for by the correction, which shows the same sums.
-    let corrected: Vec<&str> = work.past.iter().filter_map(|p| p.vintages.get(&year)?.1.as_deref()).collect();
-    let of_year = |partners_only: bool| {
-        let past = work.past.iter().filter(move |p| p.partners_only == partners_only);
-        let live = past.filter(|p| !corrected.contains(&p.id.as_str()));
-        live.filter_map(|p| Some((p.id.as_str(), &p.vintages.get(&year)?.0))).collect::<Vec<_>>()
-    };
-    let (shown, shown_to_partners) = (of_year(false), of_year(true));
+    let PublishedOf { corrected, shown, shown_to_partners } = PublishedOf::year(work.past, year);
     let earlier: Vec<&Earlier> = shown.iter().map(|(_, e)| *e).collect();
     let past = Past { earlier: earlier.clone(), last_year };
     let mut revises = None;

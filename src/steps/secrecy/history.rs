@@ -192,16 +192,22 @@ pub fn protect_in(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<Pro
     match attempt(micro, spec, past)? {
         Ok(protected) => Ok(protected),
         Err(stuck) if past.earlier.is_empty() => Err(stuck.hopeless.said(&stuck.raw).into()),
-        Err(stuck) => {
-            let named = |&row: &u32| {
-                let (table, cell) = name_of(&stuck.raw, row);
-                format!("{table}: {cell}")
-            };
-            let n_present = spec.tables.len();
-            let changes = advice::changes(micro, spec, past, &stuck.raw, n_present, &stuck.rows, can_be_protected);
-            let cells = stuck.rows.iter().take(CELLS_NAMED).map(named).collect();
-            Err(NotProtected::GivenAway { cells, changes })
-        }
+        Err(stuck) => Err(stuck.given_away(micro, spec, past)),
+    }
+}
+
+/// Refuses what earlier releases give away together with these tables, whatever is withheld. It takes a small part of the
+/// time of [`protect_in`], which refuses the same, and anything else that is to be refused.
+///
+/// # Errors
+/// [`NotProtected::GivenAway`].
+pub fn refuse_given_away(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<(), NotProtected> {
+    if past.earlier.is_empty() {
+        return Ok(());
+    }
+    match Puzzle::of(micro, spec, past, Whom::Outsiders) {
+        Ok(Err(stuck)) => Err(stuck.given_away(micro, spec, past)),
+        Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
@@ -214,6 +220,19 @@ struct Stuck {
     hopeless: Hopeless,
     /// Rows that earlier releases give away; the hopeless one at least.
     rows: Vec<u32>,
+}
+
+impl Stuck {
+    fn given_away(&self, micro: &Microdata, spec: &Spec, past: &Past<'_>) -> NotProtected {
+        let named = |&row: &u32| {
+            let (table, cell) = name_of(&self.raw, row);
+            format!("{table}: {cell}")
+        };
+        let n_present = spec.tables.len();
+        let changes = advice::changes(micro, spec, past, &self.raw, n_present, &self.rows, can_be_protected);
+        let cells = self.rows.iter().take(CELLS_NAMED).map(named).collect();
+        NotProtected::GivenAway { cells, changes }
+    }
 }
 
 /// The puzzle of today with all that was published before.
