@@ -44,7 +44,7 @@ fn street(version: &str, strips: &[(&str, f64)]) -> ZoningUpload {
 }
 
 /// A SIRET whose key holds.
-fn siret(n: u32) -> String {
+pub fn siret(n: u32) -> String {
     let digits = format!("99{n:07}0001");
     let sum: u32 = digits
         .bytes()
@@ -89,6 +89,7 @@ fn order(zoning: ZoningUpload, vintages: &[u16], least: u32) -> Order {
         zonings: vec![zoning],
         registers: vintages.iter().map(|year| register(*year)).collect(),
         vintages: Default::default(),
+        keep: Default::default(),
         decisions: Default::default(),
         policy: Policy::parse(&policy(least)).unwrap(),
         about: About { owners: vec!["urssaf".into()], dataset: "effectifs".into(), ..About::default() },

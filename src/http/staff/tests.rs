@@ -1,5 +1,7 @@
 //! The routes of staff as keys meet them.
 
+mod waiting;
+
 use super::routes;
 use crate::http::{Shelf, Site, router_with_staff};
 use crate::model::{Duty, Role};
