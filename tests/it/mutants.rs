@@ -293,7 +293,8 @@ fn ods(csv: &str) -> Vec<u8> {
         csv.lines().map(row).collect::<String>()
     );
     let media = "application/vnd.oasis.opendocument.spreadsheet";
-    zipped(&[("mimetype".to_owned(), media.into()), ("content.xml".to_owned(), content.into())])
+    let files = [("mimetype", media), ("META-INF/manifest.xml", "<manifest:manifest/>"), ("content.xml", &content)];
+    zipped(&files.map(|(name, text)| (name.to_owned(), text.into())))
 }
 
 /// The index of three squares.
