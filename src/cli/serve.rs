@@ -140,7 +140,7 @@ pub(super) async fn bind(config: &Config) -> Result<TcpListener, String> {
     })
 }
 
-/// Answers until told to stop, then lets requests under way end.
+/// Answers until told to stop, then lets requests and jobs under way end.
 pub(super) async fn serve(listener: TcpListener, config: &Config, shelf: Shelf, office: Office) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     tracing::info!("serving on http://{address}");
