@@ -7,7 +7,7 @@ pub mod office;
 pub mod whatif;
 
 use crate::config::{About, Policy, Profile, Unit};
-use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Unreadable, Zoning};
+use crate::model::{Establishment, Lambert93, Read, Register, Reject, ReleaseId, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
 pub use crate::steps::bytes::sha256_hex;
 use crate::steps::groups::GroupOptions;
@@ -28,6 +28,7 @@ use crate::steps::secrecy::{
     NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Search, Spec, Years,
     examine, keep, protect_in, protect_profiles, protect_revision, published_together, refuse_given_away,
 };
+use geo::MultiPolygon;
 use ledger::Dossier;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -66,18 +67,18 @@ pub struct GroupsUpload {
 }
 
 impl ZoningUpload {
-    /// Steps 1 to 3.
+    /// Steps 1 to 3; the zones are held against a territory, where there is one.
     ///
     /// # Errors
     /// As [`take_in`], and a table of groups that is none.
-    pub fn take_in(&self) -> Result<Intake, Unreadable> {
+    pub fn take_in(&self, territory: Option<&Lambert93<MultiPolygon>>) -> Result<Intake, Unreadable> {
         let read = |upload: &GroupsUpload| groups(&upload.name, upload.bytes.clone());
         let table = self.groups.as_ref().map(read).transpose()?;
         let options = |upload: &GroupsUpload| GroupOptions { partial: upload.partial };
         let wanted = Wanted {
             options: self.options.clone(),
             expected: self.expected,
-            territory: None,
+            territory,
             repair: self.repair,
             groups: table.as_ref().zip(self.groups.as_ref().map(options)),
         };
@@ -103,6 +104,8 @@ pub struct Order {
     pub registers: Vec<RegisterUpload>,
     /// The vintages wanted, by the year of their 31 December; every one of the registers when none is named.
     pub vintages: BTreeSet<u16>,
+    /// Whose figure is kept of an establishment that both sources declare.
+    pub keep: BothSources,
     /// What people decided about establishments, applied before they are placed.
     pub decisions: Decisions,
     /// The policy in force.
@@ -128,7 +131,7 @@ pub struct Report {
     pub placed: BTreeMap<String, [usize; 3]>,
     /// Establishments without a usable place.
     pub unplaced: usize,
-    /// Establishments sent by both sources for one vintage: the Urssaf figure is kept.
+    /// Establishments sent by both sources for one vintage, of which one figure is kept.
     pub in_both_sources: usize,
     /// What the decisions did.
     pub decided: Applied,
@@ -280,7 +283,7 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
     if count > 0 {
         return Err(NotPublished::MetTwice { count });
     }
-    settle(&mut all, &order.decisions, &mut report);
+    settle(&mut all, order, &mut report);
     let (x, y) = places(&all, &mut report)?;
 
     let mut placements = Vec::new();
@@ -397,16 +400,16 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
 }
 
 fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPublished> {
-    let mut intake = upload.take_in()?;
+    let mut intake = upload.take_in(None)?;
     report.rejected.append(&mut intake.layer.warnings);
     intake.whole().map_err(NotPublished::Zoning)
 }
 
 /// One record an establishment or site: what both sources sent is counted once, what people decided is applied, and who has
 /// no headcount is not counted.
-fn settle(all: &mut Register, decisions: &Decisions, report: &mut Report) {
-    report.in_both_sources = reconcile(all, BothSources::default()).len();
-    report.decided = apply(decisions, all);
+fn settle(all: &mut Register, order: &Order, report: &mut Report) {
+    report.in_both_sources = reconcile(all, order.keep).len();
+    report.decided = apply(&order.decisions, all);
     report.without_headcount = all.establishments.iter().filter(|e| e.headcount.is_none()).count();
     all.establishments.retain(|e| e.headcount.is_some());
 }
