@@ -32,12 +32,12 @@ pub struct Sender {
     host: Option<String>,
 }
 
-/// What one proxy says of whom it heard.
-#[derive(Debug, Default)]
-struct Hop {
+/// What one proxy says of whom it heard. Words are borrowed, since a client may send as many hops as a head holds.
+#[derive(Debug, Clone, Copy)]
+struct Hop<'h> {
     client: Option<IpAddr>,
-    scheme: Option<String>,
-    host: Option<String>,
+    scheme: Option<&'h str>,
+    host: Option<&'h str>,
 }
 
 impl Sender {
@@ -52,14 +52,18 @@ impl Sender {
             return Self { client: neighbour, ..Self::default() };
         }
         let itself = neighbour.filter(|address| !address.is_loopback());
-        let mut hops = match limits.proxy_headers {
+        let hops = match limits.proxy_headers {
             ProxyHeaders::XForwarded => x_forwarded(headers),
             ProxyHeaders::Forwarded => forwarded(headers),
         };
-        let ours = |hop: &Hop| hop.client.is_some_and(|address| limits.trusts(address));
+        let ours = |hop: &Hop<'_>| hop.client.is_some_and(|address| limits.trusts(address));
         let first = hops.iter().rposition(|hop| !ours(hop)).unwrap_or(0);
-        match hops.get_mut(first).map(std::mem::take) {
-            Some(Hop { client, scheme, host }) => Self { client: client.or(itself), scheme, host },
+        match hops.get(first) {
+            Some(hop) => Self {
+                client: hop.client.or(itself),
+                scheme: hop.scheme.map(str::to_owned),
+                host: hop.host.map(str::to_owned),
+            },
             None => Self { client: itself, ..Self::default() },
         }
     }
@@ -84,37 +88,43 @@ impl Sender {
 
 /// Hops by `X-Forwarded-For`. The other two headers have a value a hop as well where proxies add to them, and one value
 /// in all where they set them: each is counted from the end, and the first one stands for all before it.
-fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
+fn x_forwarded(headers: &HeaderMap) -> Vec<Hop<'_>> {
     let clients = values(headers, &X_FORWARDED_FOR);
     let (hosts, schemes) = (values(headers, &X_FORWARDED_HOST), values(headers, &X_FORWARDED_PROTO));
     let hops = clients.len().max(usize::from(!hosts.is_empty() || !schemes.is_empty()));
-    let at = |list: &[String], hop: usize| list.get(list.len().saturating_sub(hops - hop)).cloned();
     let hop = |hop| Hop {
-        client: clients.get(hop).map(String::as_str).and_then(address),
-        scheme: at(&schemes, hop),
-        host: at(&hosts, hop),
+        client: clients.get(hop).copied().and_then(address),
+        scheme: counted_back(&schemes, hops - hop),
+        host: counted_back(&hosts, hops - hop),
     };
     (0..hops).map(hop).collect()
 }
 
+/// The value that stands so far from the end of a list, counted from 1; the first one for all before it.
+fn counted_back<'h>(list: &[&'h str], back: usize) -> Option<&'h str> {
+    list.get(list.len().saturating_sub(back)).copied()
+}
+
 /// Hops by `Forwarded` (RFC 7239, section 4).
-fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    let hop = |element: &String| {
-        let said = |key: &str| {
-            element.split(';').find_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                name.trim().eq_ignore_ascii_case(key).then(|| value.trim().trim_matches('"').to_owned())
-            })
-        };
-        Hop { client: said("for").and_then(|text| address(&text)), scheme: said("proto"), host: said("host") }
-    };
-    values(headers, &header::FORWARDED).iter().map(hop).collect()
+fn forwarded(headers: &HeaderMap) -> Vec<Hop<'_>> {
+    values(headers, &header::FORWARDED)
+        .into_iter()
+        .map(|element| {
+            let said = |key: &str| {
+                element.split(';').find_map(|pair| {
+                    let (name, value) = pair.split_once('=')?;
+                    name.trim().eq_ignore_ascii_case(key).then(|| value.trim().trim_matches('"'))
+                })
+            };
+            Hop { client: said("for").and_then(address), scheme: said("proto"), host: said("host") }
+        })
+        .collect()
 }
 
 /// The elements of a header that is a list, those of all its lines.
-fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h str> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(|value| value.trim().to_owned()).filter(|v| !v.is_empty()).collect()
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty()).collect()
 }
 
 /// An address with or without quotes, brackets and a port (RFC 7239, section 6).
@@ -164,6 +174,16 @@ mod tests {
             let found = sender(believed, neighbour, &[(name, value)]).0;
             assert_eq!(found.as_deref(), expected, "{believed:?} {neighbour} {name} {value}");
         }
+    }
+
+    /// As many hops as a head may hold, beside one long host: the work is that of reading them once.
+    #[test]
+    fn a_client_that_writes_many_hops_costs_no_more_than_its_head() {
+        let hops = format!("{}198.51.100.1", "6.6.6.6,".repeat(20_000));
+        let host = format!("{}public.fr", "a".repeat(200_000) + ",");
+        let (client, base) =
+            sender(ProxyHeaders::XForwarded, "127.0.0.1", &[("x-forwarded-for", &hops), ("x-forwarded-host", &host)]);
+        assert_eq!((client.as_deref(), base.as_str()), (Some("198.51.100.1"), "http://public.fr"));
     }
 
     /// The first of two proxies that add to the headers heard the client; what stands before is the client's own word.
