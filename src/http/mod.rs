@@ -14,6 +14,7 @@ mod ogc;
 mod page;
 mod part;
 mod problem;
+mod proxies;
 mod rate;
 mod serve;
 mod staff;
