@@ -11,6 +11,7 @@ use crate::steps::read::register::read_register;
 use crate::steps::reconcile::{self, BothSources, reconcile};
 use crate::steps::review::decisions::{Applied, Date, Decisions, apply};
 use crate::steps::review::{NEAR_M, TOP, Terms, Worklist, worklist};
+use crate::store::sqlite;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,10 @@ fn review(args: &Args) -> Result<String, Vec<String>> {
     let outputs = [&args.out].into_iter().chain(&args.vanished).chain(&args.in_both);
     match (&args.data, &args.zoning) {
         (Some(data), Some(zoning)) => {
-            kept_apart([], outputs).map_err(|unreadable| vec![unreadable.to_string()])?;
+            if !data.join(sqlite::FILE_NAME).is_file() {
+                return Err(vec![format!("{}: found no store, expected the directory of a store", data.display())]);
+            }
+            kept_apart(&sqlite::files(data), outputs).map_err(|unreadable| vec![unreadable.to_string()])?;
             of_store(args, data, zoning)
         }
         _ => {

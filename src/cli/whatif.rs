@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn asked(args: &Args) -> Result<WhatIf, Refusal> {
-    kept_apart([&args.file], args.map.iter().chain(&args.moves))?;
+    kept_apart(sqlite::files(&args.data).iter().chain([&args.file]), args.map.iter().chain(&args.moves))?;
     let files = files::load(&args.file)?;
     let Today { order, served, past } = today(&args.data)?;
     let known = order.zonings.iter().find(|z| z.id == args.zoning);

@@ -36,6 +36,8 @@ pub struct Sender {
 #[derive(Debug, Clone, Copy)]
 struct Hop<'h> {
     client: Option<IpAddr>,
+    /// Whether it says whom it heard at all, be it by no address.
+    names_client: bool,
     scheme: Option<&'h str>,
     host: Option<&'h str>,
 }
@@ -57,10 +59,12 @@ impl Sender {
             ProxyHeaders::Forwarded => forwarded(headers),
         };
         let ours = |hop: &Hop<'_>| hop.client.is_some_and(|address| limits.trusts(address));
-        let first = hops.iter().rposition(|hop| !ours(hop)).unwrap_or(0);
+        // Where all of them are ours the last one stands: the first is the client's own word.
+        let first = hops.iter().rposition(|hop| !ours(hop)).unwrap_or(hops.len().saturating_sub(1));
         match hops.get(first) {
             Some(hop) => Self {
-                client: hop.client.or(itself),
+                // A client whom its proxy does not name is one with all those it does not name, and not this machine.
+                client: hop.client.or(if hop.names_client { neighbour } else { itself }),
                 scheme: hop.scheme.map(str::to_owned),
                 host: hop.host.map(str::to_owned),
             },
@@ -94,6 +98,7 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop<'_>> {
     let hops = clients.len().max(usize::from(!hosts.is_empty() || !schemes.is_empty()));
     let hop = |hop| Hop {
         client: clients.get(hop).copied().and_then(address),
+        names_client: !clients.is_empty(),
         scheme: counted_back(&schemes, hops - hop),
         host: counted_back(&hosts, hops - hop),
     };
@@ -116,15 +121,26 @@ fn forwarded(headers: &HeaderMap) -> Vec<Hop<'_>> {
                     name.trim().eq_ignore_ascii_case(key).then(|| value.trim().trim_matches('"'))
                 })
             };
-            Hop { client: said("for").and_then(address), scheme: said("proto"), host: said("host") }
+            let client = said("for");
+            Hop {
+                client: client.and_then(address),
+                names_client: client.is_some(),
+                scheme: said("proto"),
+                host: said("host"),
+            }
         })
         .collect()
 }
 
+/// Stands for an element that is no text: no address, scheme or host.
+const UNREADABLE: &str = "?";
+
 /// The elements of a header that is a list, those of all its lines.
 fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty()).collect()
+    // What a client sent that is no text stands before what the proxies added on the same line.
+    let pieces = headers.get_all(name).into_iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+    let text = |piece| std::str::from_utf8(piece).map_or(UNREADABLE, str::trim);
+    pieces.map(text).filter(|value| !value.is_empty()).collect()
 }
 
 /// An address with or without quotes, brackets and a port (RFC 7239, section 6).
@@ -163,17 +179,29 @@ mod tests {
             (XForwarded, "203.0.113.9", "x-forwarded-for", "198.51.100.1", Some("203.0.113.9")),
             (XForwarded, "127.0.0.1", "x-forwarded-for", "6.6.6.6, 198.51.100.1, 10.0.0.1", Some("198.51.100.1")),
             (XForwarded, "127.0.0.1", "x-forwarded-for", "192.168.1.4", Some("192.168.1.4")),
-            (XForwarded, "127.0.0.1", "x-forwarded-for", "6.6.6.6, unknown", None),
+            (XForwarded, "127.0.0.1", "x-forwarded-for", "6.6.6.6, unknown", Some("127.0.0.1")),
+            (XForwarded, "127.0.0.1", "x-forwarded-for", "10.9.9.9, 10.0.0.7", Some("10.0.0.7")),
+            (XForwarded, "127.0.0.1", "x-forwarded-host", "public.fr", None),
             (XForwarded, "127.0.0.1", "forwarded", "for=6.6.6.6", None),
             (Forwarded, "127.0.0.1", "x-forwarded-for", "6.6.6.6", None),
             (Forwarded, "127.0.0.1", "forwarded", "for=6.6.6.6, For=\"[2001:db8::7]:4711\"", Some("2001:db8::7")),
             (Forwarded, "127.0.0.1", "forwarded", "for=198.51.100.1:80", Some("198.51.100.1")),
-            (Forwarded, "127.0.0.1", "forwarded", "for=unknown", None),
+            (Forwarded, "127.0.0.1", "forwarded", "for=unknown", Some("127.0.0.1")),
+            (Forwarded, "127.0.0.1", "forwarded", "host=public.fr", None),
             (Forwarded, "10.1.2.3", "forwarded", "for=unknown", Some("10.1.2.3")),
         ] {
             let found = sender(believed, neighbour, &[(name, value)]).0;
             assert_eq!(found.as_deref(), expected, "{believed:?} {neighbour} {name} {value}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_nobody() {
+        let mut headers = HeaderMap::new();
+        let value = [&b"\xff, "[..], b"198.51.100.2"].concat();
+        headers.append(X_FORWARDED_FOR, axum::http::HeaderValue::from_bytes(&value).unwrap());
+        let sender = Sender::of(&Limits::default(), Some("127.0.0.1".parse().unwrap()), &headers);
+        assert_eq!(sender.client, Some("198.51.100.2".parse().unwrap()));
     }
 
     /// As many hops as a head may hold, beside one long host: the work is that of reading them once.

@@ -16,11 +16,16 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Name of the file in the data directory. SQLite puts `-wal` and `-shm` files beside it, with its permissions.
 pub const FILE_NAME: &str = "arpent.db";
+
+/// The files of the store of a data directory, which no output may take the place of.
+pub fn files(dir: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|end| dir.join(format!("{FILE_NAME}{end}")))
+}
 
 /// How long a writer waits for another one. The largest register, written twice (log, then file), takes some seconds on
 /// a slow disk.

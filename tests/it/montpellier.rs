@@ -163,7 +163,8 @@ fn the_sous_quartiers_of_montpellier_are_sent_redrawn_corrected_published_and_go
     // One address is corrected: whoever could not be placed stands beside the largest of another sous-quartier.
     let worklist =
         |query: &str| done(&service, &gis, &format!("/api/v1/review?zoning=secteurs&version=2026{query}"), &[]);
-    let lost = &worklist("&list=ambiguous&limit=1")["lines"][0];
+    let ambiguous = worklist("&list=ambiguous&limit=1000");
+    let lost = ambiguous["lines"].as_array().unwrap().iter().find(|line| line["zone"].is_null()).unwrap();
     let beside = &worklist(&format!("&list=largest&zone={taking}&limit=1"))["lines"][0];
     let decision = json!({
         "siret": lost["siret"], "decision": "move", "x": beside["x"], "y": beside["y"], "epsg": 2154,

@@ -216,8 +216,10 @@ impl Condition {
             },
             Self::Between(operand, low, high) => {
                 let value = operand.value(row);
-                let above = Comparison::AtLeast.holds(value, low.value(row), nulls)?;
-                Some(above & Comparison::AtMost.holds(value, high.value(row), nulls)?)
+                let above = Comparison::AtLeast.holds(value, low.value(row), nulls);
+                let below = Comparison::AtMost.holds(value, high.value(row), nulls);
+                // Both at once, as the two comparisons it stands for: one that fails decides, whatever the other.
+                if above == Some(false) || below == Some(false) { Some(false) } else { Some(above? & below?) }
             }
             Self::Like(operand, pattern) => operand.text(row).map(|text| like(text, pattern)),
             Self::Text(operand, part, piece) => operand.text(row).map(|text| match part {

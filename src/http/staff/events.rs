@@ -101,6 +101,12 @@ impl Teller {
         let _ = self.tell_until_over().await;
     }
 
+    /// Whether the key is still good: it may be revoked while the answer is held.
+    async fn is_admitted(&self) -> bool {
+        let gate = Gate { office: self.staff.office.clone(), duty: Duty::ReadJobs };
+        admit(&gate, &self.headers).await.is_ok()
+    }
+
     async fn tell_until_over(&mut self) -> Result<(), Gone> {
         let end = Instant::now() + HELD;
         let mut bell = self.staff.office.bell();
@@ -114,6 +120,9 @@ impl Teller {
             let Ok(job) = self.staff.office.job(&self.id).await else { return Ok(()) };
             let name = name(&job);
             if name != self.seen {
+                if !self.is_admitted().await {
+                    return Ok(());
+                }
                 self.say(format!("id: {name}\nevent: job\ndata: {job}\n\n")).await?;
                 self.seen = name;
                 beat = Instant::now() + BEAT;
@@ -123,8 +132,7 @@ impl Teller {
                 return Ok(());
             }
             if now >= beat {
-                let gate = Gate { office: self.staff.office.clone(), duty: Duty::ReadJobs };
-                if admit(&gate, &self.headers).await.is_err() {
+                if !self.is_admitted().await {
                     return Ok(());
                 }
                 self.say(":\n\n".to_owned()).await?;

@@ -367,8 +367,8 @@ impl Sought {
             self.zonings.iter().map(|(zoning, version)| (zoning.clone(), version.as_str().into())).collect();
         json!({
             "title": self.title, "zonings": zonings, "registers": self.registers, "vintages": self.vintages,
-            "keep": self.keep.kept().code(), "source": self.source, "licence": self.licence, "notice": self.notice, "owners": self.owners,
-            "dataset": self.dataset,
+            "keep": self.keep.kept().code(), "source": self.source, "licence": self.licence, "notice": self.notice,
+            "owners": self.owners, "dataset": self.dataset,
         })
     }
 }

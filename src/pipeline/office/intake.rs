@@ -15,6 +15,7 @@ use bytes::Bytes;
 use geo::MultiPolygon;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Longest name of a zoning or of a version, in characters: they stand in addresses and in file names.
@@ -192,7 +193,8 @@ impl Office {
         let work = move |office: Office, pen: super::jobs::Pen| async move {
             pen.step("reading").await?;
             let mut sent = sent;
-            let Sending { parts, place: _place } = sending;
+            let Sending { parts, place } = sending;
+            let held = Arc::new(place);
             let (file_name, bytes) = packed(&sent.zoning, parts)?;
             let digest = sha256_hex(&bytes);
             let before = office.desk().latest_zoning(&sent.zoning).await?;
@@ -202,7 +204,7 @@ impl Office {
             sent.reading.groups = office.settled(sent.reading.groups).await?;
             let mut upload = office.upload(&sent.zoning, &file_name, shared.clone(), &sent.reading).await?;
             upload.expected = counted;
-            let ground = office.ground(sent.territory.take()).await?;
+            let ground = office.ground(sent.territory.take(), &held).await?;
             let (zoning, mut report) = read_zoning(upload, ground).await?;
             if let Some(expected) = expected.filter(|e| *e != zoning.zones().len()) {
                 report["count_accepted"] =
@@ -247,15 +249,16 @@ impl Office {
         sent.reading.heeded()?;
         let turn = self.short_turn().await?;
         let Sending { parts, place } = sending;
+        let held = Arc::new((turn, place));
         let (file_name, bytes) = packed(&sent.zoning, parts)?;
         let mut reading = sent.reading;
         reading.groups = self.settled(reading.groups).await?;
         let mut upload = self.upload(&sent.zoning, &file_name, bytes.into(), &reading).await?;
         let expected = sent.expected.or(self.0.settings.expected.get(&sent.zoning).copied());
         upload.expected = expected.filter(|_| !sent.any_count);
-        let ground = self.ground(sent.territory).await?;
+        let ground = self.ground(sent.territory, &held).await?;
         let checked = tokio::task::spawn_blocking(move || {
-            let _kept = (turn, place);
+            let _held = held;
             let mut intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
             let report = intake_told(&intake, ground.as_ref())?;
             let mut refused = std::mem::take(&mut intake.rejected);
@@ -272,9 +275,9 @@ impl Office {
     /// # Errors
     /// None of this name; too many who wait; the store's.
     pub async fn topology(&self, zoning: &str, version: &str, territory: Option<Territory>) -> Result<Checked, Fault> {
-        let turn = self.short_turn().await?;
+        let turn = Arc::new(self.short_turn().await?);
         let upload = self.upload_of(zoning, version).await?;
-        let ground = self.ground(territory).await?;
+        let ground = self.ground(territory, &turn).await?;
         let checked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
@@ -285,19 +288,32 @@ impl Office {
         checked.await.map_err(Fault::broken)?
     }
 
-    /// The ground of a territory, in metres.
-    async fn ground(&self, named: Option<Territory>) -> Result<Option<Ground>, Fault> {
+    /// The ground of a territory, in metres. What is held is held by the work too, which goes on when the asker has left.
+    async fn ground<H: Send + Sync + 'static>(
+        &self,
+        named: Option<Territory>,
+        held: &Arc<H>,
+    ) -> Result<Option<Ground>, Fault> {
+        let held = Arc::clone(held);
         let (united, told) = match named {
             None => return Ok(None),
             Some(Territory::Sent(files)) => {
                 let told = json!({ "file": files.name });
-                (tokio::task::spawn_blocking(move || territory(&files, &ZoneOptions::default())).await, told)
+                let work = move || {
+                    let _held = held;
+                    territory(&files, &ZoneOptions::default())
+                };
+                (tokio::task::spawn_blocking(work).await, told)
             }
             Some(Territory::Kept { zoning, version }) => {
                 let entry = self.version_named(&zoning, version.as_deref()).await?;
                 let (zones, entry) = self.zoning_of(&zoning, &entry.version).await?;
                 let told = json!({ "zoning": entry.zoning, "version": entry.version });
-                (tokio::task::spawn_blocking(move || ground(&zoning, &zones)).await, told)
+                let work = move || {
+                    let _held = held;
+                    ground(&zoning, &zones)
+                };
+                (tokio::task::spawn_blocking(work).await, told)
             }
         };
         Ok(Some((united.map_err(Fault::broken)?.map_err(refused)?, told)))

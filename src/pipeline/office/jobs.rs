@@ -20,7 +20,7 @@ const SENDING_MAX: usize = 8;
 /// Questions of some seconds worked at at once: each holds a register or a zoning in memory.
 const LOOKS_MAX: usize = 2;
 
-/// Askers who wait for news of a job at once, each for some seconds on a connection of its own.
+/// Askers who wait for news of a job at once, each for minutes on a connection of its own.
 const WATCHERS_MAX: usize = 64;
 
 /// Jobs in a list.
@@ -130,7 +130,7 @@ impl Office {
     fn place_to_wait(&self) -> Result<OwnedSemaphorePermit, Fault> {
         self.0.jobs.waiting.clone().try_acquire_owned().map_err(|_| {
             let found = format!("{WAITING_MAX} jobs and questions that wait for their turn");
-            Fault::new(FaultKind::Busy, "too_many_jobs", "service", found, "fewer; ask again in a minute")
+            Fault::new(FaultKind::Busy, "too_many_jobs", "service", found, "fewer; ask again in some seconds")
         })
     }
 

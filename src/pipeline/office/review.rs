@@ -110,8 +110,7 @@ impl Office {
             let in_both = reconcile(&mut all, BothSources::keeping(keep));
             let applied = apply(&decisions, &mut all);
             let list = worklist(&all.establishments, &zoning, &decisions, &asked.terms);
-            let list = list.map_err(super::intake::refused);
-            let list = list?;
+            let list = list.map_err(super::intake::refused)?;
             Ok(Reviewed { zoning, version, registers, asked, all, decisions, applied, list, refused, keep, in_both })
         });
         made.await.map_err(Fault::broken)?

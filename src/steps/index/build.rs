@@ -6,6 +6,7 @@
 //! sides are decided exactly. What bands made is laid end to end in their order, so that no number of threads changes it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use geo::Coord;
 
@@ -21,6 +22,9 @@ const CELLS_A_VERTEX: usize = 5;
 const CELLS_MAX: usize = 1 << 22;
 /// Cells of a band, which one thread sorts and sweeps: what belongs to it stays in the second cache.
 const BAND_CELLS: usize = 1 << 16;
+/// Words of leaves that an index may have at least, 64 MiB, and more for each vertex: a coverage takes five.
+const LEAF_WORDS_MIN: usize = 1 << 24;
+const LEAF_WORDS_A_VERTEX: usize = 64;
 /// Cells of a grid at least.
 const CELLS_MIN: usize = 1 << 10;
 /// Edges above which a cell is cut into finer ones, by measure.
@@ -84,8 +88,18 @@ pub(super) fn build(rings: &Rings<'_>) -> Option<Cells> {
     let mut words = vec![NONE; grid.cells() + 1];
     let of_bands = words[..grid.cells()].chunks_mut(rows * grid.columns as usize).zip(&bands).enumerate();
     let maker = || Maker::new(rings, grid);
-    let (made, makers) =
-        shared_out(threads, of_bands, maker, |maker, (band, (words, rings))| maker.sweep(band * rows, rings, words));
+    // Where many zones lie over each other each leaf names them all: beyond some room the other form costs less.
+    let room = LEAF_WORDS_MIN + LEAF_WORDS_A_VERTEX * rings.vertices;
+    let used = AtomicUsize::new(0);
+    let (made, makers) = shared_out(threads, of_bands, maker, |maker, (band, (words, rings))| {
+        let full = || used.load(Ordering::Relaxed) > room;
+        let made = maker.sweep(band * rows, rings, words, full);
+        used.fetch_add(made.leaves.len(), Ordering::Relaxed);
+        made
+    });
+    if used.into_inner() > room {
+        return None;
+    }
 
     // An edge keeps both of its ends.
     let mut kept = vec![0; rings.vertices.div_ceil(64)];
@@ -499,6 +513,7 @@ struct Maker<'a> {
     edges: Vec<LocalEdge>,
     candidates: Vec<u32>,
     page: Vec<(u32, u8)>,
+    held: Vec<u32>,
     part_starts: Vec<u32>,
     part_found: Vec<(u32, u32)>,
     part_edges: Vec<u32>,
@@ -523,6 +538,7 @@ impl<'a> Maker<'a> {
             edges: Vec::new(),
             candidates: Vec::new(),
             page: Vec::new(),
+            held: Vec::new(),
             part_starts: Vec::new(),
             part_found: Vec::new(),
             part_edges: Vec::new(),
@@ -533,11 +549,16 @@ impl<'a> Maker<'a> {
     }
 
     /// Sweeps the rows of a band, which some rings may touch, and fills in their words.
-    fn sweep(&mut self, first_row: usize, rings: &[u32], words: &mut [u32]) -> Made {
+    /// It ends early once what it makes is not wanted, or more than all may have.
+    fn sweep(&mut self, first_row: usize, rings: &[u32], words: &mut [u32], full: impl Fn() -> bool) -> Made {
         let columns = self.grid.columns as usize;
         self.sort(first_row as u32..(first_row + words.len() / columns) as u32, rings, words.len());
         let mut held = Held::default();
+        let most = LEAF_WORDS_MIN + LEAF_WORDS_A_VERTEX * self.rings.vertices;
         for (row, words) in words.chunks_mut(columns).enumerate() {
+            if full() || self.leaves.len() > most {
+                break;
+            }
             held.zones.clear();
             for (column, word) in words.iter_mut().enumerate() {
                 let cell = row * columns + column;
@@ -741,6 +762,9 @@ impl<'a> Maker<'a> {
         candidates.sort_unstable();
         let word = LEAF | self.leaves.len() as u32;
         let mut page = std::mem::take(&mut self.page);
+        let mut held = std::mem::take(&mut self.held);
+        held.clone_from(&base.zones);
+        held.sort_unstable();
         let pages = candidates.len().div_ceil(PAGE_ZONES);
         for (number, zones) in candidates.chunks(PAGE_ZONES).enumerate() {
             page.clear();
@@ -765,8 +789,8 @@ impl<'a> Maker<'a> {
             head |= if uniform { UNIFORM } else { 0 };
             head |= if last && covered_by != NONE { COVERED } else { 0 };
             head |= if last { 0 } else { MORE };
-            let bits =
-                zones.iter().enumerate().filter(|(_, zone)| base.zones.contains(zone)).fold(0, |b, (i, _)| b | 1 << i);
+            let held = |zone: &u32| held.binary_search(zone).is_ok();
+            let bits = zones.iter().enumerate().filter(|(_, zone)| held(zone)).fold(0, |b, (i, _)| b | 1 << i);
             self.leaves.push(head);
             self.leaves.push((zones.len() as u32) << 16 | bits);
             self.leaves.extend_from_slice(zones);
@@ -783,6 +807,7 @@ impl<'a> Maker<'a> {
         }
         self.candidates = candidates;
         self.page = page;
+        self.held = held;
         debug_assert!(word & BORDER == 0);
         word
     }

@@ -86,8 +86,8 @@ impl ZoneIndex {
     }
 
     /// Places points of EPSG:2154 metres, one thread: for each the number of its zone, with [`Self::BORDER`] set when it
-    /// lies on the border or [`Self::OVERLAP`] when other zones hold it too, or [`Self::NONE`]. A coordinate that is not finite has none. The rule is that of
-    /// [`crate::steps::assign`].
+    /// lies on the border or [`Self::OVERLAP`] when other zones hold it too, or [`Self::NONE`]. A coordinate that is not
+    /// finite has none. The rule is that of [`crate::steps::assign`].
     ///
     /// # Panics
     /// When the columns differ in length: a mistake of the caller.
