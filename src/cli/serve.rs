@@ -3,8 +3,8 @@
 use super::desk::settings;
 use super::log::{Lines, Scribe};
 use crate::config::{Config, LogForm};
-use crate::http::{self, Shelf, Site, Stock, TakenBack};
-use crate::pipeline::office::{Office, Shown, Withdrawn};
+use crate::http::{self, ForPartners, Shelf, Site, Stock, TakenBack};
+use crate::pipeline::office::{self, Office, Shown, Withdrawn};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Served, Store};
 use std::io::IsTerminal;
@@ -123,6 +123,7 @@ pub(super) async fn open(config: &Config) -> Result<(Arc<SqliteStore>, Shelf, Of
 
 /// What the store says is served, as the shelf takes it.
 fn stock(shown: Shown) -> Stock {
+    let for_partners = |office::ForPartners { release, open }| ForPartners { release, open };
     let taken_back = |Withdrawn { release, at, reason }| TakenBack { release, at, reason };
     Stock {
         current: shown.current,
@@ -130,6 +131,7 @@ fn stock(shown: Shown) -> Stock {
         earlier: shown.earlier,
         closed: shown.closed,
         withdrawn: shown.withdrawn.into_iter().map(taken_back).collect(),
+        for_partners: shown.for_partners.into_iter().map(|(id, other)| (id, for_partners(other))).collect(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::problem::{self, Problem};
 use super::proxies::{Base, Sender};
 use super::rate::Rate;
 use super::state::Shelf;
-use super::{App, Site, ogc};
+use super::{App, OfPartner, Site, ogc};
 use crate::config::Limits;
 use axum::Router;
 use axum::body::{Body, HttpBody, to_bytes};
@@ -161,7 +161,9 @@ impl Desk {
         {
             headers.insert(TRACE_RESPONSE, told);
         }
-        let bytes = answer.body().size_hint().exact().unwrap_or(0);
+        // How long the answers to partners are would tell those who read the counts what partners are given.
+        let told = answer.extensions().get::<OfPartner>().is_none();
+        let bytes = answer.body().size_hint().exact().filter(|_| told).unwrap_or(0);
         let (status, elapsed) = (answer.status(), begun.elapsed());
         given.route.count(status, elapsed, bytes);
         tracing::info!(

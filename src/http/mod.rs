@@ -22,15 +22,18 @@ mod state;
 mod tiles;
 
 pub use problem::{About, Problem};
-pub use state::{Shelf, Site, Stock, TakenBack};
+pub use state::{ForPartners, Shelf, Site, Stock, TakenBack};
 
 use crate::config::Limits;
 use crate::pipeline::office::Office;
 
 use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -58,6 +61,23 @@ struct App {
     metrics: health::Metrics,
     files: downloads::Files,
 }
+
+/// Handlers of figures take what they are given from the request, which may be one of a partner.
+impl FromRequestParts<Self> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Self) -> Result<Self, Infallible> {
+        let app = app.clone();
+        Ok(match parts.extensions.get::<OfPartner>() {
+            Some(OfPartner) => Self { shelf: app.shelf.to_partners(), ..app },
+            None => app,
+        })
+    }
+}
+
+/// The mark of a request with a key that is shown what is published for partners, and of the answer to it.
+#[derive(Debug, Clone, Copy)]
+struct OfPartner;
 
 impl App {
     fn new(shelf: Shelf, site: Site) -> Self {
@@ -181,6 +201,9 @@ fn assemble(
         Some(office) if path.starts_with("/odata") => {
             router.route(path, method.layer(from_fn_with_state(office.clone(), staff::offered)))
         }
+        Some(office) if has_figures(path) => {
+            router.route(path, method.layer(from_fn_with_state(office.clone(), staff::recognised)))
+        }
         _ => router.route(path, method),
     });
     // The layer written last is met first.
@@ -200,6 +223,12 @@ fn assemble(
         .layer(CompressionLayer::new().compress_when(packable()))
         .layer(cors)
         .layer(RequestBodyTimeoutLayer::new(limits.body_pause))
+}
+
+/// Whether partners are shown something else at a path outside OData: at every face of a release but the catalogue, which
+/// is about what is public.
+fn has_figures(path: &str) -> bool {
+    ["/", "/api"].contains(&path) || ["/collections", "/telechargements"].iter().any(|face| path.starts_with(face))
 }
 
 /// What is worth packing: not what is packed already.

@@ -19,15 +19,25 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 /// for each that was.
 ///
 /// Clones share one shelf, so the pipeline puts and the service takes. It is replaced whole: a request sees one state.
+/// Behind it lies a second one with what partners are served, which changes at the same moment.
 #[derive(Clone, Default)]
 pub struct Shelf {
-    on_shelf: Arc<RwLock<Arc<OnShelf>>>,
+    on_shelf: Arc<RwLock<Both>>,
+    /// Whether what is taken from it is taken from the second one.
+    to_partners: bool,
     drawings: Drawings,
     tilings: Tilings,
     turn: Arc<AtomicU64>,
 }
 
-/// Everything the public is to be served.
+/// What the public is served, and what partners are.
+#[derive(Clone, Default)]
+struct Both {
+    public: Arc<OnShelf>,
+    for_partners: Arc<OnShelf>,
+}
+
+/// Everything the public is to be served, and what partners are served in place of it.
 #[derive(Clone, Default)]
 pub struct Stock {
     /// The release that plain names mean.
@@ -40,6 +50,8 @@ pub struct Stock {
     pub closed: Vec<String>,
     /// Every release that was taken back, the last one first.
     pub withdrawn: Vec<TakenBack>,
+    /// What partners are served in place of a release above, by the name of that release.
+    pub for_partners: BTreeMap<String, ForPartners>,
 }
 
 /// What lies on the shelf, as one request sees it.
@@ -50,6 +62,17 @@ pub(super) struct OnShelf {
     earlier: Vec<Arc<Shelved>>,
     closed: Vec<String>,
     withdrawn: Vec<TakenBack>,
+    /// By the names of public releases, those of the releases that lie here in their place.
+    instead: BTreeMap<String, String>,
+}
+
+/// What partners are served in place of a release.
+#[derive(Clone)]
+pub struct ForPartners {
+    /// Its name.
+    pub release: String,
+    /// What it holds; `None` where the public release was taken back, or while it is not open yet.
+    pub open: Option<Arc<Release>>,
 }
 
 /// A release that was served and is no more.
@@ -122,17 +145,18 @@ impl Shelf {
     /// Serves this release from now on; the one before it stays under its own name. Requests under way end with what
     /// they began with.
     pub fn put(&self, release: Release) {
-        let mut stock = self.look().stock();
+        let mut stock = self.stock();
         let id = release.id.clone();
         stock.earlier.splice(0..0, stock.current.take());
         stock.earlier.retain(|earlier| earlier.id != id);
+        stock.for_partners.remove(id.as_str());
         stock.withdrawn.retain(|withdrawn| withdrawn.release != id.as_str());
         self.fill(Stock { current: Some(Arc::new(release)), taken_back: None, ..stock });
     }
 
     /// Serves no current release from now on, and says why.
     pub fn take_back(&self, taken_back: TakenBack) {
-        let mut stock = self.look().stock();
+        let mut stock = self.stock();
         stock.earlier.retain(|earlier| earlier.id.as_str() != taken_back.release);
         stock.withdrawn.retain(|withdrawn| withdrawn.release != taken_back.release);
         stock.withdrawn.insert(0, taken_back.clone());
@@ -141,27 +165,59 @@ impl Shelf {
 
     /// Serves exactly this from now on. A release that lies there already is not looked through again.
     pub fn fill(&self, stock: Stock) {
-        let before = self.look();
-        let shelved = |release: Arc<Release>| {
-            let known = before.releases().find(|shelved| Arc::ptr_eq(&shelved.release, &release)).cloned();
-            known.unwrap_or_else(|| Arc::new(Shelved::beside(release, self.drawings.clone(), self.tilings.clone())))
+        let before = self.both();
+        let mut known: Vec<Arc<Shelved>> =
+            before.public.releases().chain(before.for_partners.releases()).cloned().collect();
+        let mut shelved = |release: Arc<Release>| {
+            if let Some(shelved) = known.iter().find(|shelved| Arc::ptr_eq(&shelved.release, &release)) {
+                return shelved.clone();
+            }
+            let new = Arc::new(Shelved::beside(release, self.drawings.clone(), self.tilings.clone()));
+            known.push(new.clone());
+            new
         };
-        let after = OnShelf {
-            current: stock.current.map(shelved),
-            taken_back: stock.taken_back,
-            earlier: stock.earlier.into_iter().map(shelved).collect(),
-            closed: stock.closed,
-            withdrawn: stock.withdrawn,
+        let mut laid = |stock: Stock, instead: BTreeMap<String, String>| {
+            Arc::new(OnShelf {
+                current: stock.current.map(&mut shelved),
+                taken_back: stock.taken_back,
+                earlier: stock.earlier.into_iter().map(&mut shelved).collect(),
+                closed: stock.closed,
+                withdrawn: stock.withdrawn,
+                instead,
+            })
         };
+        let instead = stock.for_partners.iter().map(|(public, other)| (public.clone(), other.release.clone()));
+        let for_partners = laid(stock.to_partners(), instead.collect());
+        let after = Both { public: laid(stock, BTreeMap::new()), for_partners };
         // A lock is poisoned by a panic of its holder, and holders only move one pointer: what is inside is whole.
-        *self.on_shelf.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(after);
+        *self.on_shelf.write().unwrap_or_else(PoisonError::into_inner) = after;
         // After the change: who reads the turn first and the shelf then has never an older shelf than turn.
         self.turn.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What lies there now; it stays as it is while a request holds it.
     pub(super) fn look(&self) -> Arc<OnShelf> {
+        let both = self.both();
+        if self.to_partners { both.for_partners } else { both.public }
+    }
+
+    /// The same shelf, from which is taken what partners are served.
+    pub(super) fn to_partners(&self) -> Self {
+        Self { to_partners: true, ..self.clone() }
+    }
+
+    fn both(&self) -> Both {
         self.on_shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was put here.
+    fn stock(&self) -> Stock {
+        let Both { public, for_partners } = self.both();
+        let open = |id: &str| for_partners.releases().find(|s| s.release.id.as_str() == id).map(|s| s.release.clone());
+        let instead = for_partners.instead.iter();
+        let instead =
+            instead.map(|(id, other)| (id.clone(), ForPartners { release: other.clone(), open: open(other) }));
+        Stock { for_partners: instead.collect(), ..public.stock() }
     }
 
     /// Whether the last release was taken back.
@@ -195,7 +251,11 @@ impl OnShelf {
         match (&self.current, &self.taken_back) {
             (Some(shelved), _) => Ok(shelved.clone()),
             (None, Some(taken_back)) => Err(Problem::withdrawn(taken_back)),
-            (None, None) => Err(Problem::nothing_published()),
+            // Where something lies in place of the current release, that one is not open yet.
+            (None, None) => match self.closed.first().filter(|id| self.instead.values().any(|other| other == *id)) {
+                Some(id) => Err(Problem::still_closed(id)),
+                None => Err(Problem::nothing_published()),
+            },
         }
     }
 
@@ -227,6 +287,7 @@ impl OnShelf {
     /// The release of this name; 410 with the reason when it was withdrawn, 404 when no release bears it, 503 in the
     /// moment after a start when it is not open yet.
     pub fn release(&self, id: &str) -> Result<Arc<Shelved>, Problem> {
+        let id = self.instead.get(id).map_or(id, String::as_str);
         if let Some(shelved) = self.releases().find(|shelved| shelved.release.id.as_str() == id) {
             return Ok(shelved.clone());
         }
@@ -289,6 +350,36 @@ impl OnShelf {
             earlier: self.earlier.iter().map(|shelved| shelved.release.clone()).collect(),
             closed: self.closed.clone(),
             withdrawn: self.withdrawn.clone(),
+            for_partners: BTreeMap::new(),
+        }
+    }
+}
+
+impl Stock {
+    /// The same, as partners are served it: each release gives way to the one for partners, which keeps its place, its
+    /// silence while it is not open and its tombstone.
+    fn to_partners(&self) -> Self {
+        let name = |id: &str| self.for_partners.get(id).map_or(id, |other| other.release.as_str()).to_owned();
+        let taken_back = |old: &TakenBack| TakenBack { release: name(&old.release), ..old.clone() };
+        let mut closed = Vec::new();
+        let mut open = |release: &Arc<Release>| match self.for_partners.get(release.id.as_str()) {
+            None => Some(release.clone()),
+            Some(ForPartners { open: Some(other), .. }) => Some(other.clone()),
+            Some(ForPartners { release, open: None }) => {
+                closed.push(release.clone());
+                None
+            }
+        };
+        let (current, earlier) =
+            (self.current.as_ref().and_then(&mut open), self.earlier.iter().filter_map(&mut open).collect());
+        closed.extend(self.closed.iter().map(|id| name(id)));
+        Self {
+            current,
+            taken_back: self.taken_back.as_ref().map(taken_back),
+            earlier,
+            closed,
+            withdrawn: self.withdrawn.iter().map(taken_back).collect(),
+            for_partners: BTreeMap::new(),
         }
     }
 }

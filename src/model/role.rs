@@ -10,7 +10,7 @@ pub enum Role {
     Gis,
     /// Answers for the data: publishes, withdraws and goes back, and may do what GIS staff do.
     Owner,
-    /// Looks at drafts and approves them in the name of one partner.
+    /// Looks at drafts and approves them in the name of one partner, and at what is published for partners.
     Partner(PartnerName),
 }
 
@@ -114,6 +114,14 @@ impl Role {
             | Duty::Preview => matches!(self, Self::Gis | Self::Owner),
             Duty::Approve => matches!(self, Self::Partner(_)),
             Duty::Publish | Duty::Withdraw | Duty::RollBack => matches!(self, Self::Owner),
+        }
+    }
+
+    /// Whether a key is shown what is published for partners, where anybody else is shown what is public.
+    pub fn sees_releases_for_partners(&self) -> bool {
+        match self {
+            Self::Gis => false,
+            Self::Owner | Self::Partner(_) => true,
         }
     }
 

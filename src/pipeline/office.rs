@@ -17,7 +17,7 @@ pub use intake::{Checked, GroupReading, Sending, Territory, ZoneReading, ZoningS
 pub use jobs::Started;
 pub use registers::{RegisterSent, parsed_mapping};
 pub use review::{LINES_MAX, NEAR_M_MAX, ReviewAsked, Reviewed, TOP_MAX};
-pub use shown::{Shown, Withdrawn};
+pub use shown::{ForPartners, Shown, Withdrawn};
 
 use crate::config::Publication;
 use crate::model::{Reject, Role};

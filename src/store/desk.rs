@@ -227,6 +227,8 @@ pub struct Standing {
     pub stage: Stage,
     /// How it was taken back, when it was.
     pub withdrawal: Option<Withdrawal>,
+    /// The release for partners that was published with it.
+    pub partner_release: Option<String>,
 }
 
 /// The place of an answer to be given once.

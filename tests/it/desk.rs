@@ -14,12 +14,16 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(settings: &str) -> Self {
+        Self::with_policy(settings, |policy| policy)
+    }
+    /// One whose policy is changed before it is put in force.
+    pub fn with_policy(settings: &str, change: impl Fn(String) -> String) -> Self {
         let desk = Self { home: tempfile::tempdir().unwrap() };
         let policy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/data/policy.toml")).unwrap();
         // One small table, so that the story is short.
         let policy = policy.replace("secteurs = [[\"naf_section\"], [\"source\"]]", "secteurs = [[\"source\"]]");
         assert!(policy.contains("secteurs = [[\"source\"]]"));
-        std::fs::write(desk.file("policy.toml"), policy).unwrap();
+        std::fs::write(desk.file("policy.toml"), change(policy)).unwrap();
         let publication = "[publication]\nsource = 'Urssaf et MSA'\nlicence = 'CC0-1.0'\nnotice = 'Données fictives'\n\
                            owners = ['urssaf', 'msa']\ndataset = 'effectifs'\n";
         std::fs::create_dir(desk.file("data")).unwrap();

@@ -11,6 +11,7 @@ mod exchange;
 mod history;
 mod montpellier;
 mod mutants;
+mod partners;
 mod placing;
 mod policy;
 mod registers;

@@ -338,15 +338,16 @@ fn the_commands_of_the_readme_work_as_they_are_printed() {
         .unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     let parts: Vec<&str> = told.split("=== next\n").collect();
-    assert_eq!((parts.len(), output.status.code()), (8, Some(0)), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((parts.len(), output.status.code()), (9, Some(0)), "{told}{}", String::from_utf8_lossy(&output.stderr));
     for (part, words) in [
         (1, &["\"zones\":48", "\"accepted\":"][..]),
         (2, &["approval_missing", "\"stage\":\"published\"", "\"perimetre\":\"2025\""]),
         (3, &["\"version\":\"2026\"", "\"redrawn\":"]),
         (4, &["\"list\":\"ambiguous\"", "\"decision\":\"move\"", "siret,decision,x,y,epsg"]),
         (5, &["\"moved\":1", "\"stage\":\"published\""]),
-        (6, &["\"stage\":\"published\"", "\"stage\":\"withdrawn\"", "\"act\":\"release.rolled_back\""]),
-        (7, &["\"status\":410", "une erreur de géocodage"]),
+        (6, &["\"numberMatched\":48", "$metadata#Aggregats"]),
+        (7, &["\"stage\":\"published\"", "\"stage\":\"withdrawn\"", "\"act\":\"release.rolled_back\""]),
+        (8, &["\"status\":410", "une erreur de géocodage"]),
     ] {
         for word in words {
             assert!(parts[part].contains(word), "{word} after block {part}: {}", parts[part]);

@@ -25,7 +25,7 @@ use super::problem::Problem;
 use super::state::{AT, OnShelf, Place, Shelved};
 use crate::steps::publish::{Published, Selection};
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use rows::Extract;
@@ -134,7 +134,7 @@ enum Of {
 }
 
 /// `/telechargements`
-pub async fn list(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+pub async fn list(app: App, ask: Ask) -> Result<Response, Problem> {
     ask.only(&[&["f"][..], &SELECTORS].concat())?;
     let format = ask.format(&[Format::Json, Format::Html])?;
     let shelved = app.shelf.shelved()?;
@@ -147,7 +147,7 @@ pub async fn list(State(app): State<App>, ask: Ask) -> Result<Response, Problem>
 }
 
 /// `/telechargements/{file}`
-pub async fn file(State(app): State<App>, Path(file): Path<String>, ask: Ask) -> Result<Response, Problem> {
+pub async fn file(app: App, Path(file): Path<String>, ask: Ask) -> Result<Response, Problem> {
     let (shelved, wanted) = Wanted::read(&ask, &app.shelf.look(), &file)?;
     let (id, media) = (shelved.release.id.as_str(), wanted.format.media());
     // Asked once without a body: who holds the file needs none, and then none is made.

@@ -16,7 +16,7 @@ use super::answer::{aside, document};
 use super::ogc::query::{Ask, encode};
 use super::problem::Problem;
 use super::state::Shelved;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use edm::{AGGREGATES, CONTOURS, FACES, Face, HISTORY, Heading, PUBLICATIONS, Table, ZONES};
@@ -64,33 +64,33 @@ pub async fn metadata(ask: Ask) -> Result<Response, Problem> {
 }
 
 /// `/odata/Aggregats`
-pub async fn aggregates(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn aggregates(app: App, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
     set(app, ask, headers, &AGGREGATES, Part::Rows).await
 }
 
 /// `/odata/AggregatsHistorique`
-pub async fn history(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn history(app: App, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
     set(app, ask, headers, &HISTORY, Part::Rows).await
 }
 
 /// `/odata/Zones`
-pub async fn zones(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn zones(app: App, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
     set(app, ask, headers, &ZONES, Part::Rows).await
 }
 
 /// `/odata/Contours`
-pub async fn contours(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn contours(app: App, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
     set(app, ask, headers, &CONTOURS, Part::Rows).await
 }
 
 /// `/odata/Publications`
-pub async fn publications(State(app): State<App>, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn publications(app: App, ask: Ask, headers: HeaderMap) -> Result<Response, Problem> {
     set(app, ask, headers, &PUBLICATIONS, Part::Rows).await
 }
 
 /// `/odata/{resource}`: a row by its key, or any of the above with its name percent-encoded.
 pub async fn resource(
-    State(app): State<App>,
+    app: App,
     Path(resource): Path<String>,
     ask: Ask,
     headers: HeaderMap,
@@ -112,7 +112,7 @@ pub async fn resource(
 
 /// `/odata/{resource}/$count`: how many rows match.
 pub async fn count(
-    State(app): State<App>,
+    app: App,
     Path((resource, part)): Path<(String, String)>,
     ask: Ask,
     headers: HeaderMap,

@@ -14,7 +14,7 @@ use super::page;
 use super::problem::Problem;
 use super::state::{Place, Shelved};
 use super::tiles::topojson::{QUANTIZATION, steps, topology};
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use query::{Ask, Format, SELECTORS, Wanted};
@@ -32,7 +32,7 @@ const OF_ZONES: [&str; 5] = ["crs", "precision", "simplify", "properties", "skip
 pub const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
 
 /// `/`
-pub async fn landing(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+pub async fn landing(app: App, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
     let on_shelf = app.shelf.look();
@@ -54,7 +54,7 @@ pub async fn conformance(ask: Ask) -> Result<Response, Problem> {
 }
 
 /// `/api`
-pub async fn api(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+pub async fn api(app: App, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
     let on_shelf = app.shelf.look();
@@ -65,7 +65,7 @@ pub async fn api(State(app): State<App>, ask: Ask) -> Result<Response, Problem> 
 }
 
 /// `/collections`
-pub async fn collections(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+pub async fn collections(app: App, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
     let on_shelf = app.shelf.look();
@@ -77,7 +77,7 @@ pub async fn collections(State(app): State<App>, ask: Ask) -> Result<Response, P
 }
 
 /// `/collections/{zoning}`
-pub async fn collection(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+pub async fn collection(app: App, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
     let on_shelf = app.shelf.look();
@@ -92,7 +92,7 @@ pub async fn collection(State(app): State<App>, Path(zoning): Path<String>, ask:
 }
 
 /// `/collections/{zoning}/schema`
-pub async fn schema(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+pub async fn schema(app: App, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     ask.format(&[Format::Json])?;
     let place = app.shelf.look().place(&zoning)?;
@@ -100,7 +100,7 @@ pub async fn schema(State(app): State<App>, Path(zoning): Path<String>, ask: Ask
 }
 
 /// `/collections/{zoning}/queryables`
-pub async fn queryables(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+pub async fn queryables(app: App, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     ask.format(&[Format::Json])?;
     let place = app.shelf.look().place(&zoning)?;
@@ -108,7 +108,7 @@ pub async fn queryables(State(app): State<App>, Path(zoning): Path<String>, ask:
 }
 
 /// `/collections/{zoning}/items`
-pub async fn items(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+pub async fn items(app: App, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     let place = app.shelf.look().place(&zoning)?;
     aside(move || items_in(&place, &ask)).await
 }
@@ -139,11 +139,7 @@ fn items_in(place: &Place, ask: &Ask) -> Result<Response, Problem> {
 }
 
 /// `/collections/{zoning}/items/{code}`
-pub async fn item(
-    State(app): State<App>,
-    Path((zoning, code)): Path<(String, String)>,
-    ask: Ask,
-) -> Result<Response, Problem> {
+pub async fn item(app: App, Path((zoning, code)): Path<(String, String)>, ask: Ask) -> Result<Response, Problem> {
     let place = app.shelf.look().place(&zoning)?;
     aside(move || item_in(&place, &code, &ask)).await
 }

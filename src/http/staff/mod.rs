@@ -8,7 +8,7 @@ mod once;
 mod review;
 mod spool;
 
-pub use offered::offered;
+pub use offered::{offered, recognised};
 
 use super::App;
 use super::ogc::query::Ask;

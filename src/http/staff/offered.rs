@@ -1,20 +1,21 @@
-//! Keys offered where none is needed: programs that were given one send it everywhere, and are told when it is wrong.
+//! Keys offered where none is needed. One of a partner shows what is published for partners; programs that were given
+//! another one send it everywhere, and OData tells them when it is wrong.
 
+use crate::http::OfPartner;
+use crate::http::answer::Public;
 use crate::http::problem::Problem;
-use crate::pipeline::office::Office;
+use crate::pipeline::office::{Fault, Office, Who};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// Lets a request through that offers no key, or one that works. What a key opened is kept nowhere on the way.
+/// Under `/odata`: lets a request through that offers no key, or one that works. What a key opened is kept nowhere on the
+/// way.
 pub async fn offered(State(office): State<Office>, request: Request, next: Next) -> Response {
     let Some(place) = place(request.headers(), request.uri()) else { return next.run(request).await };
-    let known = match key(request.headers(), request.uri()) {
-        Some(key) => office.who(&key).await,
-        None => Ok(None),
-    };
-    match known {
+    match whose(&office, key(request.headers(), request.uri())).await {
+        Ok(Some(who)) if who.role.sees_releases_for_partners() => for_partner(request, next).await,
         Ok(Some(_)) => {
             let mut answer = next.run(request).await;
             answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -28,6 +29,61 @@ pub async fn offered(State(office): State<Office>, request: Request, next: Next)
         }
         Err(fault) => Problem::of_staff(fault).into_response(),
     }
+}
+
+/// Elsewhere: a key of a partner shows what is published for partners, and with any other the request goes its way as if
+/// it were nobody's.
+pub async fn recognised(State(office): State<Office>, request: Request, next: Next) -> Response {
+    if place(request.headers(), request.uri()).is_none() {
+        return next.run(request).await;
+    }
+    match whose(&office, key(request.headers(), request.uri())).await {
+        Ok(Some(who)) if who.role.sees_releases_for_partners() => for_partner(request, next).await,
+        Ok(_) => next.run(request).await,
+        // Whether it is a partner who asks is not known, and less than a partner is given would look like all there is.
+        Err(fault) => Problem::of_staff(fault).into_response(),
+    }
+}
+
+async fn whose(office: &Office, key: Option<String>) -> Result<Option<Who>, Fault> {
+    match key {
+        Some(key) => office.who(&key).await,
+        None => Ok(None),
+    }
+}
+
+/// Answers from what is published for partners, the same way whether or not that is more than what is public. Nothing of
+/// it is kept anywhere, so it needs no tag, and no link in it holds the key.
+async fn for_partner(mut request: Request, next: Next) -> Response {
+    if let Some(uri) = without_key(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    request.headers_mut().remove(header::IF_NONE_MATCH);
+    request.extensions_mut().insert(OfPartner);
+    let mut answer = next.run(request).await;
+    answer.extensions_mut().remove::<Public>();
+    answer.extensions_mut().insert(OfPartner);
+    let headers = answer.headers_mut();
+    headers.remove(header::ETAG);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.append(header::VARY, HeaderValue::from_static("Authorization, X-API-Key"));
+    answer
+}
+
+/// The address without its parameter `api_key`; `None` when it has none.
+fn without_key(uri: &Uri) -> Option<Uri> {
+    let pairs = uri.query()?.split('&');
+    // A pair by itself is read as it is among others.
+    let is_key = |pair: &&str| format!("/?{pair}").parse().is_ok_and(|uri| of_query(&uri).is_some());
+    let kept: Vec<&str> = pairs.clone().filter(|pair| !is_key(pair)).collect();
+    let address = match &kept[..] {
+        kept if kept.len() == pairs.count() => return None,
+        [] => uri.path().to_owned(),
+        kept => format!("{}?{}", uri.path(), kept.join("&")),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(address.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// Where a key is offered, if one is.
@@ -89,7 +145,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::base64;
+    use super::{base64, without_key};
     use crate::http::{Shelf, Site, router_with_staff};
     use crate::model::Role;
     use crate::pipeline::office::{Office, Settings, Who};
@@ -142,7 +198,7 @@ mod tests {
                 let expected = if works { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
                 assert_eq!(parts.status, expected, "{path} {header:?}");
                 assert_eq!(parts.headers["odata-version"], "4.0");
-                assert_eq!(parts.headers["cache-control"], "no-store");
+                assert_eq!(parts.headers["cache-control"], if works { "private, no-store" } else { "no-store" });
                 assert!(!body.contains(key.as_str()), "a key is never repeated");
                 if !works {
                     assert_eq!(parts.headers["www-authenticate"], "Basic realm=\"arpent\"");
@@ -157,6 +213,21 @@ mod tests {
         office.revoke_key(&Who::operator("test"), &id).await.unwrap();
         let (parts, _) = get(plain, Some(("x-api-key", key))).await;
         assert_eq!(parts.status, StatusCode::UNAUTHORIZED, "revoked");
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_an_address_and_nothing_else_is() {
+        for (address, left) in [
+            ("/a", None),
+            ("/a?b=c&api_keys=1", None),
+            ("/a?api_key=x", Some("/a")),
+            ("/a?b=%26&api_key=x&c=+", Some("/a?b=%26&c=+")),
+            ("/a?api%5Fkey=x&b&api_key=", Some("/a?b")),
+            ("http://h/a?api_key=x&b=1", Some("http://h/a?b=1")),
+        ] {
+            let found = without_key(&address.parse().unwrap());
+            assert_eq!(found.map(|uri| uri.to_string()).as_deref(), left, "{address}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The routes of staff as keys meet them.
 
+mod partners;
 mod waiting;
 
 use super::routes;

@@ -14,7 +14,7 @@ use super::page;
 use super::problem::Problem;
 use super::state::Place;
 use crate::steps::tiling::{Tile, ZOOM_MAX};
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::ops::RangeInclusive;
@@ -36,7 +36,7 @@ pub async fn tile_matrix_set(Path(set): Path<String>, ask: Ask) -> Result<Respon
 }
 
 /// `/collections/{zoning}/tiles`
-pub async fn tile_sets(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
+pub async fn tile_sets(app: App, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
     let place = app.shelf.look().place(&zoning)?;
@@ -47,11 +47,7 @@ pub async fn tile_sets(State(app): State<App>, Path(zoning): Path<String>, ask: 
 }
 
 /// `/collections/{zoning}/tiles/{tileMatrixSetId}`
-pub async fn tile_set(
-    State(app): State<App>,
-    Path((zoning, set)): Path<(String, String)>,
-    ask: Ask,
-) -> Result<Response, Problem> {
+pub async fn tile_set(app: App, Path((zoning, set)): Path<(String, String)>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&[&["f", "datetime"][..], &SELECTORS].concat())?;
     let as_tilejson = format(&ask, &["json", "html", TILEJSON])? == TILEJSON;
     let format = if as_tilejson { Format::Json } else { ask.format(&DOCUMENTS)? };
@@ -69,7 +65,7 @@ pub async fn tile_set(
 
 /// `/collections/{zoning}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`
 pub async fn tile(
-    State(app): State<App>,
+    app: App,
     Path((zoning, set, zoom, row, column)): Path<(String, String, String, String, String)>,
     ask: Ask,
 ) -> Result<Response, Problem> {

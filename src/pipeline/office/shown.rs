@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// Releases opened at once: the store has a connection for each, and one to spare for those who ask meanwhile.
 const OPENED_AT_ONCE: usize = 4;
 
-/// What the public is to be served. Drafts are never here, nor are the releases for partners.
+/// What is to be served: to the public, and to partners what they are given in place of it. Drafts are never here.
 #[derive(Clone, Default)]
 pub struct Shown {
     /// The current release.
@@ -29,6 +29,17 @@ pub struct Shown {
     pub closed: Vec<String>,
     /// Every release that was taken back, the last one first.
     pub withdrawn: Vec<Withdrawn>,
+    /// What was published for partners with a release above, by the name of that release.
+    pub for_partners: BTreeMap<String, ForPartners>,
+}
+
+/// The release for partners that was published with another one, and that is shown as long as the other is.
+#[derive(Clone)]
+pub struct ForPartners {
+    /// Its name.
+    pub release: String,
+    /// What it holds; `None` where the public release was taken back, or while it is not open yet.
+    pub open: Option<Arc<Release>>,
 }
 
 /// A release that was taken back.
@@ -78,17 +89,27 @@ impl Office {
             return Ok(());
         }
         let mut stays_closed = None;
-        if let Served::Release(id) = &served
-            && !matches!(told.open.get(id), Some(Some(_)))
-        {
-            match self.open(id).await {
-                Ok(release) => {
-                    told.open.insert(id.clone(), Some(release));
+        if let Served::Release(id) = &served {
+            if !matches!(told.open.get(id), Some(Some(_))) {
+                match self.open(id).await {
+                    Ok(release) => {
+                        told.open.insert(id.clone(), Some(release));
+                    }
+                    Err(closed) => stays_closed = Some(closed.fault()),
                 }
-                Err(closed) => stays_closed = Some(closed.fault()),
+            }
+            let beside = standings.iter().find(|s| s.entry.id == *id).and_then(|s| s.partner_release.as_ref());
+            if let Some(id) = beside.filter(|id| !told.open.contains_key(*id)) {
+                match self.open(id).await {
+                    Ok(release) => {
+                        told.open.insert(id.clone(), Some(release));
+                    }
+                    // The public does not wait for it, and partners are not shown less in its place.
+                    Err(closed) => told.stays_closed(id, closed),
+                }
             }
         }
-        told.open.retain(|id, _| standings.iter().any(|s| s.entry.id == *id && is_public(s)));
+        told.open.retain(|id, _| is_shown(&standings, id));
         let moved = told.standings != standings;
         told.standings = standings;
         let Some(fault) = stays_closed else {
@@ -105,7 +126,7 @@ impl Office {
         Err(fault)
     }
 
-    /// Opens the earlier releases that are still closed, the newest first, some at once, and shows them. One that is
+    /// Opens the releases that are still closed, the newest first, some at once, and shows them. One that is
     /// damaged stays closed, and the log says so once; one that the store did not give is tried again at the next call.
     pub async fn open_earlier(&self) {
         let board = &self.0.shown;
@@ -123,21 +144,19 @@ impl Office {
             let mut told = board.told.lock().await;
             let mut again = false;
             for (release, id) in opened {
-                let release = match release {
-                    Ok(release) => Some(release),
-                    Err(Closed::Damaged(fault)) => {
-                        tracing::error!("an earlier release stays closed: {}", fault.found);
-                        None
-                    }
-                    Err(Closed::Unread(fault)) => {
-                        tracing::error!("an earlier release could not be read: {}", fault.found);
-                        again = true;
-                        continue;
-                    }
-                };
                 // It may have been taken back meanwhile.
-                if told.standings.iter().any(|s| s.entry.id == id && is_public(s)) {
-                    told.open.insert(id, release);
+                let is_shown = is_shown(&told.standings, &id);
+                match release {
+                    Ok(release) if is_shown => {
+                        told.open.insert(id, Some(release));
+                    }
+                    Ok(_) => {}
+                    Err(closed) => {
+                        again |= matches!(closed, Closed::Unread(_));
+                        if is_shown {
+                            told.stays_closed(&id, closed);
+                        }
+                    }
                 }
             }
             (board.show)(told.shown());
@@ -205,12 +224,28 @@ impl Closed {
 }
 
 impl Told {
+    /// Says so in the log. One that is damaged is not tried again; one that the store did not give is.
+    fn stays_closed(&mut self, id: &str, closed: Closed) {
+        match closed {
+            Closed::Damaged(fault) => {
+                tracing::error!("a release stays closed: {}", fault.found);
+                self.open.insert(id.to_owned(), None);
+            }
+            Closed::Unread(fault) => tracing::error!("a release could not be read: {}", fault.found),
+        }
+    }
+
     fn shown(&self) -> Shown {
         let open = |id: &str| self.open.get(id).cloned().flatten();
         let earlier: Vec<&str> = self.earlier().collect();
         let mut withdrawn: Vec<Withdrawn> =
             self.standings.iter().filter_map(|s| s.withdrawal.as_ref()).map(Withdrawn::of).collect();
         withdrawn.sort_by(|one, other| other.at.cmp(&one.at).then_with(|| one.release.cmp(&other.release)));
+        let for_partners = self.standings.iter().filter_map(|s| {
+            let release = s.partner_release.clone()?;
+            let open = if is_public(s) { open(&release) } else { None };
+            Some((s.entry.id.clone(), ForPartners { release, open }))
+        });
         let (current, taken_back) = match &self.served {
             Served::Nothing => (None, None),
             Served::Release(id) => (open(id), None),
@@ -222,6 +257,7 @@ impl Told {
             earlier: earlier.iter().filter_map(|id| open(id)).collect(),
             closed: earlier.iter().filter(|id| open(id).is_none()).map(|id| (*id).to_owned()).collect(),
             withdrawn,
+            for_partners: for_partners.collect(),
         }
     }
 
@@ -232,9 +268,11 @@ impl Told {
         superseded.map(|s| s.entry.id.as_str()).filter(|id| !matches!(&self.served, Served::Release(now) if now == id))
     }
 
-    /// Some of those that nobody tried to open yet, the newest first.
+    /// Some of those that nobody tried to open yet, the newest first: those for all before those for partners.
     fn never_opened(&self) -> Vec<String> {
-        let closed = self.earlier().filter(|id| !self.open.contains_key(*id));
+        let for_partners = self.standings.iter().rev().filter(|s| is_public(s));
+        let for_partners = for_partners.filter_map(|s| s.partner_release.as_deref());
+        let closed = self.earlier().chain(for_partners).filter(|id| !self.open.contains_key(*id));
         closed.take(OPENED_AT_ONCE).map(str::to_owned).collect()
     }
 }
@@ -244,6 +282,11 @@ impl Withdrawn {
         let Withdrawal { release, at, author: _, reason } = withdrawal.clone();
         Self { release, at, reason }
     }
+}
+
+/// Whether a release is for the public, or for partners beside one that is.
+fn is_shown(standings: &[Standing], id: &str) -> bool {
+    standings.iter().any(|s| is_public(s) && (s.entry.id == id || s.partner_release.as_deref() == Some(id)))
 }
 
 fn is_public(standing: &Standing) -> bool {
@@ -259,7 +302,7 @@ mod tests {
     use super::*;
     use crate::model::ReleaseId;
     use crate::steps::publish::Provenance;
-    use crate::store::{Desk, ReleaseEntry, SqliteStore, Stamp, Store, Why, digest};
+    use crate::store::{ACT_PARTNERS, Desk, LedgerEntry, ReleaseEntry, SqliteStore, Stamp, Store, Why, digest};
     use std::sync::Mutex;
 
     /// Keeps a release of this name, without zones; it is nobody's to see until the store points at it.
@@ -339,6 +382,47 @@ mod tests {
             assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [shown], "{name} at once");
         }
     }
+
+    #[tokio::test]
+    async fn what_is_for_partners_is_shown_as_long_as_the_public_release_beside_it() {
+        let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let told = seen.clone();
+        let office = |told: Arc<Mutex<Vec<String>>>| {
+            Office::new(store.clone(), Settings::default(), move |shown| {
+                let beside = shown.for_partners.into_iter();
+                let beside = beside.map(|(public, other)| match other.open {
+                    Some(open) => format!("{public}: {} {}", other.release, open.id),
+                    None => format!("{public}: {} closed", other.release),
+                });
+                told.lock().unwrap().push(beside.collect::<Vec<_>>().join(", "));
+            })
+        };
+        let by = Stamp { at: "2026-01-01T00:00:00Z".to_owned(), author: "test".to_owned() };
+        for name in ["one", "two", "partners-one", "partners-two"] {
+            keep(&store, name).await;
+        }
+        let running = office(told.clone());
+        for name in ["one", "two"] {
+            let subject = format!("partners-{name}");
+            let Stamp { at, author } = by.clone();
+            let act = LedgerEntry { at, author, act: ACT_PARTNERS.to_owned(), subject, digest: String::new() };
+            store.append(&act).await.unwrap();
+            store.set_current(name, &by).await.unwrap();
+            running.refresh().await.unwrap();
+        }
+        let (one, two) = ("one: partners-one partners-one", "two: partners-two partners-two");
+        let take = || seen.lock().unwrap().drain(..).collect::<Vec<_>>();
+        assert_eq!(take(), [one.to_owned(), format!("{one}, {two}")], "at once");
+        let cold = office(told);
+        cold.refresh().await.unwrap();
+        cold.open_earlier().await;
+        assert_eq!(take(), [format!("one: partners-one closed, {two}"), format!("{one}, {two}")], "after a start");
+        store.withdraw("one", &Why { by, reason: "une erreur".to_owned() }).await.unwrap();
+        running.refresh().await.unwrap();
+        assert_eq!(take(), [format!("one: partners-one closed, {two}")], "and gone with it");
+    }
+
     #[tokio::test]
     async fn what_is_taken_back_goes_though_what_follows_it_cannot_be_opened() {
         let store = Arc::new(SqliteStore::in_memory().await.unwrap());

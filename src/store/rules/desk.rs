@@ -141,6 +141,20 @@ pub(crate) async fn a_draft_is_published_once_everything_holds<B: Bench>() {
         store.standings().await.unwrap().into_iter().map(|s| (s.entry.id, s.stage)).collect();
     let expected = [("d1", Stage::Superseded), ("d2", Stage::Draft), ("d3", Stage::Published)];
     assert_eq!(stages, expected.map(|(id, stage)| (format!("release-{id}"), stage)));
+    let fourth = draft(store, "d4", &[&first.release, "release-d3"], &first_policy).await;
+    let partner_release = kept_release(store, "for-partners").await.id;
+    let fourth = Draft { partner_release, ..fourth };
+    store.update_draft(&fourth, Stage::Draft).await.unwrap();
+    let beside = async || {
+        let standings = store.standings().await.unwrap().into_iter();
+        standings.filter_map(|s| Some((s.entry.id, s.partner_release?))).collect::<Vec<_>>()
+    };
+    assert!(beside().await.is_empty(), "a draft is nobody's");
+    store.publish("d4", &[], &why(8)).await.unwrap();
+    store.roll_back(&first.release, &why(9)).await.unwrap();
+    store.roll_back(&fourth.release, &why(9)).await.unwrap();
+    store.withdraw(&fourth.release, &why(9)).await.unwrap();
+    assert_eq!(beside().await, [(fourth.release, fourth.partner_release)], "whatever happens to it");
     let missing = store.publish("d9", &[], &why(7)).await.unwrap_err();
     assert!(matches!(missing, StoreError::Missing { what: "draft", .. }), "{missing:?}");
     assert!(matches!(store.verify_ledger().await.unwrap(), LedgerCheck::Holds { .. }));

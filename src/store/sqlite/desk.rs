@@ -587,16 +587,20 @@ async fn stage_of(writing: &mut SqliteConnection, draft: &str) -> Result<Option<
     word.map(|word| stage(&word)).transpose()
 }
 
-/// A release that was never served and that nobody took back is a draft, or part of one.
+/// A release that was never served and that nobody took back is a draft, or part of one. The release for partners is
+/// the one that the line just before says they were given: both lines are written in one act.
 async fn standings(connection: &mut SqliteConnection) -> Result<Vec<Standing>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT r.id AS id, r.created AS created, r.digest AS digest, \
          r.id IN (SELECT id FROM current_release) AS served, \
          r.id IN (SELECT subject FROM ledger WHERE act = $1) AS was_served, \
-         w.release AS release, w.at AS at, w.author AS author, w.reason AS reason \
-         FROM releases AS r LEFT JOIN withdrawals AS w ON w.release = r.id ORDER BY r.number",
+         w.release AS release, w.at AS at, w.author AS author, w.reason AS reason, b.partners AS partners \
+         FROM releases AS r LEFT JOIN withdrawals AS w ON w.release = r.id \
+         LEFT JOIN (SELECT now.subject AS public, max(given.subject) AS partners FROM ledger AS given \
+         JOIN ledger AS now ON now.number = given.number + 1 AND now.act = $1 WHERE given.act = $2 GROUP BY now.subject) \
+         AS b ON b.public = r.id ORDER BY r.number",
     );
-    let rows = rows.bind(crate::store::ACT_CURRENT).fetch_all(connection).await?;
+    let rows = rows.bind(crate::store::ACT_CURRENT).bind(ACT_PARTNERS).fetch_all(connection).await?;
     let standing = |row: &SqliteRow| {
         let taken_back: Option<String> = row.try_get("release")?;
         let withdrawal: Option<Withdrawal> = taken_back.map(|_| withdrawal(row)).transpose()?;
@@ -606,7 +610,7 @@ async fn standings(connection: &mut SqliteConnection) -> Result<Vec<Standing>, s
             (None, false, true) => Stage::Superseded,
             (None, false, false) => Stage::Draft,
         };
-        Ok(Standing { entry: release_entry(row)?, stage, withdrawal })
+        Ok(Standing { entry: release_entry(row)?, stage, withdrawal, partner_release: row.try_get("partners")? })
     };
     rows.iter().map(standing).collect()
 }
