@@ -7,12 +7,15 @@ use super::super::witness::{Need, Pool, Unmet};
 use super::super::{needs, rectangles};
 use super::{Answer, Effort, NEARLY, Search, movers};
 
-/// Steps of the search of a large system, times the square of its rows and bare atoms: both the steps of a program and what
+/// Steps of the search of a large system, times the square of its rows and atoms that are none: both the steps of a program and what
 /// each takes grow with them.
 const STEPS_TIMES_MOVERS_SQUARED: u64 = 2_800_000_000_000;
 
-/// Where contributors attack too there are so many needs that cuts of them all cannot be had: a part of the steps is spent,
-/// and so many contributors of a need are asked.
+/// An atom that is no row, as in linked tables, weighs as much in a program as so many rows.
+const BARE_AS_ROWS: u64 = 4;
+
+/// Where contributors attack too, and in linked tables, there are so many needs that cuts of them all cannot be had: a part
+/// of the steps is spent, and so many contributors of a need are asked.
 const INSIDERS_SHARE: u64 = 3;
 const INSIDERS_ASKED: usize = 2;
 
@@ -82,8 +85,9 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
 impl Effort {
     /// The masters of a large system, whose programs take long.
     fn large(system: &System<'_>) -> Self {
-        let movers = (movers(system) as u64).max(1);
-        let share = if system.insiders { INSIDERS_SHARE } else { 1 };
+        let bare = (movers(system) - system.raw.rows.len()) as u64;
+        let movers = (system.raw.rows.len() as u64 + BARE_AS_ROWS * bare).max(1);
+        let share = if system.insiders || bare > 0 { INSIDERS_SHARE } else { 1 };
         let steps = STEPS_TIMES_MOVERS_SQUARED / (movers * movers) / share;
         Self { gap: 0.01, steps, relaxed: 30, whole: 0, nodes: 100, met: steps / 10 }
     }
