@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test test-clients setup packages lint doc bench load fuzz race race-secrecy data clean-data
+.PHONY: help run test test-clients setup packages lint doc bench load fuzz fuzz-seeds race race-secrecy data clean-data
 
 # A fresh Rust may not be on the path of this shell yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -89,6 +89,10 @@ MINUTES = 3
 fuzz: setup ## damages small files for MINUTES=3 minutes, and hands them to every reader
 	@ARPENT_FUZZ_MINUTES=$(MINUTES) cargo test --locked --test it -- --ignored --exact --nocapture \
 	  mutants::no_mutant_makes_a_reader_panic_for_minutes
+
+# What `cargo +nightly fuzz run NAME` begins with; cargo-fuzz and a nightly Rust are for who runs it to install.
+fuzz-seeds: setup ## writes the same small files under fuzz/corpus
+	@cargo test --locked --test it -- --ignored --exact mutants::each_target_gets_the_samples_of_its_kind
 
 # The race of docs/SECRECY.md. Daily: make race-secrecy SHAPES=A SIZES=3000 SEEDS=7 PEERS=
 # With DOC=docs/SECRECY.md the table goes there too; RACE= passes other arguments of benches/race/race.py.

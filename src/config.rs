@@ -3,7 +3,7 @@
 mod limits;
 mod policy;
 
-pub use limits::{Limits, Network};
+pub use limits::{Limits, Network, ProxyHeaders};
 pub use policy::{About, Also, Least, Measure, POLICY, Partner, Policy, Profile, Unit};
 
 use serde::Deserialize;

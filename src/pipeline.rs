@@ -7,7 +7,7 @@ pub mod office;
 pub mod whatif;
 
 use crate::config::{About, Policy, Profile, Unit};
-use crate::model::{Establishment, Read, Register, Reject, ReleaseId, Unreadable, Zoning};
+use crate::model::{Establishment, Lambert93, Read, Register, Reject, ReleaseId, Unreadable, Zoning};
 use crate::steps::assign::{Placement, assign};
 pub use crate::steps::bytes::sha256_hex;
 use crate::steps::groups::GroupOptions;
@@ -26,8 +26,9 @@ use crate::steps::seal;
 use crate::steps::secrecy::{
     BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Microdata, NotAuditable,
     NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Search, Spec, Years,
-    examine, keep, protect_in, protect_profiles, protect_revision, published_together,
+    examine, keep, protect_in, protect_profiles, protect_revision, published_together, refuse_given_away,
 };
+use geo::MultiPolygon;
 use ledger::Dossier;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -66,18 +67,18 @@ pub struct GroupsUpload {
 }
 
 impl ZoningUpload {
-    /// Steps 1 to 3.
+    /// Steps 1 to 3; the zones are held against a territory, where there is one.
     ///
     /// # Errors
     /// As [`take_in`], and a table of groups that is none.
-    pub fn take_in(&self) -> Result<Intake, Unreadable> {
+    pub fn take_in(&self, territory: Option<&Lambert93<MultiPolygon>>) -> Result<Intake, Unreadable> {
         let read = |upload: &GroupsUpload| groups(&upload.name, upload.bytes.clone());
         let table = self.groups.as_ref().map(read).transpose()?;
         let options = |upload: &GroupsUpload| GroupOptions { partial: upload.partial };
         let wanted = Wanted {
             options: self.options.clone(),
             expected: self.expected,
-            territory: None,
+            territory,
             repair: self.repair,
             groups: table.as_ref().zip(self.groups.as_ref().map(options)),
         };
@@ -103,6 +104,8 @@ pub struct Order {
     pub registers: Vec<RegisterUpload>,
     /// The vintages wanted, by the year of their 31 December; every one of the registers when none is named.
     pub vintages: BTreeSet<u16>,
+    /// Whose figure is kept of an establishment that both sources declare.
+    pub keep: BothSources,
     /// What people decided about establishments, applied before they are placed.
     pub decisions: Decisions,
     /// The policy in force.
@@ -128,7 +131,7 @@ pub struct Report {
     pub placed: BTreeMap<String, [usize; 3]>,
     /// Establishments without a usable place.
     pub unplaced: usize,
-    /// Establishments sent by both sources for one vintage: the Urssaf figure is kept.
+    /// Establishments sent by both sources for one vintage, of which one figure is kept.
     pub in_both_sources: usize,
     /// What the decisions did.
     pub decided: Applied,
@@ -280,7 +283,7 @@ fn prepare<'a>(order: &'a Order, uploads: &[&'a ZoningUpload]) -> Result<Prepare
     if count > 0 {
         return Err(NotPublished::MetTwice { count });
     }
-    settle(&mut all, &order.decisions, &mut report);
+    settle(&mut all, order, &mut report);
     let (x, y) = places(&all, &mut report)?;
 
     let mut placements = Vec::new();
@@ -333,14 +336,12 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
     match order.policy.history.years {
         // Years share no cell, so each is a puzzle of its own; a few of them fit in memory side by side.
         Years::Independent => {
-            let made = std::thread::scope(|scope| {
-                let begin = |year| scope.spawn(move || vintage(work, partner, year, None));
-                let threads: Vec<_> = years.iter().map(|&year| (year, begin(year))).collect();
-                let join = |(year, thread): (u16, std::thread::ScopedJoinHandle<'_, _>)| (year, thread.join());
-                threads.into_iter().map(join).collect::<Vec<_>>()
-            });
-            for (year, made) in made {
-                results.insert(year, made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            // A year that cannot be published is known in a moment: the others need no pattern then.
+            if partner.is_none() {
+                side_by_side(&years, |year| given_away(work, year)).into_iter().try_for_each(|(_, found)| found)?;
+            }
+            for (year, made) in side_by_side(&years, |year| vintage(work, partner, year, None)) {
+                results.insert(year, made?);
             }
         }
         Years::HideAgain => {
@@ -399,16 +400,16 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
 }
 
 fn zoning_of(upload: &ZoningUpload, report: &mut Report) -> Result<Zoning, NotPublished> {
-    let mut intake = upload.take_in()?;
+    let mut intake = upload.take_in(None)?;
     report.rejected.append(&mut intake.layer.warnings);
     intake.whole().map_err(NotPublished::Zoning)
 }
 
 /// One record an establishment or site: what both sources sent is counted once, what people decided is applied, and who has
 /// no headcount is not counted.
-fn settle(all: &mut Register, decisions: &Decisions, report: &mut Report) {
-    report.in_both_sources = reconcile(all, BothSources::default()).len();
-    report.decided = apply(decisions, all);
+fn settle(all: &mut Register, order: &Order, report: &mut Report) {
+    report.in_both_sources = reconcile(all, order.keep).len();
+    report.decided = apply(&order.decisions, all);
     report.without_headcount = all.establishments.iter().filter(|e| e.headcount.is_none()).count();
     all.establishments.retain(|e| e.headcount.is_some());
 }
@@ -509,6 +510,53 @@ fn microdata(work: &Work<'_>, year: u16) -> Microdata {
     Microdata::new(ids, &contributors, weight, columns)
 }
 
+/// Does the same for each year, each on a thread of its own.
+fn side_by_side<T: Send>(years: &BTreeSet<u16>, of: impl Fn(u16) -> T + Sync) -> Vec<(u16, T)> {
+    let of = &of;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = years.iter().map(|&year| (year, scope.spawn(move || of(year)))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, T>| match thread.join() {
+            Ok(made) => made,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        threads.into_iter().map(|(year, thread)| (year, join(thread))).collect()
+    })
+}
+
+/// What was published of a year.
+struct PublishedOf<'a> {
+    /// Releases whose records were corrected, by their corrections: these show the same sums and stand for them.
+    corrected: Vec<&'a str>,
+    /// To everybody.
+    shown: Vec<(&'a str, &'a Earlier)>,
+    /// To partners alone.
+    shown_to_partners: Vec<(&'a str, &'a Earlier)>,
+}
+
+impl<'a> PublishedOf<'a> {
+    fn year(past: &'a [Published], year: u16) -> Self {
+        let corrected: Vec<&str> = past.iter().filter_map(|p| p.vintages.get(&year)?.1.as_deref()).collect();
+        let of_year = |partners_only: bool| {
+            let past = past.iter().filter(move |p| p.partners_only == partners_only);
+            let live = past.filter(|p| !corrected.contains(&p.id.as_str()));
+            live.filter_map(|p| Some((p.id.as_str(), &p.vintages.get(&year)?.0))).collect::<Vec<_>>()
+        };
+        let (shown, shown_to_partners) = (of_year(false), of_year(true));
+        Self { corrected, shown, shown_to_partners }
+    }
+}
+
+/// Refuses what a year gives away together with what was published of it before; anything else is for [`vintage`] to say.
+fn given_away(work: &Work<'_>, year: u16) -> Result<(), NotPublished> {
+    let published = PublishedOf::year(work.past, year);
+    if published.shown.is_empty() {
+        return Ok(());
+    }
+    let past = Past { earlier: published.shown.iter().map(|(_, e)| *e).collect(), last_year: None };
+    refuse_given_away(&microdata(work, year), work.public, &past)
+        .map_err(|why| NotPublished::Secrecy { vintage: year, why: Box::new(why) })
+}
+
 fn vintage(
     work: &Work<'_>,
     partner: Option<&Spec>,
@@ -518,14 +566,7 @@ fn vintage(
     let refused = |why: NotProtected| NotPublished::Secrecy { vintage: year, why: Box::new(why) };
     let micro = microdata(work, year);
     let spec = work.public;
-    // A release whose records were corrected is stood for by the correction, which shows the same sums.
-    let corrected: Vec<&str> = work.past.iter().filter_map(|p| p.vintages.get(&year)?.1.as_deref()).collect();
-    let of_year = |partners_only: bool| {
-        let past = work.past.iter().filter(move |p| p.partners_only == partners_only);
-        let live = past.filter(|p| !corrected.contains(&p.id.as_str()));
-        live.filter_map(|p| Some((p.id.as_str(), &p.vintages.get(&year)?.0))).collect::<Vec<_>>()
-    };
-    let (shown, shown_to_partners) = (of_year(false), of_year(true));
+    let PublishedOf { corrected, shown, shown_to_partners } = PublishedOf::year(work.past, year);
     let earlier: Vec<&Earlier> = shown.iter().map(|(_, e)| *e).collect();
     let past = Past { earlier: earlier.clone(), last_year };
     let mut revises = None;

@@ -1,42 +1,28 @@
 //! `arpent assign`: places points in zones.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
+mod features;
+mod report;
+mod through;
+mod zones;
+
 use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::HumanCount;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::files;
+use self::features::PointsFile;
+use self::report::{Clock, PLACEMENTS, Report, Tally};
+use self::through::{Work, through};
+use self::zones::Ready;
 use super::files::ZoneArgs;
 use super::output::{OutCells, OutColumn, OutKind, TableFormat, TableWriter, WholeFile, WordList, kept_apart, print};
-use crate::model::establishment::Unplaced;
-use crate::model::{Crs, Reject, Unreadable, ZoneCode, Zoning};
-use crate::steps::assign::{Placed, Placements, place as place_points};
-use crate::steps::index::{KeptIndex, ZoneIndex};
-use crate::steps::read::Files;
-use crate::steps::read::points::{ChosenColumns, Ids, PointBatch, PointColumns, Points, points};
+use crate::model::{Crs, Reject, Unreadable, ZoneCode};
+use crate::steps::read::points::{Ids, PointColumns, points};
 use crate::steps::read::table::Input;
-use crate::steps::read::zones::zones;
-use crate::steps::reproject::{self, Mistaken, Reprojector};
-use crate::steps::validate::validate_alone;
-
-/// Refused rows that the report describes one by one; the rest are counted by code.
-const REJECTS_LISTED: usize = 100;
-/// Batches that wait between two stages: one in the making and one at hand keep both sides busy.
-const BATCHES_AHEAD: usize = 2;
-/// Batches that later parts of a file may have read before an earlier one is taken: some 25 MiB.
-const BATCHES_HELD: usize = 8;
-/// Zones that the text report counts one by one, a screenful; the JSON report counts them all.
-const ZONES_SHOWN: usize = 60;
-/// Systems that are kept open; France and its overseas territories use about twenty.
-const ROW_SYSTEMS_KEPT: usize = 512;
+use crate::steps::reproject::Reprojector;
 
 /// Places points in zones, one row a point in the order read: the identifier, the zone, and how it was placed.
 #[derive(Debug, Clone, clap::Args)]
@@ -68,13 +54,16 @@ pub struct AssignArgs {
     /// Where to write: .csv, .csv.gz or .parquet
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Adds the column `distance_m`: metres to the nearest edge of a zone; where zones overlap, an edge that lies under
-    /// another zone may be left out. Placing takes longer then
+    /// Adds the column `distance_m`: metres to the nearest edge of a zone. Placing takes longer then
     #[arg(long)]
     pub distance: bool,
     /// Where to write the points that no zone got, as GeoJSON
     #[arg(long, value_name = "FILE")]
     pub unplaced: Option<PathBuf>,
+    /// Where to write the points that several zones have, on a border they share or where they overlap, as GeoJSON: the
+    /// zone each point got, and the others
+    #[arg(long, value_name = "FILE")]
+    pub ambiguous: Option<PathBuf>,
     /// Where to write the report, as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -135,7 +124,8 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
     columns.extend(args.distance.then(|| column("distance_m", OutKind::Metres)));
     let mut writer = TableWriter::create(&args.out, &columns).map_err(one)?;
     let report_file = args.report.as_deref().map(WholeFile::create).transpose().map_err(one)?;
-    let mut missing = args.unplaced.as_deref().map(Missing::create).transpose().map_err(one)?;
+    let mut missing = args.unplaced.as_deref().map(PointsFile::create).transpose().map_err(one)?;
+    let mut ambiguous = args.ambiguous.as_deref().map(PointsFile::create).transpose().map_err(one)?;
     // A system that PROJ does not know is refused before anything is placed.
     Reprojector::new(&chosen.crs).map_err(one)?;
 
@@ -149,8 +139,16 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
         tally.rejected(done.rejected, done.unknown);
         let words = tally.count(&ready.index, &done.points, &done.placements);
         tally.mistaken(&done.mistaken);
-        if let Some(missing) = &mut missing {
-            missing.add(&done.points, &words.how)?;
+        if let Some(file) = &mut missing {
+            words.missing().try_for_each(|row| {
+                file.add(done.points.x[row], done.points.y[row], &words.why_missing(&done.points, row))
+            })?;
+        }
+        if let Some(file) = &mut ambiguous {
+            for point in &words.ambiguous {
+                let (x, y) = (done.points.x[point.row], done.points.y[point.row]);
+                file.add(x, y, &words.why_ambiguous(&done.points, point, &ready.codes))?;
+            }
         }
         tally.clock.spent("count", begun);
         let begun = Instant::now();
@@ -171,16 +169,19 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
     .map_err(one)?;
     let begun = Instant::now();
     let out = writer.finish().map_err(one)?;
-    let missing = missing.map(Missing::finish).transpose().map_err(one)?;
+    let features = [missing, ambiguous].into_iter().flatten().map(PointsFile::finish);
+    let features = features.collect::<Result<Vec<_>, _>>().map_err(one)?;
     tally.clock.spent("write", begun);
     bar.finish_and_clear();
 
     clock.add(&tally.clock);
     clock.stages.push(("total", start.elapsed()));
     let by_zone = ready.codes.iter().zip(&tally.by_zone).map(|(code, n)| (code.to_string(), *n)).collect();
-    let report = Report { points_name, format, chosen, zones: ready.zones, by_zone, tally, seconds: clock.seconds() };
+    let codes = ready.codes;
+    let report =
+        Report { points_name, format, chosen, zones: ready.zones, codes, by_zone, tally, seconds: clock.seconds() };
     let mut files = vec![out];
-    files.extend(missing);
+    files.extend(features);
     if let Some(mut file) = report_file {
         file.fill(format!("{:#}\n", report.json()).as_bytes()).map_err(one)?;
         files.push(file);
@@ -193,736 +194,9 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
 }
 
 fn refuse_overwriting(args: &AssignArgs) -> Result<(), Unreadable> {
-    let outputs = [Some(&args.out), args.report.as_ref(), args.unplaced.as_ref(), args.index.as_ref()];
-    kept_apart(args.zones.iter().chain([&args.points]), outputs.into_iter().flatten())
-}
-
-/// What the report says of the zones.
-struct ZonesRead {
-    file: String,
-    layer: String,
-    code_field: String,
-    crs: String,
-    count: usize,
-    /// Whether the index was kept from another time.
-    kept: bool,
-    /// Zones left out and warnings; neither stops the work, unless `--expect` counts the zones.
-    remarks: Vec<Value>,
-}
-
-/// Whether a file is there that arpent never kept an index in: it is not to be written over.
-fn holds_something_else(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(INDEX_MARK.len() as u64).read_to_end(&mut start));
-    read.is_ok() && !start.is_empty() && start != INDEX_MARK
-}
-
-/// How every index that was ever kept begins, whatever its form.
-const INDEX_MARK: &[u8] = b"arpent index ";
-
-/// An index to place with.
-struct Ready {
-    index: ZoneIndex,
-    codes: Vec<ZoneCode>,
-    zones: ZonesRead,
-    /// The index to be kept, once all else is done.
-    kept: Option<WholeFile>,
-}
-
-impl Ready {
-    /// The kept index when it is that of these zones, else a new one, fit for about so many points.
-    fn get(args: &AssignArgs, points: u64, clock: &mut Clock) -> Result<Self, Vec<Reject>> {
-        let one = |unreadable: Unreadable| vec![unreadable.0];
-        let begun = Instant::now();
-        let files = args.zones.as_deref().map(files::load).transpose().map_err(one)?;
-        let asked = files.as_ref().filter(|_| args.index.is_some()).map(|files| fingerprint(files, args));
-        clock.spent("zones", begun);
-        if let Some(path) = &args.index {
-            let begun = Instant::now();
-            match Self::kept(path, asked.as_deref()) {
-                Ok(ready) => {
-                    clock.spent("index", begun);
-                    let expected = args.expect.unwrap_or(ready.codes.len());
-                    if ready.codes.len() == expected {
-                        return Ok(ready);
-                    }
-                    let found = format!("{} zones", ready.codes.len());
-                    let file = path.display().to_string();
-                    return Err(one(Unreadable::file("zone_count", file, found, format!("{expected} zones"))));
-                }
-                Err(found) if files.is_none() => {
-                    let expected = "an index that this version of arpent kept, or --zones to build it from";
-                    return Err(one(Unreadable::file("index_unreadable", path.display().to_string(), found, expected)));
-                }
-                Err(_) if holds_something_else(path) => {
-                    let (found, expected) = ("a file that is no index", "an index, or a new name to keep one under");
-                    return Err(one(Unreadable::file("index_unreadable", path.display().to_string(), found, expected)));
-                }
-                // It is built again from the zones.
-                Err(_) => {}
-            }
-        }
-        let files = files.expect("clap asks for --zones where there is no --index");
-        let begun = Instant::now();
-        let (zoning, zones) = read_zones(args, &files)?;
-        drop(files);
-        clock.spent("zones", begun);
-        let begun = Instant::now();
-        // An index to be kept will serve other points too.
-        let index = match &args.index {
-            Some(_) => ZoneIndex::new(&zoning),
-            None => ZoneIndex::for_points(&zoning, points),
-        };
-        let codes: Vec<ZoneCode> = zoning.zones().iter().map(|zone| zone.code.clone()).collect();
-        drop(zoning);
-        clock.spent("index", begun);
-        let begun = Instant::now();
-        let kept = args.index.as_deref().zip(asked).map(|(path, asked)| keep(path, &index, &codes, &zones, &asked));
-        let kept = kept.transpose().map_err(one)?.flatten();
-        clock.spent("keep", begun);
-        Ok(Self { index, codes, zones, kept })
-    }
-
-    /// Reads a kept index; an error says what was found instead.
-    fn kept(path: &Path, asked: Option<&str>) -> Result<Self, String> {
-        let file = File::open(path).map_err(|error| format!("a file that cannot be opened ({error})"))?;
-        let KeptIndex { index, codes, about } = KeptIndex::read(BufReader::new(file))?;
-        let about: Value = serde_json::from_str(&about).map_err(|_| "an index that does not say of what".to_owned())?;
-        let text = |name: &str| about[name].as_str().unwrap_or_default().to_owned();
-        if asked.is_some_and(|asked| asked != text("fingerprint")) {
-            return Err("an index of other zones".to_owned());
-        }
-        let remarks = about["remarks"].as_array().cloned();
-        let remarks = remarks.ok_or_else(|| "an index that does not say what its zones were warned for".to_owned())?;
-        let zones = ZonesRead {
-            file: text("file"),
-            layer: text("layer"),
-            code_field: text("zone_id"),
-            crs: text("crs"),
-            count: codes.len(),
-            kept: true,
-            remarks,
-        };
-        Ok(Self { index, codes, zones, kept: None })
-    }
-}
-
-/// What tells one set of zones from another: the bytes of the files, and how they were to be read.
-fn fingerprint(files: &Files, args: &AssignArgs) -> String {
-    let mut digest = Sha256::new();
-    for (name, bytes) in &files.parts {
-        // The folder of a file is not part of what it holds.
-        let extension = name.rsplit('.').next().unwrap_or_default().to_lowercase();
-        digest.update(format!("{extension} {}\n", bytes.len()));
-        digest.update(bytes);
-    }
-    let ZoneArgs { layer, zone_id, zones_crs } = &args.zone_args;
-    digest.update(format!("{layer:?} {zone_id:?} {zones_crs:?}"));
-    digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-/// Writes a draft of the index; nothing when it has a form that is not kept.
-fn keep(
-    path: &Path,
-    index: &ZoneIndex,
-    codes: &[ZoneCode],
-    zones: &ZonesRead,
-    fingerprint: &str,
-) -> Result<Option<WholeFile>, Unreadable> {
-    let about = json!({
-        "fingerprint": fingerprint,
-        "file": zones.file,
-        "layer": zones.layer,
-        "zone_id": zones.code_field,
-        "crs": zones.crs,
-        "remarks": zones.remarks,
-    });
-    let unwritable = |error: std::io::Error| {
-        let file = path.display().to_string();
-        Unreadable::file("output_unwritable", file, error.to_string(), "a place that can be written")
-    };
-    let mut into = BufWriter::new(WholeFile::create(path)?);
-    let codes: Vec<&ZoneCode> = codes.iter().collect();
-    let kept = index.keep(&codes, &about.to_string(), &mut into).map_err(unwritable)?;
-    let file = into.into_inner().map_err(|error| unwritable(error.into_error()))?;
-    Ok(kept.then_some(file))
-}
-
-fn read_zones(args: &AssignArgs, files: &Files) -> Result<(Zoning, ZonesRead), Vec<Reject>> {
-    let one = |unreadable: Unreadable| vec![unreadable.0];
-    let layer = zones(files, &args.zone_args.options()).map_err(one)?;
-    let mut remarks = layer.warnings;
-    remarks.extend(layer.records.rejected);
-    let in_metres = reproject::zones(layer.records.accepted).map_err(one)?;
-    remarks.extend(in_metres.rejected);
-    // Overlaps and gaps are for `arpent inspect`.
-    let (zoning, _) = validate_alone(&layer.layer, in_metres.accepted, args.expect).map_err(|refused| {
-        let mut errors = refused.errors;
-        errors.extend(remarks.iter().cloned());
-        errors
-    })?;
-    let read = ZonesRead {
-        file: args.zones.as_deref().unwrap_or(Path::new("")).display().to_string(),
-        layer: layer.layer,
-        code_field: layer.code_field,
-        crs: layer.crs.to_string(),
-        count: zoning.zones().len(),
-        kept: false,
-        remarks: remarks.iter().map(reject_json).collect(),
-    };
-    Ok((zoning, read))
-}
-
-/// What each thread needs to place a batch.
-struct Work<'a> {
-    index: &'a ZoneIndex,
-    crs: &'a Crs,
-    distance: bool,
-}
-
-/// A batch, placed.
-struct Done {
-    /// With coordinates in EPSG:2154 metres; NaN where there is none.
-    points: PointBatch,
-    placements: Placements,
-    distance_m: Option<Vec<f64>>,
-    rejected: Vec<Reject>,
-    /// Systems that rows name and that cannot be had: the code and the first such row.
-    unknown: BTreeMap<u32, usize>,
-    mistaken: Vec<Mistaken>,
-    clock: Clock,
-}
-
-/// Reads, places and gives back batches in the order read: as many threads as there are cores read parts of the file side
-/// by side, as many place, and this one takes what is done. No more than a few batches are in memory.
-fn through(
-    points: Points,
-    work: &Work<'_>,
-    mut take: impl FnMut(Done, f64) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let turn = Turn::default();
-    let parts = Mutex::new(points.parts().enumerate());
-    std::thread::scope(|scope| {
-        let _leaving = Leaving(&turn);
-        let (send_read, read) = mpsc::sync_channel(BATCHES_AHEAD);
-        let (send_placed, placed) = mpsc::sync_channel(BATCHES_AHEAD);
-        let read = Arc::new(Mutex::new(read));
-        for _ in 0..threads {
-            let (read, send_read, send_placed) = (Arc::clone(&read), send_read.clone(), send_placed.clone());
-            let (parts, turn) = (&parts, &turn);
-            scope.spawn(move || reading(parts, turn, &send_read));
-            scope.spawn(move || placing(work, &read, &send_placed));
-        }
-        drop((read, send_read, send_placed));
-        let mut waiting = BTreeMap::new();
-        let mut next = (0, 0);
-        for (place, done, share) in placed {
-            waiting.insert(place, (done, share));
-            while let Some((done, share)) = waiting.remove(&next) {
-                let ends = done.is_none();
-                if let Some(done) = done {
-                    take(done?, share)?;
-                }
-                next = if ends { (next.0 + 1, 0) } else { (next.0, next.1 + 1) };
-                turn.taken(ends);
-            }
-        }
-        Ok(())
-    })
-}
-
-/// The number of a part of the file, and of a batch in it.
-type BatchPlace = (usize, usize);
-/// A batch, or the end of its part; the share of the file read so far; and how long that took.
-type ReadBatch = (BatchPlace, Option<Result<PointBatch, Unreadable>>, f64, Duration);
-type PlacedBatch = (BatchPlace, Option<Result<Done, Unreadable>>, f64);
-
-/// Keeps those who read later parts from running ahead of what is taken: rows stay in order, and memory small.
-#[derive(Default)]
-struct Turn {
-    /// The part that is being taken, and batches read but not taken yet.
-    now: Mutex<(usize, usize)>,
-    changed: Condvar,
-}
-
-impl Turn {
-    /// Waits until a batch of the part may be read. The part that is being taken never waits here.
-    fn wait(&self, part: usize) {
-        let may_not = |now: &mut (usize, usize)| part > now.0 && now.1 >= BATCHES_HELD;
-        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut now = self.changed.wait_while(now, may_not).unwrap_or_else(PoisonError::into_inner);
-        now.1 += 1;
-    }
-    fn taken(&self, ends: bool) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.0 += usize::from(ends);
-        now.1 = now.1.saturating_sub(1);
-        self.changed.notify_all();
-    }
-}
-
-/// Once nobody takes any more, whoever waits goes on, and finds that out.
-struct Leaving<'a>(&'a Turn);
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.0.now.lock().unwrap_or_else(PoisonError::into_inner).0 = usize::MAX;
-        self.0.changed.notify_all();
-    }
-}
-
-fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, send: &mpsc::SyncSender<ReadBatch>) {
-    let next = || parts.lock().ok().and_then(|mut parts| parts.next());
-    while let Some((part, mut points)) = next() {
-        for number in 0.. {
-            turn.wait(part);
-            let begun = Instant::now();
-            let batch = points.next_batch().transpose();
-            let (ends, torn) = (batch.is_none(), matches!(batch, Some(Err(_))));
-            // A receiver that is gone has met an error and says so itself.
-            if send.send(((part, number), batch, points.table().progress(), begun.elapsed())).is_err() || torn {
-                return;
-            }
-            if ends {
-                break;
-            }
-        }
-    }
-}
-
-fn placing(work: &Work<'_>, read: &Mutex<mpsc::Receiver<ReadBatch>>, send: &mpsc::SyncSender<PlacedBatch>) {
-    let mut systems = Systems::new(work.crs);
-    loop {
-        let received = read.lock().map(|read| read.recv());
-        let Ok(Ok((place, batch, share, reading))) = received else { break };
-        let done = batch.map(|batch| {
-            let systems = systems.as_mut().map_err(|unreadable| unreadable.clone())?;
-            let mut done = work.done(systems, batch?);
-            done.clock.stages.push(("read", reading));
-            Ok(done)
-        });
-        if send.send((place, done, share)).is_err() {
-            break;
-        }
-    }
-}
-
-impl Work<'_> {
-    fn done(&self, systems: &mut Systems, mut batch: PointBatch) -> Done {
-        let mut clock = Clock::default();
-        let begun = Instant::now();
-        let rejected = std::mem::take(&mut batch.rejected);
-        let (points, unknown, mistaken) = systems.reproject(batch);
-        clock.spent("reproject", begun);
-        let begun = Instant::now();
-        let placements = place_points(self.index, &points.x, &points.y, 1);
-        clock.spent("assign", begun);
-        let begun = Instant::now();
-        let distance_m = self.distance.then(|| {
-            let distance = |(&x, &y)| self.index.distance_m(x, y);
-            let finite = |d: f64| if d.is_finite() { d } else { f64::NAN };
-            points.x.iter().zip(&points.y).map(distance).map(finite).collect()
-        });
-        if self.distance {
-            clock.spent("distance", begun);
-        }
-        Done { points, placements, distance_m, rejected, unknown, mistaken, clock }
-    }
-}
-
-/// The systems of the points, each opened once a thread.
-struct Systems {
-    usual: Reprojector,
-    by_row: HashMap<u32, Option<Reprojector>>,
-}
-
-impl Systems {
-    fn new(usual: &Crs) -> Result<Self, Unreadable> {
-        Ok(Self { usual: Reprojector::new(usual)?, by_row: HashMap::new() })
-    }
-
-    /// Turns the coordinates of a batch into EPSG:2154 metres; points outside the area of use of their system become
-    /// unplaced. Tells which systems cannot be had, and how the coordinates of unplaced points look mistaken.
-    fn reproject(&mut self, mut batch: PointBatch) -> (PointBatch, BTreeMap<u32, usize>, Vec<Mistaken>) {
-        let (mut unknown, mut mistaken) = (BTreeMap::new(), Vec::new());
-        if !batch.epsg.iter().any(Option::is_some) {
-            let unplaced = &mut batch.unplaced;
-            self.usual.points(&mut batch.x, &mut batch.y, |row, look| refuse(&mut unplaced[row], look, &mut mistaken));
-            return (batch, unknown, mistaken);
-        }
-        let mut rows_of: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
-        for (row, epsg) in batch.epsg.iter().enumerate().filter(|(row, _)| batch.unplaced[*row].is_none()) {
-            rows_of.entry(*epsg).or_default().push(row);
-        }
-        for (epsg, rows) in rows_of {
-            let reprojector = match epsg {
-                None => Some(&mut self.usual),
-                Some(code) => {
-                    let system = self.of_row(code);
-                    if system.is_none() {
-                        unknown.insert(code, batch.places[rows[0]]);
-                    }
-                    system
-                }
-            };
-            let mut x: Vec<f64> = rows.iter().map(|&row| batch.x[row]).collect();
-            let mut y: Vec<f64> = rows.iter().map(|&row| batch.y[row]).collect();
-            let unplaced = &mut batch.unplaced;
-            match reprojector {
-                Some(reprojector) => {
-                    reprojector.points(&mut x, &mut y, |at, look| refuse(&mut unplaced[rows[at]], look, &mut mistaken))
-                }
-                None => {
-                    x.fill(f64::NAN);
-                    y.fill(f64::NAN);
-                    rows.iter().for_each(|&row| refuse(&mut unplaced[row], None, &mut mistaken));
-                }
-            }
-            for (at, &row) in rows.iter().enumerate() {
-                (batch.x[row], batch.y[row]) = (x[at], y[at]);
-            }
-        }
-        (batch, unknown, mistaken)
-    }
-
-    fn of_row(&mut self, code: u32) -> Option<&mut Reprojector> {
-        if !self.by_row.contains_key(&code) {
-            if self.by_row.len() >= ROW_SYSTEMS_KEPT {
-                self.by_row.clear();
-            }
-            self.by_row.insert(code, Reprojector::new(&Crs::Epsg(code)).ok());
-        }
-        self.by_row.get_mut(&code).and_then(Option::as_mut)
-    }
-}
-
-/// Takes a point as outside its system, unless it is unplaced for another reason.
-fn refuse(unplaced: &mut Option<Unplaced>, look: Option<Mistaken>, mistaken: &mut Vec<Mistaken>) {
-    if unplaced.is_none() {
-        *unplaced = Some(Unplaced::OutsideCrs);
-        mistaken.extend(look);
-    }
-}
-
-/// The words of the column `placement`.
-const PLACEMENTS: [&str; 4] = ["inside", "border", "outside", "unplaced"];
-/// Their places.
-const INSIDE: u32 = 0;
-const ON_BORDER: u32 = 1;
-const OUTSIDE: u32 = 2;
-const UNPLACED: u32 = 3;
-
-/// The columns `zone` and `placement` of a batch, as words of their lists.
-struct Words {
-    zone: Vec<u32>,
-    how: Vec<u32>,
-}
-
-/// What was counted on the way.
-struct Tally {
-    rows: usize,
-    by_placement: [usize; 4],
-    /// Of those on a border, points that several zones have there.
-    shared: usize,
-    unplaced: BTreeMap<&'static str, usize>,
-    mistaken: BTreeMap<&'static str, usize>,
-    by_zone: Vec<usize>,
-    rejects: Vec<Reject>,
-    rejects_by_code: BTreeMap<&'static str, usize>,
-    unknown: BTreeSet<u32>,
-    file: String,
-    clock: Clock,
-}
-
-impl Tally {
-    fn new(zones: usize, file: &str) -> Self {
-        Self {
-            rows: 0,
-            by_placement: [0; 4],
-            shared: 0,
-            unplaced: BTreeMap::new(),
-            mistaken: BTreeMap::new(),
-            by_zone: vec![0; zones],
-            rejects: Vec::new(),
-            rejects_by_code: BTreeMap::new(),
-            unknown: BTreeSet::new(),
-            file: file.to_owned(),
-            clock: Clock::default(),
-        }
-    }
-
-    /// Takes the rows refused; a system that cannot be had is reported once, at the first row naming it.
-    fn rejected(&mut self, rejects: Vec<Reject>, unknown: BTreeMap<u32, usize>) {
-        let mut first: Vec<(usize, u32)> =
-            unknown.into_iter().filter(|(code, _)| self.unknown.insert(*code)).map(|(code, row)| (row, code)).collect();
-        first.sort_unstable();
-        let of_systems = first.into_iter().map(|(row, code)| Reject {
-            code: "epsg_unknown",
-            file: self.file.clone(),
-            row: Some(row),
-            field: Some("epsg".to_owned()),
-            found: format!("EPSG:{code}, here and perhaps in later rows"),
-            expected: "a known system".to_owned(),
-        });
-        for reject in rejects.into_iter().chain(of_systems.collect::<Vec<_>>()) {
-            *self.rejects_by_code.entry(reject.code).or_default() += 1;
-            if self.rejects.len() < REJECTS_LISTED {
-                self.rejects.push(reject);
-            }
-        }
-    }
-
-    fn mistaken(&mut self, mistaken: &[Mistaken]) {
-        for mistaken in mistaken {
-            *self.mistaken.entry(mistaken.code()).or_default() += 1;
-        }
-    }
-
-    /// Counts a batch and gives its columns `zone` and `placement`.
-    fn count(&mut self, index: &ZoneIndex, points: &PointBatch, placements: &Placements) -> Words {
-        let mut words = Words { zone: Vec::with_capacity(placements.len()), how: Vec::with_capacity(placements.len()) };
-        for (row, (placed, unplaced)) in placements.iter().zip(&points.unplaced).enumerate() {
-            let (zone, how) = match (unplaced, placed) {
-                (Some(why), _) => {
-                    *self.unplaced.entry(why.code()).or_default() += 1;
-                    (u32::MAX, UNPLACED)
-                }
-                (None, Placed::Inside(zone)) => (zone, INSIDE),
-                (None, Placed::OnBorder(zone)) => {
-                    self.shared += usize::from(index.around(points.x[row], points.y[row]).border.len() > 1);
-                    (zone, ON_BORDER)
-                }
-                (None, Placed::Outside) => (u32::MAX, OUTSIDE),
-            };
-            self.by_placement[how as usize] += 1;
-            if let Some(n) = self.by_zone.get_mut(zone as usize) {
-                *n += 1;
-            }
-            words.zone.push(zone);
-            words.how.push(how);
-        }
-        self.rows += placements.len();
-        words
-    }
-}
-
-/// A GeoJSON file of the points that no zone got, a feature a line.
-struct Missing {
-    into: BufWriter<WholeFile>,
-    target: PathBuf,
-    back: reproject::ToDegrees,
-    features: usize,
-}
-
-impl Missing {
-    fn create(target: &Path) -> Result<Self, Unreadable> {
-        let mut into = BufWriter::new(WholeFile::create(target)?);
-        let target = target.to_owned();
-        into.write_all(b"{\"type\":\"FeatureCollection\",\"features\":[")
-            .map_err(|error| unwritable(&target, &error))?;
-        Ok(Self { into, target, back: reproject::ToDegrees::new()?, features: 0 })
-    }
-
-    /// Adds the points of a batch that are `outside` or `unplaced`; those without a usable coordinate have no geometry.
-    fn add(&mut self, points: &PointBatch, how: &[u32]) -> Result<(), Unreadable> {
-        for (row, &how) in how.iter().enumerate().filter(|(_, how)| matches!(**how, OUTSIDE | UNPLACED)) {
-            let reason = points.unplaced[row].map_or("outside", Unplaced::code);
-            let place = self.back.point(points.x[row], points.y[row]);
-            let geometry = place.map(|(lon, lat)| {
-                // A tenth of a metre.
-                let round = |v: f64| (v * 1e6).round() / 1e6;
-                json!({"type": "Point", "coordinates": [round(lon), round(lat)]})
-            });
-            let feature = json!({
-                "type": "Feature",
-                "geometry": geometry,
-                "properties": {
-                    "id": points.ids.text(row), "row": points.first_row + row, "placement": PLACEMENTS[how as usize],
-                    "reason": reason,
-                },
-            });
-            let comma = if self.features > 0 { ",\n" } else { "\n" };
-            write!(self.into, "{comma}{feature}").map_err(|error| unwritable(&self.target, &error))?;
-            self.features += 1;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<WholeFile, Unreadable> {
-        let ended = self.into.write_all(b"\n]}\n");
-        let ended = ended.and_then(|()| self.into.into_inner().map_err(std::io::Error::from));
-        ended.map_err(|error| unwritable(&self.target, &error))
-    }
-}
-
-fn unwritable(target: &Path, error: &std::io::Error) -> Unreadable {
-    let file = target.display().to_string();
-    Unreadable::file("output_unwritable", file, error.to_string(), "a place that can be written")
-}
-
-/// Time spent by stage, on whichever thread: stages run side by side, so their sum may exceed the total.
-#[derive(Default)]
-struct Clock {
-    stages: Vec<(&'static str, Duration)>,
-}
-
-impl Clock {
-    fn spent(&mut self, stage: &'static str, since: Instant) {
-        self.put(stage, since.elapsed());
-    }
-    fn put(&mut self, stage: &'static str, spent: Duration) {
-        match self.stages.iter_mut().find(|(name, _)| *name == stage) {
-            Some((_, total)) => *total += spent,
-            None => self.stages.push((stage, spent)),
-        }
-    }
-    fn add(&mut self, other: &Self) {
-        other.stages.iter().for_each(|(stage, spent)| self.put(stage, *spent));
-    }
-    fn seconds(self) -> Vec<(&'static str, f64)> {
-        self.stages.iter().map(|(name, spent)| (*name, spent.as_secs_f64())).collect()
-    }
-}
-
-/// What was read, chosen, placed and refused.
-struct Report {
-    points_name: String,
-    format: String,
-    chosen: ChosenColumns,
-    zones: ZonesRead,
-    by_zone: Vec<(String, usize)>,
-    tally: Tally,
-    seconds: Vec<(&'static str, f64)>,
-}
-
-impl Report {
-    /// What the coordinates say against the system they were read in.
-    fn warning(&self) -> Option<String> {
-        let tally = &self.tally;
-        let placed = tally.by_placement[INSIDE as usize] + tally.by_placement[ON_BORDER as usize];
-        let most = tally.mistaken.iter().max_by_key(|(_, n)| **n);
-        let hint = most.map(|(_, n)| n * 2 > tally.rows).unwrap_or(false) || (placed == 0 && tally.rows > 0);
-        hint.then(|| {
-            let look = match most {
-                Some((code, n)) => format!("{n} of {} points look {}", tally.rows, Mistaken::said(code)),
-                None => format!("none of {} points lies in a zone", tally.rows),
-            };
-            format!("{look}; is {} their system?", self.chosen.crs)
-        })
-    }
-
-    fn placements(&self) -> [(&'static str, usize); 4] {
-        std::array::from_fn(|at| (PLACEMENTS[at], self.tally.by_placement[at]))
-    }
-
-    fn json(&self) -> Value {
-        let counts = |pairs: &[(&str, usize)]| {
-            Value::Object(pairs.iter().map(|(name, n)| ((*name).to_owned(), json!(n))).collect())
-        };
-        let by_zone = self.by_zone.iter().map(|(code, n)| (code.clone(), json!(n))).collect();
-        let seconds = self.seconds.iter().map(|(name, s)| ((*name).to_owned(), json!((s * 1e3).round() / 1e3)));
-        let pairs = |map: &BTreeMap<&'static str, usize>| map.iter().map(|(k, n)| (*k, *n)).collect::<Vec<_>>();
-        let chosen = &self.chosen;
-        json!({
-            "points": {
-                "file": self.points_name,
-                "format": self.format,
-                "rows": self.tally.rows,
-                "columns": {
-                    "id": chosen.id, "x": chosen.x, "y": chosen.y, "epsg": chosen.epsg, "qualite_xy": chosen.quality,
-                },
-                "crs": chosen.crs.to_string(),
-            },
-            "zones": {
-                "file": self.zones.file,
-                "layer": self.zones.layer,
-                "zone_id": self.zones.code_field,
-                "crs": self.zones.crs,
-                "count": self.zones.count,
-                "index": if self.zones.kept { "kept" } else { "built" },
-                "remarks": self.zones.remarks,
-            },
-            "placements": counts(&self.placements()),
-            "unplaced": counts(&pairs(&self.tally.unplaced)),
-            "ambiguous": {"shared_border": self.tally.shared, "outer_border": self.tally.by_placement[ON_BORDER as usize] - self.tally.shared},
-            "looks_mistaken": counts(&pairs(&self.tally.mistaken)),
-            "warning": self.warning(),
-            "by_zone": Value::Object(by_zone),
-            "rejected": {
-                "count": self.tally.rejects_by_code.values().sum::<usize>(),
-                "by_code": counts(&pairs(&self.tally.rejects_by_code)),
-                "first": self.tally.rejects.iter().map(reject_json).collect::<Vec<_>>(),
-            },
-            "seconds": Value::Object(seconds.collect()),
-        })
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        let chosen = &self.chosen;
-        let mut line = |line: String| writeln!(text, "{line}").expect("writing to a string cannot fail");
-        let zones = &self.zones;
-        line(format!(
-            "zones: {} in layer `{}` of {}, code `{}`, {}",
-            zones.count, zones.layer, zones.file, zones.code_field, zones.crs
-        ));
-        zones.remarks.iter().for_each(|remark| line(format!("  {}", remark_text(remark))));
-        let epsg = chosen.epsg.as_ref().map_or(String::new(), |epsg| format!(" unless `{epsg}` says otherwise"));
-        line(format!("points: {} in {}, {}", self.tally.rows, self.points_name, self.format));
-        line(format!("  columns `{}`, `{}`, `{}`, {}{epsg}", chosen.id, chosen.x, chosen.y, chosen.crs));
-        for (word, n) in self.placements() {
-            line(format!("{word}: {n}"));
-        }
-        for (reason, n) in &self.tally.unplaced {
-            line(format!("  {reason}: {n}"));
-        }
-        for (code, n) in &self.tally.mistaken {
-            line(format!("  {n} look {}", Mistaken::said(code)));
-        }
-        line(format!("on a border that zones share: {}", self.tally.shared));
-        if let Some(warning) = self.warning() {
-            line(format!("warning: {warning}"));
-        }
-        line("by zone:".to_owned());
-        for (code, n) in self.by_zone.iter().take(ZONES_SHOWN) {
-            line(format!("  {code}: {n}"));
-        }
-        if self.by_zone.len() > ZONES_SHOWN {
-            line(format!("  and {} more zones, in the JSON report", self.by_zone.len() - ZONES_SHOWN));
-        }
-        let rejected: usize = self.tally.rejects_by_code.values().sum();
-        if rejected > 0 {
-            line(format!("rows refused: {rejected}, kept in the output as unplaced"));
-            self.tally.rejects.iter().for_each(|reject| line(format!("  {reject}")));
-            if rejected > self.tally.rejects.len() {
-                line(format!("  and {} more", rejected - self.tally.rejects.len()));
-            }
-        }
-        let seconds: Vec<String> = self.seconds.iter().map(|(name, s)| format!("{name} {s:.2}")).collect();
-        line(format!("seconds: {}", seconds.join(", ")));
-        text
-    }
-}
-
-/// A remark as [`Reject`] says it: a kept index holds it as JSON.
-fn remark_text(remark: &Value) -> String {
-    let word = |name: &str| remark[name].as_str().unwrap_or_default();
-    let row = remark["row"].as_u64().map_or(String::new(), |row| format!(": row {row}"));
-    let field = remark["field"].as_str().map_or(String::new(), |field| format!(", field `{field}`"));
-    let (file, found, expected, code) = (word("file"), word("found"), word("expected"), word("code"));
-    format!("{file}{row}{field}: found {found}, expected {expected} [{code}]")
-}
-
-fn reject_json(reject: &Reject) -> Value {
-    json!({
-        "code": reject.code,
-        "file": reject.file,
-        "row": reject.row,
-        "field": reject.field,
-        "found": reject.found,
-        "expected": reject.expected,
-    })
+    let features = [args.unplaced.as_ref(), args.ambiguous.as_ref()];
+    let outputs = [Some(&args.out), args.report.as_ref(), args.index.as_ref()].into_iter().chain(features);
+    kept_apart(args.zones.iter().chain([&args.points]), outputs.flatten())
 }
 
 #[cfg(test)]
@@ -930,6 +204,7 @@ mod tests {
     use std::io::Read;
 
     use clap::Parser;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -1121,7 +396,41 @@ mod tests {
         assert!((2.0..3.0).contains(&longitude), "{longitude}");
         assert_eq!(features[1]["geometry"], Value::Null);
         assert_eq!(features[1]["properties"]["reason"], "no_coordinate");
-        assert_eq!(report.json()["ambiguous"], json!({"shared_border": 1, "outer_border": 0}));
+        let ambiguous = &report.json()["ambiguous"];
+        assert_eq!((&ambiguous["shared_border"], &ambiguous["outer_border"]), (&json!(1), &json!(0)));
+    }
+
+    #[test]
+    fn points_that_several_zones_have_are_listed_with_all_of_them() {
+        let bench = Bench::new(b"id,x,y\na,651000,6862500\nb,651400,6862500\nc,651700,6862500\nd,650000,6862500\n");
+        // B and C overlap from 651 200 to 651 500 m.
+        let third = r#",{"type": "Feature", "properties": {"code": "C"}, "geometry": {"type": "Polygon", "coordinates":
+            [[[651200, 6862100], [651500, 6862100], [651500, 6862900], [651200, 6862900], [651200, 6862100]]]}}]}"#;
+        std::fs::write(bench.path("zones.geojson"), ZONES.trim_end().trim_end_matches("]}").to_owned() + third)
+            .unwrap();
+        let ambiguous = bench.path("ambiguous.geojson");
+        let report = bench.run("out.csv", &["--ambiguous", ambiguous.to_str().unwrap()]).unwrap();
+        let out = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+        assert_eq!(out, "id,zone,placement\na,A,border\nb,B,inside\nc,B,inside\nd,A,border\n");
+        let json = report.json();
+        let between = json!([
+            {"why": "shared_border", "zones": ["A", "B"], "points": 1},
+            {"why": "overlap", "zones": ["B", "C"], "points": 1},
+        ]);
+        let expected =
+            json!({"shared_border": 1, "outer_border": 1, "overlap": 1, "between": between, "not_listed": 0});
+        assert_eq!(json["ambiguous"], expected);
+        assert!(report.text().contains("  overlap of B, C: 1"), "{}", report.text());
+        let listed: Value = serde_json::from_slice(&std::fs::read(ambiguous).unwrap()).unwrap();
+        let features = listed["features"].as_array().unwrap();
+        let properties: Vec<&Value> = features.iter().map(|feature| &feature["properties"]).collect();
+        assert_eq!(
+            properties,
+            [
+                &json!({"id": "a", "row": 1, "placement": "border", "zone": "A", "others": ["B"], "reason": "shared_border"}),
+                &json!({"id": "b", "row": 2, "placement": "inside", "zone": "B", "others": ["C"], "reason": "overlap"}),
+            ]
+        );
     }
 
     #[test]

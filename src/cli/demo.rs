@@ -5,6 +5,7 @@ use crate::config::{About, Config, POLICY, Policy};
 use crate::pipeline::{self, Order, RegisterUpload, ZoningUpload, ledger};
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::reconcile::BothSources;
 use crate::steps::repair::Repair;
 use crate::steps::review::decisions::Decisions;
 use crate::store::{Served, Stamp, Store};
@@ -109,6 +110,7 @@ pub fn order(now: String) -> Result<Order, String> {
             options: RegisterOptions::default(),
         }],
         vintages: BTreeSet::new(),
+        keep: BothSources::default(),
         decisions: Decisions::default(),
         policy: Policy::parse(POLICY).map_err(|e| e.to_string())?,
         about: About {

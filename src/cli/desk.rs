@@ -4,7 +4,7 @@ use super::output::print;
 use crate::config::Config;
 use crate::pipeline::office::{Fault, FaultKind, Office, Settings, Who};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Where an act is done, and by whom.
@@ -59,6 +59,22 @@ pub fn act(
             ExitCode::from(2)
         }
     }
+}
+
+/// Asks something of the office of a directory that is there.
+///
+/// # Errors
+/// No such directory, wrong settings, or what the office says.
+pub fn in_office<T>(data: &Path, work: impl AsyncFnOnce(Office) -> Result<T, Fault>) -> Result<T, String> {
+    if !data.is_dir() {
+        return Err(format!("--data {}: found no such directory, expected that of a store", data.display()));
+    }
+    super::serve::run_async(async {
+        let config = Config::read(None, Some(data))?;
+        let told = |fault: Fault| fault.to_string();
+        let office = Office::of_directory(&config.data, settings(&config)).await.map_err(told)?;
+        work(office).await.map_err(told)
+    })
 }
 
 /// What the office needs of the settings.

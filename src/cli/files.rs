@@ -31,17 +31,22 @@ impl ZoneArgs {
     /// # Errors
     /// `not_heeded`, with the option.
     pub fn heeded_without_zones(&self) -> Result<(), Unreadable> {
+        match self.said() {
+            Some(option) => {
+                Err(Unreadable::file("not_heeded", option, "no file of zones to read so", "--zones beside it"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// An option that was given, if one was.
+    pub fn said(&self) -> Option<&'static str> {
         let said = [
             ("--layer", self.layer.is_some()),
             ("--zone-id", self.zone_id.is_some()),
             ("--zones-crs", self.zones_crs.is_some()),
         ];
-        match said.into_iter().find(|(_, said)| *said) {
-            Some((option, _)) => {
-                Err(Unreadable::file("not_heeded", option, "no file of zones to read so", "--zones beside it"))
-            }
-            None => Ok(()),
-        }
+        said.into_iter().find(|(_, said)| *said).map(|(option, _)| option)
     }
 }
 

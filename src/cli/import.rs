@@ -2,9 +2,11 @@
 
 use super::desk::{self, Desk};
 use super::files;
+use super::register::trust;
+use crate::model::establishment::Trust;
 use crate::model::{Crs, Source, Unreadable};
 use crate::pipeline::office::{
-    Fault, FaultKind, GroupReading, RegisterSent, Sending, ZoneReading, ZoningSent, parsed_mapping,
+    Fault, FaultKind, GroupReading, RegisterSent, Sending, Territory, ZoneReading, ZoningSent, parsed_mapping,
 };
 use crate::steps::repair::Repair;
 use serde_json::{Value, json};
@@ -77,6 +79,9 @@ struct ZoningArgs {
     /// Leave out the zones that the table of groups does not name
     #[arg(long, requires = "groups_of")]
     partial: bool,
+    /// A zone file of the territory: what lies beyond it, or is left uncovered, is reported
+    #[arg(long, value_name = "FILE")]
+    territory: Option<PathBuf>,
     /// How many zones there should be [default: the settings' number]
     #[arg(long, value_name = "N")]
     expect: Option<usize>,
@@ -103,6 +108,9 @@ struct RegisterArgs {
     /// The column of a role, as in siret=NUM_SIRET; again for others. It is remembered of the author
     #[arg(long = "map", value_name = "ROLE=COLUMN")]
     map: Vec<String>,
+    /// Which geocodes are placed: street (all but 33), sure-street (11, 12) or number (11)
+    #[arg(long, value_name = "QUALITY", default_value = "street", value_parser = trust)]
+    trust: Trust,
     #[command(flatten)]
     desk: Desk,
 }
@@ -120,6 +128,7 @@ pub fn run(args: &Args) -> ExitCode {
     match &args.what {
         What::Zoning(args) => desk::act("import", &args.desk, async |office, who| {
             let files = files::load(&args.file).map_err(unreadable)?;
+            let territory = args.territory.as_deref().map(files::load).transpose().map_err(unreadable)?;
             let sent = ZoningSent {
                 zoning: args.name.clone(),
                 version: args.version.clone(),
@@ -141,6 +150,7 @@ pub fn run(args: &Args) -> ExitCode {
                 },
                 expected: args.expect,
                 any_count: args.any_count,
+                territory: territory.map(Territory::Sent),
             };
             let sending = Sending { parts: files.parts, place: None };
             let told = office.send_zoning(&who, sent, sending).await?.end().await?;
@@ -149,7 +159,8 @@ pub fn run(args: &Args) -> ExitCode {
         What::Register(args) => desk::act("import", &args.desk, async |office, who| {
             let files = files::load(&args.file).map_err(unreadable)?;
             let mapping = (!args.map.is_empty()).then(|| parsed_mapping(&args.map.join("\n"))).transpose()?;
-            let sent = RegisterSent { vintage: args.vintage, source: args.source, crs: args.crs, mapping };
+            let RegisterArgs { vintage, source, crs, trust, .. } = *args;
+            let sent = RegisterSent { vintage, source, crs, trust, mapping };
             let parts = files.parts.into_iter().take(1).collect();
             let told = office.send_register(&who, sent, Sending { parts, place: None }).await?.end().await?;
             Ok((register(&told), told))

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use arrow_array::{Array, Int64Array, StringArray};
 use flate2::{Compression, write::GzEncoder};
@@ -40,13 +40,14 @@ impl WholeFile {
         let name = target.file_name().ok_or_else(|| cannot_write(target, "the name of no file"))?;
         no_folder(target)?;
         let mut drafts = Drafts::held();
+        drafts.watch();
         let mut attempt = 0;
         loop {
             let draft = format!(".{}.{}-{attempt}.draft", name.to_string_lossy(), std::process::id());
             let draft = target.with_file_name(draft);
             match OpenOptions::new().write(true).create_new(true).open(&draft) {
                 Ok(file) => {
-                    drafts.insert(draft.clone());
+                    drafts.paths.insert(draft.clone());
                     return Ok(Self { target: target.to_owned(), draft, file, committed: false });
                 }
                 // A draft of the same name outlived a process that was killed.
@@ -114,10 +115,14 @@ impl Drafts {
         DRAFTS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(&mut self, draft: PathBuf) {
-        self.paths.insert(draft);
+    /// Begins to listen for signals; before the first draft is there, so that none is ever left behind.
+    fn watch(&mut self) {
         if !self.watched {
-            self.watched = std::thread::Builder::new().name("signals".to_owned()).spawn(sweep_when_told).is_ok();
+            let (listening, heard) = mpsc::channel();
+            let sweep = move || sweep_when_told(&listening);
+            let begun = std::thread::Builder::new().name("signals".to_owned()).spawn(sweep).is_ok();
+            // A channel that ends without a word is that of a thread which cannot listen.
+            self.watched = begun && heard.recv().is_ok();
         }
     }
 
@@ -128,12 +133,13 @@ impl Drafts {
 
 /// Waits for SIGINT or SIGTERM, takes the drafts away and ends the process. Without a runtime for it, signals end the
 /// process by themselves.
-fn sweep_when_told() {
+fn sweep_when_told(listening: &mpsc::Sender<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let signal = runtime.block_on(async {
         let interrupt = SignalKind::interrupt();
         let terminate = SignalKind::terminate();
         let (mut first, mut second) = (signal(interrupt).ok()?, signal(terminate).ok()?);
+        listening.send(()).ok()?;
         tokio::select! {
             _ = first.recv() => Some(interrupt.as_raw_value()),
             _ = second.recv() => Some(terminate.as_raw_value()),

@@ -1,6 +1,8 @@
 //! `arpent publish`: drafts, approves, publishes, withdraws and goes back, as `/api/v1` does.
 
 use super::desk::{self, Desk};
+use super::register::source;
+use crate::model::Source;
 use crate::pipeline::office::{Fault, FaultKind, Office, Who};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,9 @@ pub struct Args {
     /// A vintage to publish. Repeatable [default: all those of the registers]
     #[arg(long, value_name = "YEAR")]
     vintage: Vec<u16>,
+    /// Whose figure is kept of an establishment that both sources declare: urssaf or msa
+    #[arg(long, value_name = "SOURCE", default_value = "urssaf", value_parser = source)]
+    keep: Source,
     /// Name of the publication, for people
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
@@ -122,7 +127,7 @@ async fn asked(office: &Office, args: &Args) -> Result<Value, Fault> {
     }
     let mut asked = json!({
         "title": args.title.clone().unwrap_or_else(|| "Publication".to_owned()),
-        "zonings": zonings, "registers": registers, "vintages": args.vintage,
+        "zonings": zonings, "registers": registers, "vintages": args.vintage, "keep": args.keep.code(),
     });
     let told =
         [("source", &args.source), ("licence", &args.licence), ("notice", &args.notice), ("dataset", &args.dataset)];

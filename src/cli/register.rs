@@ -59,19 +59,28 @@ pub fn source(text: &str) -> Result<Source, String> {
     Source::from_code(text).ok_or_else(|| "expected `urssaf` or `msa`".to_owned())
 }
 
-fn trust(text: &str) -> Result<Trust, String> {
-    match text {
-        "street" => Ok(Trust::STREET),
-        "sure-street" => Ok(Trust::SURE_STREET),
-        "number" => Ok(Trust::NUMBER),
-        _ => Err("expected `street`, `sure-street` or `number`".to_owned()),
-    }
+/// The trust of a code.
+pub fn trust(text: &str) -> Result<Trust, String> {
+    Trust::from_code(text).ok_or_else(|| "expected `street`, `sure-street` or `number`".to_owned())
 }
 
 /// Largest file of a mapping, in bytes.
 const MAPPING_BYTES_MAX: u64 = 1 << 16;
 
 impl Reading {
+    /// An option that was given, if one was.
+    pub fn said(&self) -> Option<&'static str> {
+        let said = [
+            ("--vintage", self.vintage.is_some()),
+            ("--source", self.source.is_some()),
+            ("--crs", self.crs.is_some()),
+            ("--map", !self.map.is_empty()),
+            ("--mapping", self.mapping.is_some()),
+            ("--trust", self.trust != Trust::default()),
+        ];
+        said.into_iter().find(|(_, said)| *said).map(|(option, _)| option)
+    }
+
     /// The options they make.
     pub fn options(&self) -> Result<RegisterOptions, String> {
         let mapping = mapping(&self.map, self.mapping.as_deref())?;

@@ -66,12 +66,12 @@ pub(super) fn report(command: &str, work: impl FnOnce() -> Result<(), String>) -
 }
 
 /// Starts the runtime and the log for people, and waits for the work.
-pub(super) fn run_async(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+pub(super) fn run_async<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     run_logged(LogForm::Text, work)
 }
 
 /// Starts the runtime and the log in this form, and waits for the work.
-fn run_logged(form: LogForm, work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+fn run_logged<T>(form: LogForm, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ARPENT_LOG").unwrap_or_else(|_| "info".into());
     let lines = Lines::default();
     let log = tracing_subscriber::fmt()
@@ -87,7 +87,10 @@ fn run_logged(form: LogForm, work: impl Future<Output = Result<(), String>>) -> 
     // Until the work is over.
     let _scribe = Scribe::of(&lines);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // What goes on is work whose answer nobody waits for any more; a runtime that is dropped would wait for it.
+    runtime.shutdown_background();
+    done
 }
 
 fn settle(args: &Args) -> Result<Config, String> {
@@ -137,7 +140,7 @@ pub(super) async fn bind(config: &Config) -> Result<TcpListener, String> {
     })
 }
 
-/// Answers until told to stop, then lets requests under way end.
+/// Answers until told to stop, then lets requests and jobs under way end.
 pub(super) async fn serve(listener: TcpListener, config: &Config, shelf: Shelf, office: Office) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     tracing::info!("serving on http://{address}");

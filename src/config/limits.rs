@@ -35,8 +35,22 @@ pub struct Limits {
     pub leave: Duration,
     /// Memory for answers kept as they are sent, in mebibytes: the pages of a release take some tens.
     pub kept_mebibytes: usize,
-    /// Proxies whose `Forwarded` and `X-Forwarded-*` are believed; from others they are removed.
+    /// Proxies whose word of their clients is believed.
     pub proxies: Vec<Network>,
+    /// In which headers they say it.
+    pub proxy_headers: ProxyHeaders,
+}
+
+/// The headers that proxies write themselves. The other family they may pass on as their client sent it, so that it is
+/// not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeaders {
+    /// `X-Forwarded-For`, `-Host` and `-Proto`: what nginx, Apache, HAProxy and Traefik write.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 impl Limits {
@@ -65,6 +79,7 @@ impl Default for Limits {
             leave: Duration::ZERO,
             kept_mebibytes: 64,
             proxies: private.iter().filter_map(|text| text.parse().ok()).collect(),
+            proxy_headers: ProxyHeaders::default(),
         }
     }
 }
@@ -154,7 +169,12 @@ mod tests {
             toml::from_str("head_seconds = 0.5\nrequests_per_second = 0\nproxies = ['192.0.2.0/24']").unwrap();
         assert_eq!((limits.head, limits.requests_per_second), (Duration::from_millis(500), 0));
         assert!(limits.trusts([192, 0, 2, 1].into()) && !limits.trusts([127, 0, 0, 1].into()));
-        for wrong in ["head_seconds = -1", "head = 3", "proxies = ['here']", "connections = -1"] {
+        assert_eq!(limits.proxy_headers, ProxyHeaders::XForwarded);
+        let limits: Limits = toml::from_str("proxy_headers = 'forwarded'").unwrap();
+        assert_eq!(limits.proxy_headers, ProxyHeaders::Forwarded);
+        for wrong in
+            ["proxy_headers = 'both'", "head_seconds = -1", "head = 3", "proxies = ['here']", "connections = -1"]
+        {
             assert!(toml::from_str::<Limits>(wrong).is_err(), "{wrong}");
         }
     }

@@ -9,9 +9,10 @@ use super::health::{Metrics, Route};
 use super::kept::{Answer, Kept};
 use super::part::{self, Part};
 use super::problem::{self, Problem};
-use super::rate::{self, Rate};
+use super::proxies::{Base, Sender};
+use super::rate::Rate;
 use super::state::Shelf;
-use super::{App, ogc};
+use super::{App, Site, ogc};
 use crate::config::Limits;
 use axum::Router;
 use axum::body::{Body, HttpBody, to_bytes};
@@ -21,6 +22,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -40,13 +42,7 @@ const ID_BYTES_MAX: usize = 64;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-
-/// Headers that say where the service is seen from.
-const PLACE: [HeaderName; 4] = [header::HOST, header::FORWARDED, X_FORWARDED_PROTO, X_FORWARDED_HOST];
 
 /// Headers that may change what a public answer holds, beside its address and its coding.
 const CHOICE: [HeaderName; 5] = [
@@ -85,7 +81,7 @@ impl Front {
             house: house.layer(axum::middleware::from_fn(tell_route)),
             shelf: app.shelf.clone(),
             metrics: app.metrics.clone(),
-            fixed_place: app.site.public_url.is_some(),
+            site: app.site.clone(),
             kept: Kept::new(limits.kept_mebibytes << 20),
             rate: Rate::new(limits),
             limits: limits.clone(),
@@ -97,8 +93,7 @@ struct Desk {
     house: Router,
     shelf: Shelf,
     metrics: Metrics,
-    /// Whether links show a configured address, whatever the request says.
-    fixed_place: bool,
+    site: Arc<Site>,
     kept: Kept,
     rate: Option<Rate>,
     limits: Limits,
@@ -149,9 +144,14 @@ impl Desk {
         let caller = request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.clone());
         let _heard = caller.as_ref().map(Caller::begin);
         let (id, trace, method) = (id(request.headers()), trace(request.headers()), request.method().clone());
-        let given = match self.refusal(&mut request, caller.as_ref()) {
+        let sender = Sender::of(&self.limits, caller.as_ref().map(|caller| caller.peer.ip()), request.headers());
+        let given = match self.refusal(&request, sender.client) {
             Some(refused) => Given { answer: refused, route: self.metrics.route("refused"), kept: false },
-            None => self.give(request, &id).await,
+            None => {
+                let base = sender.base(&self.site, request.headers(), request.uri());
+                request.extensions_mut().insert(base.clone());
+                self.give(request, &base, &id).await
+            }
         };
         let mut answer = given.answer;
         let headers = answer.headers_mut();
@@ -180,7 +180,7 @@ impl Desk {
     }
 
     /// What is refused before anybody looks at it.
-    fn refusal(&self, request: &mut Request, caller: Option<&Caller>) -> Option<Response> {
+    fn refusal(&self, request: &Request, client: Option<IpAddr>) -> Option<Response> {
         let long = |status, code, place, expected: usize| {
             let expected = format!("{expected} bytes at most");
             Some(Problem::refused(status, code, place, "more bytes than this door takes", expected))
@@ -192,15 +192,7 @@ impl Desk {
             long(StatusCode::URI_TOO_LONG, "url_too_long", "path and query", URL_BYTES_MAX)
         } else if head > HEAD_BYTES_MAX {
             long(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", "headers", HEAD_BYTES_MAX)
-        } else if let Some(caller) = caller {
-            let peer = caller.peer.ip();
-            let client = rate::client(&self.limits, peer, request.headers());
-            if !self.limits.trusts(peer) {
-                let headers = request.headers_mut();
-                for name in [header::FORWARDED, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_FOR] {
-                    headers.remove(name);
-                }
-            }
+        } else {
             let wait =
                 client.zip(self.rate.as_ref()).and_then(|(client, rate)| rate.take(client, Instant::now()).err());
             retry = wait;
@@ -214,8 +206,6 @@ impl Desk {
                     format!("fewer, or a wait of {seconds} s"),
                 )
             })
-        } else {
-            None
         };
         let mut answer = problem::dressed(problem?, None, ogc::query::prefers_html(request.headers()));
         let headers = answer.headers_mut();
@@ -226,12 +216,12 @@ impl Desk {
         Some(answer)
     }
 
-    async fn give(&self, mut request: Request, id: &HeaderValue) -> Given {
+    async fn give(&self, mut request: Request, base: &Base, id: &HeaderValue) -> Given {
         let head = request.method() == Method::HEAD;
         let wish = Wish::of(&request);
         // Read before the release is: an answer of an older release is never kept as one of this turn.
         let turn = self.shelf.turn();
-        let name = self.name(&request, wish.coding);
+        let name = name(&request, base, wish.coding);
         if let Some(name) = &name
             && let Some(answer) = self.kept.get(turn, name)
         {
@@ -280,39 +270,36 @@ impl Desk {
         }
         Given { answer: wish.show(&made, head), route, kept: false }
     }
+}
 
-    /// All of a request that decides its public answer, in one text. `None` when the answer is nobody else's: another
-    /// method, or somebody who shows a key.
-    fn name(&self, request: &Request, coding: Option<&str>) -> Option<String> {
-        let headers = request.headers();
-        let with_key = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(X_API_KEY);
-        let url = request.uri().path_and_query()?.as_str();
-        let read = [Method::GET, Method::HEAD].contains(request.method());
-        // A name that is percent-encoded may hide a key.
-        let hidden =
-            |pair: &str| pair.split('=').next().is_some_and(|name| name.contains("%") && !name.starts_with("%24"));
-        let hides = request.uri().query().is_some_and(|query| query.split('&').any(hidden));
-        if !read || with_key || url.contains("api_key") || hides {
-            return None;
-        }
-        let mut name = String::with_capacity(2 * url.len() + 200);
-        name.push_str(coding.unwrap_or_default());
-        let place = if self.fixed_place { &[][..] } else { &PLACE[..] };
-        for header in place.iter().chain(&CHOICE) {
-            // No header holds this letter, so that no two requests have one name.
-            name.push('\0');
-            for value in headers.get_all(header) {
-                name.push_str(value.to_str().ok()?);
-                name.push(',');
-            }
-        }
-        name.push('\0');
-        if !self.fixed_place {
-            name.push_str(request.uri().authority().map_or("", |authority| authority.as_str()));
-        }
-        name.push_str(url);
-        Some(name)
+/// All of a request that decides its public answer, in one text. `None` when the answer is nobody else's: another method,
+/// or somebody who shows a key.
+fn name(request: &Request, base: &Base, coding: Option<&str>) -> Option<String> {
+    let headers = request.headers();
+    let with_key = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(X_API_KEY);
+    let url = request.uri().path_and_query()?.as_str();
+    let read = [Method::GET, Method::HEAD].contains(request.method());
+    // A name that is percent-encoded may hide a key.
+    let hidden = |pair: &str| pair.split('=').next().is_some_and(|name| name.contains("%") && !name.starts_with("%24"));
+    let hides = request.uri().query().is_some_and(|query| query.split('&').any(hidden));
+    if !read || with_key || url.contains("api_key") || hides {
+        return None;
     }
+    let mut name = String::with_capacity(2 * url.len() + 200);
+    name.push_str(coding.unwrap_or_default());
+    for header in &CHOICE {
+        // No header holds this letter, so that no two requests have one name.
+        name.push('\0');
+        for value in headers.get_all(header) {
+            name.push_str(value.to_str().ok()?);
+            name.push(',');
+        }
+    }
+    name.push('\0');
+    name.push_str(&base.0);
+    name.push('\0');
+    name.push_str(url);
+    Some(name)
 }
 
 /// What of an answer is wished, and in which coding.

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Upper bounds of the histogram of durations, in seconds; Prometheus suggests this spread for web services, and kept
 /// answers take less than the first of its bounds.
@@ -38,6 +39,7 @@ struct Counts {
     too_slow: AtomicU64,
     too_many: AtomicU64,
     leaving: AtomicBool,
+    closing: watch::Sender<bool>,
 }
 
 /// The requests of one route.
@@ -157,6 +159,16 @@ impl Metrics {
     /// From now on `/readyz` says 503.
     pub fn leave(&self) {
         self.0.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on nobody is let in, and answers that are held end.
+    pub fn close(&self) {
+        self.0.closing.send_replace(true);
+    }
+
+    /// Tells when the door closes.
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.0.closing.subscribe()
     }
 
     fn to_text(&self) -> String {

@@ -14,6 +14,7 @@ mod ogc;
 mod page;
 mod part;
 mod problem;
+mod proxies;
 mod rate;
 mod serve;
 mod staff;
@@ -119,7 +120,7 @@ pub fn router_with_staff(shelf: Shelf, site: Site, office: Office) -> Router {
     whole(routes(), shelf, site, Some(office))
 }
 
-/// Answers until `stop` ends; then says so at `/readyz`, closes the door, and lets requests under way end.
+/// Answers until `stop` ends; then says so at `/readyz`, closes the door, and lets requests and jobs under way end.
 ///
 /// With an office the acts of staff are served too.
 ///
@@ -134,8 +135,13 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = App::new(shelf, site);
-    let front = front::Front::of(assemble(routes(), office, app.clone(), &limits), &app, &limits);
-    serve::until(stop, listener, front, &app, &limits).await
+    let front = front::Front::of(assemble(routes(), office.clone(), app.clone(), &limits), &app, &limits);
+    let at_rest = async {
+        if let Some(office) = office {
+            office.at_rest().await;
+        }
+    };
+    serve::until(stop, listener, front, &app, &limits, at_rest).await
 }
 
 fn whole(routes: Vec<(&'static str, MethodRouter<App>)>, shelf: Shelf, site: Site, office: Option<Office>) -> Router {

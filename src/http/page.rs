@@ -10,7 +10,9 @@ use super::ogc::query::{Ask, Format, Wanted, encode, meaning};
 use super::ogc::view::{self, Page};
 use super::problem::{About, Problem};
 use super::state::{OnShelf, Place, Shelved};
+use super::tiles::view as tiles;
 use crate::steps::publish::{Release, ReleasedZone, Selection};
+use crate::steps::tiling::ZOOM_MAX;
 use minijinja::{Environment, Value, context};
 use std::sync::LazyLock;
 
@@ -36,6 +38,7 @@ static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("item.html", include_str!("pages/item.html")),
         ("form.html", include_str!("pages/form.html")),
         ("map.html", include_str!("pages/map.html")),
+        ("tiles.html", include_str!("pages/tiles.html")),
         ("problem.html", include_str!("pages/problem.html")),
     ] {
         pages.add_template(name, text).expect("each of our templates parses, as the tests check");
@@ -162,7 +165,7 @@ pub fn items(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>) -> Resu
             n_secret => figures.iter().filter(|f| f.is_none()).count(),
             structured => structured(ask, place), files => files::of_selection(ask, place, wanted.selection.as_ref()),
             next => href("next"), prev => href("prev"),
-            json => ask.with(&[("f", "json".into())]), csv => ask.with(&[("f", "csv".into())]),
+            json => ask.in_format(Format::Json), csv => ask.in_format(Format::Csv),
             ..frame(ask, Some(release), &place.title())
         },
     )
@@ -179,8 +182,26 @@ pub fn item(ask: &Ask, place: &Place, zone: &ReleasedZone, wanted: &Wanted) -> R
             zoning => told(ask, place), code => zone.code.as_str(), map => drawn,
             headcount => shown.map(|s| number(s.0)), establishments => shown.map(|s| number(s.1)),
             form => form_of(ask, place, wanted), chosen => chosen(wanted.selection.as_ref()),
-            vintage => wanted.selection.as_ref().map(|s| s.vintage), json => ask.with(&[("f", "json".into())]),
+            vintage => wanted.selection.as_ref().map(|s| s.vintage), json => ask.in_format(Format::Json),
             ..frame(ask, Some(release), &zone.label)
+        },
+    )
+}
+
+/// The tiles of a zoning, for those who make maps.
+pub fn tiles(ask: &Ask, place: &Place, selection: Option<&Selection>) -> Result<String, Problem> {
+    let properties: Vec<Value> = tiles::tile_schemas(place)
+        .into_iter()
+        .map(|(name, schema)| context! { name, title => schema["title"].as_str().unwrap_or_default() })
+        .collect();
+    render(
+        "tiles.html",
+        context! {
+            zoning => told(ask, place), layer => place.zoning().id.as_str(), zoom_max => ZOOM_MAX, properties,
+            template => tiles::tile_address(ask, place, ["{tileMatrix}", "{tileRow}", "{tileCol}"]),
+            scheme => tiles::set_address(ask), tilejson => tiles::set_in_format(ask, place, tiles::TILEJSON),
+            json => ask.in_format(Format::Json), chosen => chosen(selection), vintage => selection.map(|s| s.vintage),
+            ..frame(ask, Some(place.release()), "Tuiles vectorielles")
         },
     )
 }
@@ -217,7 +238,7 @@ fn structured(ask: &Ask, place: &Place) -> String {
 fn frame(ask: &Ask, release: Option<&Release>, title: &str) -> Value {
     let about = release.map(|r| &r.provenance);
     context! {
-        title, base => ask.base.as_str(), service => view::TITLE,
+        title, base => &*ask.base, service => view::TITLE,
         source => about.map(|p| p.source.as_str()), licence => about.map(|p| p.licence.as_str()),
         notice => about.map(|p| p.notice.as_str()).filter(|n| !n.is_empty()),
         updated => about.map(|p| p.updated.as_str()), updated_day => about.map(|p| day(&p.updated)),

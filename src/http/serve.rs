@@ -12,10 +12,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// Requests under way when the service is told to stop have this long to end: longer than the slowest public answer.
+/// Requests and jobs under way when the service is told to stop have this long to end: longer than the slowest public
+/// answer.
 const DRAIN: Duration = Duration::from_secs(super::ANSWER_SECONDS_MAX + 5);
 
-/// Answers by `front` until `stop` ends; then says so at `/readyz`, closes the door, and lets requests under way end.
+/// Answers by `front` until `stop` ends; then says so at `/readyz`, closes the door, and lets requests under way end, then
+/// what was taken on beside them: `at_rest` tells when.
 ///
 /// # Errors
 /// The listener's.
@@ -25,6 +27,7 @@ pub(super) async fn until(
     front: Front,
     app: &App,
     limits: &Limits,
+    at_rest: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let metrics = app.metrics.clone();
     let door = Door::new(listener, Arc::new(limits.clone()), metrics.clone());
@@ -36,14 +39,23 @@ pub(super) async fn until(
         metrics.leave();
         tracing::info!("stopping: no more connections after {} s, and {} s to end", leave.as_secs(), DRAIN.as_secs());
         tokio::time::sleep(leave).await;
+        metrics.close();
         let _ = stopped.send(());
     });
     let deadline = async {
         let _ = draining.await;
         tokio::time::sleep(DRAIN).await;
     };
+    let ended = async {
+        server.into_future().await?;
+        at_rest.await;
+        Ok(())
+    };
     tokio::select! {
-        ended = server.into_future() => ended,
-        () = deadline => Ok(()),
+        ended = ended => ended,
+        () = deadline => {
+            tracing::warn!("stopped with work under way; jobs are marked as interrupted at the next start");
+            Ok(())
+        }
     }
 }

@@ -108,8 +108,8 @@ pub(super) struct Menu {
 /// Where the service is seen from.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
-    /// Address that people type, without a final `/`; when absent, links follow the request (`Forwarded`,
-    /// `X-Forwarded-Proto` and `X-Forwarded-Host`, `Host`).
+    /// Address that people type, without a final `/`; when absent, links follow the request: what the proxies that are
+    /// believed say of it ([`Limits::proxy_headers`](crate::config::Limits::proxy_headers)), else its `Host`.
     pub public_url: Option<String>,
 }
 

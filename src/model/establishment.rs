@@ -95,38 +95,59 @@ impl GeocodeQuality {
 }
 
 /// Which points are near enough the truth to be placed by geometry. 11 always is, and 33 never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trust {
-    /// Whether a random point on a street (12, 22) is.
-    pub random_on_street: bool,
-    /// Whether a point on a street that is only probable (21, 22) is.
-    pub probable_street: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// All that INSEE does not call random in the commune: a street seldom leaves its sector, and the review lists the
+    /// doubtful ones.
+    #[default]
+    Street,
+    /// Sure streets alone.
+    SureStreet,
+    /// Sure streets and numbers that were found.
+    Number,
 }
 
 impl Trust {
-    /// All that INSEE does not call random in the commune: a street seldom leaves its sector, and the review lists the doubtful ones.
-    pub const STREET: Self = Self { random_on_street: true, probable_street: true };
-    /// Sure streets alone.
-    pub const SURE_STREET: Self = Self { random_on_street: true, probable_street: false };
-    /// Sure streets and numbers that were found.
-    pub const NUMBER: Self = Self { random_on_street: false, probable_street: false };
+    /// All of them, the most trusting first.
+    pub const ALL: [Self; 3] = [Self::Street, Self::SureStreet, Self::Number];
+
+    /// As operators say it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Street => "street",
+            Self::SureStreet => "sure-street",
+            Self::Number => "number",
+        }
+    }
+    /// What a code says; `None` for another word.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|trust| trust.code() == code)
+    }
+    /// Whether a random point on a street (12, 22) is placed.
+    pub fn random_on_street(self) -> bool {
+        match self {
+            Self::Street | Self::SureStreet => true,
+            Self::Number => false,
+        }
+    }
+    /// Whether a point on a street that is only probable (21, 22) is placed.
+    pub fn probable_street(self) -> bool {
+        match self {
+            Self::Street => true,
+            Self::SureStreet | Self::Number => false,
+        }
+    }
 
     /// Why a point of this quality is not placed; `None` when it is.
     pub fn refuses(self, quality: GeocodeQuality) -> Option<Unplaced> {
         let trusted = match quality {
             GeocodeQuality::SureNumber => true,
-            GeocodeQuality::SureStreet => self.random_on_street,
-            GeocodeQuality::ProbableNumber => self.probable_street,
-            GeocodeQuality::ProbableStreet => self.random_on_street && self.probable_street,
+            GeocodeQuality::SureStreet => self.random_on_street(),
+            GeocodeQuality::ProbableNumber => self.probable_street(),
+            GeocodeQuality::ProbableStreet => self.random_on_street() && self.probable_street(),
             GeocodeQuality::RandomInCommune => return Some(Unplaced::RandomInCommune),
         };
         (!trusted).then_some(Unplaced::PoorGeocode)
-    }
-}
-
-impl Default for Trust {
-    fn default() -> Self {
-        Self::STREET
     }
 }
 

@@ -9,6 +9,7 @@ use crate::steps::publish::Release;
 use crate::steps::read::columns::Mapping;
 use crate::steps::read::register::RegisterOptions;
 use crate::steps::read::{Files, ZoneOptions};
+use crate::steps::reconcile::BothSources;
 use crate::steps::repair::Repair;
 use crate::steps::review::decisions::Decisions;
 use crate::store::{Store, StoreError};
@@ -62,6 +63,7 @@ pub(super) fn listed(order: &Order) -> String {
         "zonings": order.zonings.iter().map(zoning).collect::<Vec<_>>(),
         "registers": order.registers.iter().map(register).collect::<Vec<_>>(),
         "vintages": order.vintages,
+        "keep": order.keep.kept().code(),
         "decisions": order.decisions.csv(),
         "about": { "owners": owners, "dataset": dataset, "inhabitants": inhabitants, "groups": groups },
     })
@@ -91,10 +93,10 @@ pub(super) fn file_of(upload: &ZoningUpload) -> (String, Vec<u8>) {
 
 /// How the file of a register is to be read.
 pub(super) fn register_options(options: &RegisterOptions) -> Value {
-    let RegisterOptions { vintage, source, crs, mapping, trust: Trust { random_on_street, probable_street } } = options;
+    let RegisterOptions { vintage, source, crs, mapping, trust } = options;
     json!({
         "vintage": vintage, "source": source.map(Source::code), "crs": crs.as_ref().map(crs_json), "mapping": mapping.to_string(),
-        "trust": { "random_on_street": random_on_street, "probable_street": probable_street },
+        "trust": { "random_on_street": trust.random_on_street(), "probable_street": trust.probable_street() },
     })
 }
 
@@ -125,6 +127,8 @@ struct Listed {
     registers: Vec<ListedRegister>,
     #[serde(default)]
     vintages: BTreeSet<u16>,
+    /// Lists of before did not say, and Urssaf was kept.
+    keep: Option<String>,
     decisions: String,
     about: ListedAbout,
 }
@@ -220,15 +224,20 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
     let (_, listed) = Dossier::open(&kept.bytes).map_err(|damaged| NoPast::Damaged { id: id.clone(), damaged })?;
     let listed = listed.ok_or_else(|| NoInputs::NotListed { release: id.clone() })?;
     let unknown = |why: String| NoInputs::Unknown { release: id.clone(), why };
-    let Listed { zonings, registers, vintages, decisions, about } =
+    let Listed { zonings, registers, vintages, keep, decisions, about } =
         serde_json::from_str(&listed).map_err(|e| unknown(e.to_string()))?;
     let decisions = Decisions::read("decisions.csv", decisions.into_bytes().into())
         .map_err(|rejects| unknown(rejects.first().map_or_else(String::new, ToString::to_string)))?;
 
+    let source = |code: Option<String>| match code {
+        None => Ok(None),
+        Some(code) => Source::from_code(&code).map(Some).ok_or_else(|| unknown("a source of no name".to_owned())),
+    };
     let mut order = Order {
         zonings: Vec::new(),
         registers: Vec::new(),
         vintages,
+        keep: source(keep)?.map(BothSources::keeping).unwrap_or_default(),
         decisions,
         policy,
         about: About {
@@ -266,14 +275,13 @@ pub async fn order_of(store: &dyn Store, release: &Release, policy: Policy, now:
     }
     for ListedRegister { digest, name, options } in registers {
         let kept = store.register(&digest).await?.ok_or_else(|| missing(format!("register `{name}`")))?;
-        let ListedRegisterOptions { vintage, source, crs, mapping, trust } = options;
-        let source = match source {
-            None => None,
-            Some(code) => Some(Source::from_code(&code).ok_or_else(|| unknown("a source of no name".to_owned()))?),
-        };
+        let ListedRegisterOptions { vintage, source: sender, crs, mapping, trust } = options;
         let mapping = Mapping::parse(&mapping).map_err(|e| unknown(e.to_string()))?;
-        let trust = Trust { random_on_street: trust.random_on_street, probable_street: trust.probable_street };
-        let options = RegisterOptions { vintage, source, crs: crs.map(Crs::from), mapping, trust };
+        let ListedTrust { random_on_street, probable_street } = trust;
+        let as_listed = |t: &Trust| (t.random_on_street(), t.probable_street()) == (random_on_street, probable_street);
+        let trust = Trust::ALL.into_iter().find(as_listed);
+        let trust = trust.ok_or_else(|| unknown("a trust of no name".to_owned()))?;
+        let options = RegisterOptions { vintage, source: source(sender)?, crs: crs.map(Crs::from), mapping, trust };
         order.registers.push(RegisterUpload { name, bytes: kept.bytes.to_vec(), options });
     }
     Ok(order)

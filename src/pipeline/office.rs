@@ -7,13 +7,15 @@ mod drafts;
 mod intake;
 mod jobs;
 mod keys;
+mod registers;
 mod review;
 mod shown;
 mod whatif;
 mod words;
 
-pub use intake::{Checked, GroupReading, RegisterSent, Sending, ZoneReading, ZoningSent, parsed_mapping};
+pub use intake::{Checked, GroupReading, Sending, Territory, ZoneReading, ZoningSent, packed};
 pub use jobs::Started;
+pub use registers::{RegisterSent, parsed_mapping};
 pub use review::{LINES_MAX, NEAR_M_MAX, ReviewAsked, Reviewed, TOP_MAX};
 pub use shown::{Shown, Withdrawn};
 

@@ -42,6 +42,8 @@ impl Placement {
 pub enum Placed {
     /// In the interior of this zone.
     Inside(u32),
+    /// In the interior of this zone and of others, whose codes come later: zones overlap there.
+    Overlap(u32),
     /// On the border, and given to this zone.
     OnBorder(u32),
     /// In no zone.
@@ -68,6 +70,7 @@ impl Placements {
         self.answers.iter().map(|&answer| match answer {
             ZoneIndex::NONE => Placed::Outside,
             answer if answer & ZoneIndex::BORDER != 0 => Placed::OnBorder(answer & !ZoneIndex::BORDER),
+            answer if answer & ZoneIndex::OVERLAP != 0 => Placed::Overlap(answer & !ZoneIndex::OVERLAP),
             answer => Placed::Inside(answer),
         })
     }
@@ -106,7 +109,7 @@ pub fn assign(index: &ZoneIndex, x: &[f64], y: &[f64]) -> Vec<Placement> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let placements = place(index, x, y, cores);
     let whole = |(placed, (&x, &y)): (Placed, (&f64, &f64))| match placed {
-        Placed::Inside(zone) => Placement::Inside(zone),
+        Placed::Inside(zone) | Placed::Overlap(zone) => Placement::Inside(zone),
         Placed::OnBorder(chosen) => {
             let mut others = index.around(x, y).border;
             others.retain(|&zone| zone != chosen);

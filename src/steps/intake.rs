@@ -115,8 +115,16 @@ pub fn territory(files: &Files, options: &ZoneOptions) -> Result<Lambert93<Multi
     }
     let (zoning, _) = validate_against(&source, zones, &Checks { alone: true, ..Checks::default() })
         .map_err(|refused| Unreadable(refused.errors[0].clone()))?;
+    ground(&source, &zoning)
+}
+
+/// The ground that the zones of a zoning cover together; `source` is what messages call it.
+///
+/// # Errors
+/// Contours in a tangle.
+pub fn ground(source: &str, zoning: &Zoning) -> Result<Lambert93<MultiPolygon>, Unreadable> {
     let union = united(zoning.zones().iter().map(|zone| zone.contour.metres()));
     let tangled =
-        || Unreadable::file("tangled", &source, "contours that lie across each other by the million", "a territory");
+        || Unreadable::file("tangled", source, "contours that lie across each other by the million", "a territory");
     union.map(Lambert93::vouch).ok_or_else(tangled)
 }

@@ -26,10 +26,12 @@ const MARGIN: f64 = 0.02;
 
 /// How many points of each side of an area of use are projected to bound it.
 const DENSIFY: i32 = 21;
+/// Points that are checked together: their columns stay in the first cache.
+const CHECKED_TOGETHER: usize = 1024;
 
 impl Bounds {
     fn hold(&self, x: f64, y: f64) -> bool {
-        x >= self.least.0 && x <= self.greatest.0 && y >= self.least.1 && y <= self.greatest.1
+        (x >= self.least.0) & (x <= self.greatest.0) & (y >= self.least.1) & (y <= self.greatest.1)
     }
 
     /// Those of the two systems that nearly all files use, as [`Bounds::of`] gives them: asking PROJ's tables takes a
@@ -101,12 +103,22 @@ impl Reprojector {
     /// Columns of coordinates, in place. A place outside the area of use becomes NaN; `refused` is told its number and what
     /// it looks like.
     pub fn points(&mut self, x: &mut [f64], y: &mut [f64], mut refused: impl FnMut(usize, Option<Mistaken>)) {
-        for (number, (x, y)) in x.iter_mut().zip(y).enumerate() {
-            let place = self.point(*x, *y);
-            if place.is_none() {
-                refused(number, self.mistaken(*x, *y));
+        let parts = x.chunks_mut(CHECKED_TOGETHER).zip(y.chunks_mut(CHECKED_TOGETHER));
+        for (part, (x, y)) in parts.enumerate() {
+            if matches!(self.to_lambert93, Way::None) {
+                // Nearly always all of them may stay as they are, which is known without a branch a point.
+                let usable = |x, y| self.usable.hold(x, y) & self.lambert93.hold(x, y);
+                if x.iter().zip(&*y).fold(true, |all, (&x, &y)| all & usable(x, y)) {
+                    continue;
+                }
             }
-            (*x, *y) = place.unwrap_or((f64::NAN, f64::NAN));
+            for (number, (x, y)) in (part * CHECKED_TOGETHER..).zip(x.iter_mut().zip(y)) {
+                let place = self.point(*x, *y);
+                if place.is_none() {
+                    refused(number, self.mistaken(*x, *y));
+                }
+                (*x, *y) = place.unwrap_or((f64::NAN, f64::NAN));
+            }
         }
     }
 }
@@ -483,6 +495,29 @@ mod tests {
             let way = Reprojector::new(&crs).unwrap();
             assert_eq!(way.mistaken(x, y), looks, "{crs} ({x}, {y})");
             assert_eq!(way.point(x, y), None, "{crs} ({x}, {y})");
+        }
+    }
+
+    #[test]
+    fn a_column_says_of_each_point_what_the_point_alone_is_told() {
+        let mut way = Reprojector::new(&Crs::LAMBERT93).unwrap();
+        let n = 2 * CHECKED_TOGETHER + 1;
+        let column = |bad: &[usize]| {
+            let x: Vec<f64> = (0..n).map(|i| if bad.contains(&i) { 9e9 } else { 700_000.0 + i as f64 }).collect();
+            (x, vec![6_600_000.0; n])
+        };
+        let last = CHECKED_TOGETHER - 1;
+        for bad in [vec![], vec![0], vec![last], vec![last + 1, n - 1]] {
+            let (mut x, mut y) = column(&bad);
+            let mut refused = Vec::new();
+            way.points(&mut x, &mut y, |number, _| refused.push(number));
+            assert_eq!(refused, bad);
+            let (x_before, y_before) = column(&bad);
+            for i in 0..n {
+                let alone = way.point(x_before[i], y_before[i]);
+                assert_eq!(alone, (!bad.contains(&i)).then_some((x[i], y[i])), "point {i}");
+                assert_eq!(x[i].is_nan() && y[i].is_nan(), bad.contains(&i));
+            }
         }
     }
 

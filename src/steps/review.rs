@@ -127,7 +127,7 @@ pub fn worklist(
     {
         let e = &all[establishment];
         let zone = match placed {
-            Placed::Inside(zone) | Placed::OnBorder(zone) => Some(zone),
+            Placed::Inside(zone) | Placed::Overlap(zone) | Placed::OnBorder(zone) => Some(zone),
             Placed::Outside => None,
         };
         let distance_m = at.is_ok().then(|| index.distance_m(x, y)).filter(|metres| metres.is_finite());

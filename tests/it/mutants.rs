@@ -2,17 +2,21 @@
 //!
 //! Mutants are drawn from a seed, so that one which fails can be made again. `make fuzz` draws them for some minutes.
 
-use arpent::http::filter::{Kind, Queryable, cql2, odata};
-use arpent::model::Crs;
-use arpent::steps::intake::{Wanted, take_in, territory};
+use crate::entries;
+use arpent::config::Policy;
+use arpent::http::filter::{cql2, odata};
+use arpent::model::Source;
+use arpent::steps::index::{KeptIndex, ZoneIndex};
+use arpent::steps::intake::{Wanted, take_in};
+use arpent::steps::read::Files;
+use arpent::steps::read::columns::Mapping;
 use arpent::steps::read::groups::groups;
-use arpent::steps::read::microdata::microdata;
-use arpent::steps::read::points::{PointColumns, points};
+use arpent::steps::read::headcounts::headcounts;
 use arpent::steps::read::register::{RegisterOptions, register};
 use arpent::steps::read::table::Input;
-use arpent::steps::read::{Files, ZoneOptions, inspect};
-use arpent::steps::repair::Repair;
-use arpent::steps::secrecy::argus::{apriori, fixed, hierarchy, jj, table};
+use arpent::steps::review::decisions::Decisions;
+use arpent::steps::secrecy::argus::{apriori, fixed, hierarchy, jj};
+use arpent::steps::secrecy::reopen;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use std::io::{Cursor, Read as _, Write as _};
@@ -75,9 +79,50 @@ fn no_mutant_makes_a_reader_panic_for_minutes() {
     assert!(peak_kib < MEMORY_MAX_KIB, "{peak_kib} KiB, expected less than {MEMORY_MAX_KIB}");
 }
 
+/// For `make fuzz-seeds`: the samples where `cargo fuzz` looks for something to begin with.
+#[test]
+#[ignore = "writes fuzz/corpus: `make fuzz-seeds`"]
+fn each_target_gets_the_samples_of_its_kind() {
+    const TARGETS: [(&str, &str); 25] = [
+        ("squares.zip", "zip"),
+        ("wkt.zip", "zip"),
+        ("a.shp", "shp"),
+        ("a.dbf", "dbf"),
+        ("a.prj", "prj"),
+        ("zones.geojson", "geojson"),
+        ("zones.gpkg", "geopackage"),
+        ("register.csv", "csv"),
+        ("register.csv.gz", "csv"),
+        ("register.xlsx", "xlsx"),
+        ("register.ods", "ods"),
+        ("register.parquet", "parquet"),
+        ("sirene.csv", "sirene"),
+        ("groups.csv", "groups"),
+        ("decisions.csv", "decisions"),
+        ("policy.toml", "settings"),
+        ("t.jsonl", "certificate"),
+        ("t.tables", "sealed"),
+        ("zones.index", "index"),
+        ("t.rda", "argus_rda"),
+        ("t.hrc", "argus_hrc"),
+        ("t.hst", "argus_hst"),
+        ("t.jj", "argus_jj"),
+        ("filter.odata", "odata"),
+        ("filter.cql2", "cql2"),
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    for sample in samples() {
+        let (_, target) = TARGETS.iter().find(|(name, _)| *name == sample.name).unwrap();
+        assert!(root.join(format!("fuzz_targets/{target}.rs")).is_file(), "{target}");
+        let corpus = root.join("corpus").join(target);
+        std::fs::create_dir_all(&corpus).unwrap();
+        std::fs::write(corpus.join(sample.name), sample.bytes).unwrap();
+    }
+}
+
 fn meet(sample: &Sample, seed: u64) {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
-    let bytes = mutant(sample.name, &sample.bytes, &mut random);
+    let bytes = mutant(&sample.bytes, &mut random);
     let kept = bytes.clone();
     let read = catch_unwind(AssertUnwindSafe(|| (sample.read)(sample.name, bytes)));
     if read.is_err() {
@@ -88,8 +133,8 @@ fn meet(sample: &Sample, seed: u64) {
 }
 
 /// A zip is damaged within its entries half of the time, since a reader that checks sums would see nothing else.
-fn mutant(name: &str, bytes: &[u8], random: &mut Pcg64Mcg) -> Vec<u8> {
-    if !name.ends_with(".zip") || random.random_bool(0.3) {
+fn mutant(bytes: &[u8], random: &mut Pcg64Mcg) -> Vec<u8> {
+    if !bytes.starts_with(b"PK") || random.random_bool(0.3) {
         return damaged(bytes.to_vec(), random);
     }
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
@@ -152,140 +197,121 @@ fn damaged(mut bytes: Vec<u8>, random: &mut Pcg64Mcg) -> Vec<u8> {
 }
 
 fn samples() -> Vec<Sample> {
-    let (squares, wkt) = (shapefile(), shapefile_with(br#"PROJCS["RGF93_CC47",GEOGCS["GCS_RGF_1993",DATUM["D_RGF_1993",SPHEROID["GRS_1980",6378137.0,298.257222101]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Lambert_Conformal_Conic"],PARAMETER["False_Easting",700000.0],PARAMETER["False_Northing",6600000.0],PARAMETER["Central_Meridian",3.0],PARAMETER["Standard_Parallel_1",44.0],PARAMETER["Standard_Parallel_2",49.0],PARAMETER["Latitude_Of_Origin",46.5],UNIT["Meter",1.0]]"#));
+    let (squares, wkt) = (zipped(&entries::squares(entries::PRJ)), zipped(&entries::squares(br#"PROJCS["RGF93_CC47",GEOGCS["GCS_RGF_1993",DATUM["D_RGF_1993",SPHEROID["GRS_1980",6378137.0,298.257222101]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Lambert_Conformal_Conic"],PARAMETER["False_Easting",700000.0],PARAMETER["False_Northing",6600000.0],PARAMETER["Central_Meridian",3.0],PARAMETER["Standard_Parallel_1",44.0],PARAMETER["Standard_Parallel_2",49.0],PARAMETER["Latitude_Of_Origin",46.5],UNIT["Meter",1.0]]"#)));
     let text = |text: &str| text.as_bytes().to_vec();
     let geojson = r#"{"type":"FeatureCollection","features":[
         {"type":"Feature","id":1,"properties":{"code":"A","nom":"Pré","n":1.5},"geometry":{"type":"Polygon","coordinates":[[[5,47],[5.01,47],[5.01,47.01],[5,47.01],[5,47]]]}},
         {"type":"Feature","id":2,"properties":{"code":"B","nom":null},"geometry":{"type":"MultiPolygon","coordinates":[[[[5.01,47],[5.02,47],[5.02,47.01],[5.01,47.01],[5.01,47]],[[5.012,47.002],[5.012,47.004],[5.014,47.004],[5.012,47.002]]]]}}]}"#;
     let csv = "siret;siren;effectif;naf;annee;source;x;y;epsg;sector\n73282932000074;732829320;12;6201Z;2024;urssaf;853000;6692000;2154;S1\n73282932000082;732829320;\"5\";4711D;2024;msa;853100;6692100;2154;S2\n";
+    let sirene = "siret;effectif;activitePrincipaleEtablissement;nomenclatureActivitePrincipaleEtablissement;\
+        statutDiffusionEtablissement;etatAdministratifEtablissement;x;y;qualite_xy;epsg;plg_code_commune;plg_iris\n\
+        73282932000074;12;62.01Z;NAFRev2;O;A;853000;6692000;11;2154;21231;0101\n\
+        73282932000082;5;47.11D;NAFRev2;P;F;853100;6692100;33;2154;21231;HZ\n";
+    let decisions = "siret,decision,x,y,epsg,share,since,author,date,reason\n\
+        73282932000074,move,850436,6687036,2154,,2024-06-01,Ana,2026-03-15,moved\n\
+        73282932000082,close,,,,,,Ana,2026-03-15,\"gone, for good\"\n";
+    let part = |extension: &str| {
+        let mut files = entries::squares(entries::PRJ).into_iter();
+        files.find(|(name, _)| name.ends_with(extension)).unwrap().1
+    };
     let sample = |name, bytes, read| Sample { name, bytes, read };
     vec![
-        sample("squares.zip", squares, read_zones),
-        sample("wkt.zip", wkt, read_zones),
-        sample("zones.geojson", text(geojson), read_zones),
-        sample("zones.gpkg", geopackage(), read_zones),
-        sample("groups.csv", text("iris;quartier;nom\n1;A;Nord\n2;A;\"Nord\"\n3;B;Sud\n"), |name, bytes| {
-            drop(groups(name, bytes))
-        }),
-        sample("register.csv", text(csv), read_tables),
-        sample("register.csv.gz", gzipped(csv.as_bytes()), read_tables),
-        sample("register.parquet", parquet(), read_tables),
+        sample("squares.zip", squares, entries::zones),
+        sample("wkt.zip", wkt, entries::zones),
+        sample("zones.geojson", text(geojson), entries::zones),
+        sample("a.shp", part(".shp"), |_, bytes| entries::part_of_shapefile(".shp", bytes)),
+        sample("a.dbf", part(".dbf"), |_, bytes| entries::part_of_shapefile(".dbf", bytes)),
+        sample("a.prj", part(".prj"), |_, bytes| entries::part_of_shapefile(".prj", bytes)),
+        sample("zones.gpkg", geopackage(), entries::zones),
+        sample("groups.csv", text("iris;quartier;nom\n1;A;Nord\n2;A;\"Nord\"\n3;B;Sud\n"), entries::groups_table),
+        sample("register.csv", text(csv), entries::tables),
+        sample("register.csv.gz", gzipped(csv.as_bytes()), entries::tables),
+        sample("register.parquet", parquet(), entries::tables),
+        sample("register.xlsx", xlsx(csv), entries::tables),
+        sample("register.ods", ods(csv), entries::tables),
+        sample("sirene.csv", text(sirene), entries::sirene),
+        sample("decisions.csv", text(decisions), entries::decisions),
         sample(
             "t.rda",
             text("SIRET 1 14\n<RECODEABLE>\nHEAD 15 6\n<NUMERIC>\n<DECIMALS> 1\n<WEIGHT>\n"),
-            |name, bytes| {
-                if let Ok(variables) = fixed::read_rda(name, &bytes) {
-                    drop(fixed::read_asc(name, b"73282932000074   12.5\n73282932000082    5.0\n", &variables));
-                }
-                drop(table::read_rda(name, &bytes));
-            },
+            entries::argus_rda,
         ),
-        sample("t.hrc", text("A\n@A1\n@A2\n@@A21\nB\n@B1\n"), |name, bytes| drop(hierarchy::read(name, &bytes, "@"))),
-        sample("t.hst", text("\"A\";\"X\";U\n\"B\";\"Y\";C;5\n\"C\";\"Y\";PL;1;2\n"), |name, bytes| {
-            drop(apriori::read(name, &bytes, ';', 2))
-        }),
+        sample("t.hrc", text("A\n@A1\n@A2\n@@A21\nB\n@B1\n"), entries::argus_hrc),
+        sample("t.hst", text("\"A\";\"X\";U\n\"B\";\"Y\";C;5\n\"C\";\"Y\";PL;1;2\n"), entries::argus_hst),
         sample(
             "t.jj",
             text("0\n3\n0 10 5 s 0 20 0 0 0\n1 4 2 u 0 8 1 1 0\n2 6 3 s 0 12 0 0 0\n1\n0 3 : 0 (-1) 1 (1) 2 (1)\n"),
-            |name, bytes| {
-                drop(jj::read(name, &bytes));
-            },
+            entries::argus_jj,
         ),
+        sample("policy.toml", include_bytes!("../../data/policy.toml").to_vec(), entries::settings),
+        sample("t.jsonl", entries::small().certificate.clone(), entries::certificate),
+        sample("t.tables", entries::small().tables.clone(), entries::sealed),
+        sample("zones.index", kept_index(), entries::kept_index),
         sample(
             "filter.odata",
             text(
                 "not (zone eq 'S''1' or contains(zone,'a')) and effectif in (1,2.5) and date_maj ge 2024-01-01T00:00:00Z",
             ),
-            |_, bytes| drop(odata::parse(&String::from_utf8_lossy(&bytes), &QUERYABLES)),
+            entries::odata_filter,
         ),
         sample(
             "filter.cql2",
             text(
                 "NOT (\"zone\" = 'S''1' OR zone LIKE 'a\\%%') AND effectif BETWEEN 1 AND 2.5 AND date_maj >= DATE('2024-01-01')",
             ),
-            |_, bytes| drop(cql2::parse(&String::from_utf8_lossy(&bytes), &QUERYABLES)),
+            entries::cql2_text,
         ),
     ]
 }
 
-const QUERYABLES: [Queryable; 3] = [
-    Queryable { name: "zone", kind: Kind::Text },
-    Queryable { name: "effectif", kind: Kind::Number },
-    Queryable { name: "date_maj", kind: Kind::DateTime },
-];
-
-fn read_zones(name: &str, bytes: Vec<u8>) {
-    let files = Files { name: name.into(), parts: vec![(name.into(), bytes)] };
-    let _ = inspect(&files);
-    for (crs, snap_m) in [(None, None), (Some(Crs::LAMBERT93), Some(0.5))] {
-        let options = ZoneOptions { crs, ..ZoneOptions::default() };
-        let _ = territory(&files, &options);
-        let repair = Repair { snap_m, make_valid: snap_m.is_some() };
-        let _ = take_in(&files, &Wanted { options, repair, ..Wanted::default() });
-    }
-}
-
-fn read_tables(name: &str, bytes: Vec<u8>) {
-    let _ = register(name, Input::from(bytes.clone()), &RegisterOptions::default());
-    let _ = microdata(name, Input::from(bytes.clone()), &["sector", "naf"], "siren", "effectif");
-    if let Ok(mut read) = points(name, Input::from(bytes), &PointColumns::default(), None) {
-        while let Ok(Some(_)) = read.next_batch() {}
-    }
-}
-
-fn shapefile() -> Vec<u8> {
-    shapefile_with(br#"PROJCS["RGF93_Lambert_93",GEOGCS["GCS_RGF_1993"]]"#)
-}
-
-/// Squares of 100 m side by side, the second with a hole, zipped with all their files.
-fn shapefile_with(prj: &[u8]) -> Vec<u8> {
-    let codes = ["A", "B", "C"];
-    let (mut shp, mut shx) = (vec![0_u8; 100], vec![0_u8; 100]);
-    for i in 0..codes.len() {
-        let (x, y) = (853_000.0 + 100.0 * i as f64, 6_692_000.0);
-        let outer = [(x, y), (x, y + 100.0), (x + 100.0, y + 100.0), (x + 100.0, y), (x, y)];
-        let hole = [(x + 10.0, y + 10.0), (x + 20.0, y + 10.0), (x + 20.0, y + 20.0), (x + 10.0, y + 10.0)];
-        let rings: &[&[(f64, f64)]] = if i == 1 { &[&outer, &hole] } else { &[&outer] };
-        let mut content = 5_i32.to_le_bytes().to_vec();
-        content.extend([x, y, x + 100.0, y + 100.0].iter().flat_map(|v| v.to_le_bytes()));
-        content.extend((rings.len() as i32).to_le_bytes());
-        content.extend((rings.iter().map(|r| r.len()).sum::<usize>() as i32).to_le_bytes());
-        let mut start = 0_i32;
-        for ring in rings {
-            content.extend(start.to_le_bytes());
-            start += ring.len() as i32;
+/// The same table as a workbook.
+fn xlsx(csv: &str) -> Vec<u8> {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    for (row, line) in (0..).zip(csv.lines()) {
+        for (column, cell) in (0..).zip(line.split(';')) {
+            sheet.write(row, column, cell.trim_matches('"')).unwrap();
         }
-        content
-            .extend(rings.iter().flat_map(|r| r.iter()).flat_map(|(x, y)| [x.to_le_bytes(), y.to_le_bytes()].concat()));
-        shx.extend([(shp.len() / 2) as i32, (content.len() / 2) as i32].iter().flat_map(|n| n.to_be_bytes()));
-        shp.extend((i as i32 + 1).to_be_bytes());
-        shp.extend(((content.len() / 2) as i32).to_be_bytes());
-        shp.extend(content);
     }
-    for file in [&mut shp, &mut shx] {
-        let words = (file.len() / 2) as i32;
-        file[..4].copy_from_slice(&9994_i32.to_be_bytes());
-        file[24..28].copy_from_slice(&words.to_be_bytes());
-        file[28..32].copy_from_slice(&1000_i32.to_le_bytes());
-        file[32..36].copy_from_slice(&5_i32.to_le_bytes());
-    }
-    let mut dbf = vec![3, 124, 1, 1];
-    dbf.extend((codes.len() as u32).to_le_bytes());
-    dbf.extend([97, 0, 15, 0]);
-    dbf.resize(32, 0);
-    dbf[29] = 0x57;
-    dbf.extend(b"CODE\0\0\0\0\0\0\0C\0\0\0\0\x04");
-    dbf.resize(64, 0);
-    dbf.extend(b"NOM\0\0\0\0\0\0\0\0C\0\0\0\0\x0a");
-    dbf.resize(96, 0);
-    dbf.push(0x0d);
-    for code in codes {
-        dbf.extend(format!(" {code:<4}").bytes());
-        dbf.extend(b"Pr\xe9 Nord  \x20");
-    }
+    workbook.save_to_buffer().unwrap()
+}
+
+fn ods(csv: &str) -> Vec<u8> {
+    let cell = |cell: &str| {
+        format!(
+            "<table:table-cell office:value-type=\"string\"><text:p>{}</text:p></table:table-cell>",
+            cell.trim_matches('"')
+        )
+    };
+    let row =
+        |line: &str| format!("<table:table-row>{}</table:table-row>", line.split(';').map(cell).collect::<String>());
+    let content = format!(
+        "<?xml version=\"1.0\"?><office:document-content xmlns:office=\"urn:oasis:names:tc:opendocument:xmlns:office:1.0\" \
+         xmlns:table=\"urn:oasis:names:tc:opendocument:xmlns:table:1.0\" \
+         xmlns:text=\"urn:oasis:names:tc:opendocument:xmlns:text:1.0\"><office:body><office:spreadsheet>\
+         <table:table table:name=\"a\">{}</table:table></office:spreadsheet></office:body></office:document-content>",
+        csv.lines().map(row).collect::<String>()
+    );
+    let media = "application/vnd.oasis.opendocument.spreadsheet";
+    let files = [("mimetype", media), ("META-INF/manifest.xml", "<manifest:manifest/>"), ("content.xml", &content)];
+    zipped(&files.map(|(name, text)| (name.to_owned(), text.into())))
+}
+
+/// The index of three squares.
+fn kept_index() -> Vec<u8> {
+    let files = Files { name: "a.shp".into(), parts: entries::squares(entries::PRJ) };
+    let zoning = take_in(&files, &Wanted::default()).unwrap().zoning.unwrap();
+    let codes: Vec<_> = zoning.zones().iter().map(|zone| &zone.code).collect();
+    let mut bytes = Vec::new();
+    assert!(ZoneIndex::new(&zoning).keep(&codes, "{}", &mut bytes).unwrap());
+    bytes
+}
+
+/// A shapefile in one zip.
+fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in [("a.shp", &shp[..]), ("a.shx", &shx), ("a.dbf", &dbf), ("a.prj", prj), ("a.cpg", b"1252")] {
-        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+    for (name, bytes) in files {
+        writer.start_file(name.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(bytes).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -365,8 +391,25 @@ fn each_sample_is_accepted_as_it_is() {
             "t.hst" => {
                 assert_eq!(apriori::read(name, &bytes, ';', 2).map(|k| k.len()).map_err(|e| e.to_string()), Ok(3))
             }
-            "filter.odata" => assert!(odata::parse(str::from_utf8(&bytes).unwrap(), &QUERYABLES).is_ok()),
-            "filter.cql2" => assert!(cql2::parse(str::from_utf8(&bytes).unwrap(), &QUERYABLES).is_ok()),
+            "filter.odata" => assert!(odata::parse(str::from_utf8(&bytes).unwrap(), &entries::QUERYABLES).is_ok()),
+            "filter.cql2" => assert!(cql2::parse(str::from_utf8(&bytes).unwrap(), &entries::QUERYABLES).is_ok()),
+            "sirene.csv" => {
+                let read = headcounts(name, bytes.into(), Source::Urssaf, Some(2024), &Mapping::default()).unwrap();
+                assert_eq!(read.establishments.len(), 2, "{:?}", read.rejected);
+            }
+            "decisions.csv" => assert_eq!(Decisions::read(name, bytes.into()).map(|read| read.len()), Ok(2)),
+            "policy.toml" => assert!(Policy::parse(str::from_utf8(&bytes).unwrap()).is_ok()),
+            "a.shp" | "a.dbf" | "a.prj" => {
+                let files = Files { name: "a.shp".into(), parts: entries::squares(entries::PRJ) };
+                assert!(files.parts.iter().any(|part| part.1 == bytes));
+                assert_eq!(take_in(&files, &Wanted::default()).map(|read| read.accepted).ok(), Some(3));
+            }
+            "t.jsonl" => {
+                let told = entries::verified(&bytes);
+                assert!(told.is_ok_and(|faults| faults == 0), "its own certificate holds");
+            }
+            "t.tables" => assert!(reopen(&bytes).is_ok()),
+            "zones.index" => assert_eq!(KeptIndex::read(&bytes[..]).map(|kept| kept.codes.len()), Ok(3)),
             "t.jj" => assert_eq!(jj::read(name, &bytes).map(drop).map_err(|e| e.to_string()), Ok(())),
             _ => {
                 let read = register(name, Input::from(bytes), &RegisterOptions::default()).unwrap();

@@ -1,6 +1,7 @@
 //! Registers, from the files that partners send to the list of whom to look at, as their users do it.
 
 use crate::command::{arpent, demo, rows, said, text};
+use crate::desk::Desk;
 use arpent::cli::demo::order;
 use arpent::pipeline;
 use arpent::steps::review::decisions::{Applied, Decisions};
@@ -221,4 +222,69 @@ fn a_report_that_cannot_be_printed_and_a_folder_as_output_are_told() {
     let here = folder.0.path().display().to_string();
     let output = arpent([&review[..], &["--in-both", &here]].concat());
     assert!(said(&output).contains("found a folder"), "{}", said(&output));
+}
+
+#[test]
+fn the_review_of_a_store_is_that_of_its_files_and_decisions_go_back_to_it() {
+    let desk = Desk::new("");
+    let (zones, register) = (demo("secteurs.zip").display().to_string(), demo("etablissements.csv.gz"));
+    let register = register.display().to_string();
+    desk.act(&[
+        "import",
+        "zoning",
+        &zones,
+        "--name",
+        "secteurs",
+        "--version",
+        "1",
+        "--reason",
+        "un",
+        "--zone-id",
+        "CODE",
+    ]);
+    desk.act(&["import", "register", &register, "--trust", "sure-street"]);
+    let decisions = desk.text("decisions.csv");
+    let line = |siret: &str| format!("{siret},close,,,,,,Ana,2026-03-15,gone\n");
+    let sirets: Vec<String> = text(&demo("etablissements.csv.gz"))
+        .lines()
+        .filter(|row| row.contains(";2024;"))
+        .step_by(5_000)
+        .map(|row| row.split(';').next().unwrap().to_owned())
+        .collect();
+    let header = "siret,decision,x,y,epsg,share,since,author,date,reason\n";
+    let lines: String = sirets.iter().map(|siret| line(siret)).collect();
+    std::fs::write(&decisions, format!("{header}{lines}")).unwrap();
+
+    let (of_store, of_files) = (desk.text("store.csv"), desk.text("files.csv"));
+    let data = desk.text("data");
+    let store = |more: &[&str]| {
+        let review = ["review", "--data", &data, "--zoning", "secteurs", "--out", &of_store, "--json"];
+        let output = arpent([&review[..], more].concat());
+        (output.status.code(), said(&output))
+    };
+    let (code, told) = store(&[]);
+    assert_eq!(code, Some(0), "{told}");
+    let before: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&before["decisions"]["read"], &before["keep"]), (&0.into(), &"urssaf".into()));
+    desk.act(&["import", "decisions", &decisions]);
+    let (_, told) = store(&["--keep", "msa", "--top", "3"]);
+    let after: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&after["decisions"]["closed"], &after["keep"]), (&(2 * sirets.len()).into(), &"msa".into()));
+    let files = ["review", "--register", &register, "--zones", &zones, "--zone-id", "CODE", "--decisions", &decisions];
+    let files = [&files[..], &["--trust", "sure-street", "--keep", "msa", "--top", "3", "--out", &of_files]].concat();
+    desk.run(&files);
+    assert!(for_the_owner_alone(Path::new(&of_store)));
+    assert_eq!(text(Path::new(&of_store)), text(Path::new(&of_files)));
+
+    for (more, word) in [
+        (&["--trust", "number"][..], "--trust"),
+        (&["--zone-id", "CODE"], "--zone-id"),
+        (&["--register", "00"], "register `00`"),
+    ] {
+        let (code, told) = store(more);
+        assert_eq!((code, told.contains(word)), (Some(2), true), "{told}");
+    }
+    let nowhere = desk.text("nowhere");
+    let refused = arpent(["review", "--data", &nowhere, "--zoning", "secteurs", "--out", &of_store]);
+    assert_eq!((refused.status.code(), Path::new(&nowhere).exists()), (Some(2), false), "{}", said(&refused));
 }

@@ -230,6 +230,20 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     service.stop();
 }
 
+/// A proxy that writes one family passes the other on as its client sent it.
+#[test]
+fn of_a_proxy_one_family_of_headers_is_believed() {
+    let said =
+        "X-Forwarded-Host: one.test\r\nX-Forwarded-Proto: https\r\nForwarded: for=203.0.113.7;host=other.test\r\n";
+    for (settings, seen) in [("", "https://one.test"), ("[limits]\nproxy_headers = 'forwarded'", "http://other.test")] {
+        let (_folder, service) = settled(settings);
+        let (status, _, contract) = service.ask("GET", "/api", said);
+        assert_eq!(status, 200);
+        assert!(contract.contains(&format!("[{{\"url\":\"{seen}\"}}]")), "{settings}");
+        service.stop();
+    }
+}
+
 #[test]
 fn the_log_is_json_on_request_and_never_holds_what_was_asked() {
     let (_folder, service) = settled("log = 'json'\n[limits]\nleave_seconds = 0");

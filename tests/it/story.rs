@@ -2,121 +2,13 @@
 //! then back, withdrawn, and back again. And a kill at any moment leaves what was served.
 
 use crate::command::{arpent, demo, said, text};
-use crate::service::Service;
+use crate::desk::{Desk, WAIT, asked, curl, done, draft_of, ended, public, word};
 use arpent::store::{LedgerCheck, SqliteStore, Store};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-/// A data directory with its policy and settings, and the keys of those who act.
-struct Desk {
-    home: tempfile::TempDir,
-}
-
-impl Desk {
-    fn new(settings: &str) -> Self {
-        let desk = Self { home: tempfile::tempdir().unwrap() };
-        let policy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/data/policy.toml")).unwrap();
-        // One small table, so that the story is short.
-        let policy = policy.replace("secteurs = [[\"naf_section\"], [\"source\"]]", "secteurs = [[\"source\"]]");
-        assert!(policy.contains("secteurs = [[\"source\"]]"));
-        std::fs::write(desk.file("policy.toml"), policy).unwrap();
-        let publication = "[publication]\nsource = 'Urssaf et MSA'\nlicence = 'CC0-1.0'\nnotice = 'Données fictives'\n\
-                           owners = ['urssaf', 'msa']\ndataset = 'effectifs'\n";
-        std::fs::create_dir(desk.file("data")).unwrap();
-        std::fs::write(desk.file("data/arpent.toml"), format!("{settings}\n{publication}")).unwrap();
-        desk.run(&["policy", "set", &desk.text("policy.toml"), "--data", &desk.text("data")]);
-        desk
-    }
-    fn file(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-    fn text(&self, name: &str) -> String {
-        self.file(name).display().to_string()
-    }
-    fn run(&self, arguments: &[&str]) -> String {
-        let output = arpent(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
-        String::from_utf8(output.stdout).unwrap()
-    }
-    /// An act of the command line on this directory.
-    fn act(&self, arguments: &[&str]) -> Value {
-        let told = self.run(&[arguments, &["--data", &self.text("data"), "--author", "operator", "--json"]].concat());
-        serde_json::from_str(&told).unwrap()
-    }
-    fn key(&self, role: &str) -> String {
-        self.act(&["token", "new", "--name", &format!("Holder of {role}"), "--role", role])["key"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    }
-    fn serve(&self) -> Service {
-        Service::start(&["serve", "--data", &self.text("data")])
-    }
-}
-
-fn curl(service: &Service, key: &str, path: &str, options: &[&str]) -> Command {
-    let mut command = Command::new("curl");
-    command.args(["-sS", "-w", "\n%{http_code}", "-H", &format!("Authorization: Bearer {key}")]).args(options);
-    command.arg(format!("http://{}{path}", service.address));
-    command
-}
-
-/// Status and body.
-fn asked(service: &Service, key: &str, path: &str, options: &[&str]) -> (u16, Value) {
-    let output = curl(service, key, path, options).output().expect("curl is there; `make setup` installs it");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (body, status) = text.rsplit_once('\n').unwrap_or_else(|| panic!("{path}: {text}"));
-    (status.parse().unwrap(), serde_json::from_str(body).unwrap_or_else(|_| body.into()))
-}
-
-fn done(service: &Service, key: &str, path: &str, options: &[&str]) -> Value {
-    match asked(service, key, path, options) {
-        (202, job) => ended(service, key, &job),
-        (status, body) => {
-            assert!((200..=201).contains(&status), "{path}: {status} {body}");
-            body
-        }
-    }
-}
-
-/// What a job ended with, however long that takes, by following its events.
-fn ended(service: &Service, key: &str, job: &Value) -> Value {
-    let path = format!("/api/v1/jobs/{}", word(job, "id"));
-    let mut seen = "Last-Event-ID: ".to_owned();
-    loop {
-        let (_, news) = asked(service, key, &format!("{path}/events"), &["-H", &seen]);
-        let id = news.as_str().unwrap_or_default().lines().find_map(|line| line.strip_prefix("id: "));
-        seen = id.map_or(seen, |id| format!("Last-Event-ID: {id}"));
-        let (_, job) = asked(service, key, &path, &[]);
-        match job["state"].as_str() {
-            Some("queued" | "running") => {}
-            Some("done") => return job["report"]["result"].clone(),
-            _ => panic!("{job}"),
-        }
-    }
-}
-
-/// The perimeter that the public sees, or the status it gets instead.
-fn public(service: &Service) -> Result<String, u16> {
-    match asked(service, "", "/collections/secteurs/items?limit=1&skipGeometry=true", &[]) {
-        (200, body) => Ok(body["perimetre"].as_str().unwrap().to_owned()),
-        (status, _) => Err(status),
-    }
-}
-
-fn word(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
-}
-
-fn draft_of(version: &str, register: &str) -> String {
-    json!({ "title": "Emploi 2024", "zonings": { "secteurs": version }, "registers": [register], "vintages": [2024] })
-        .to_string()
-}
-
-const WAIT: [&str; 2] = ["-H", "Prefer: wait=50"];
 
 #[test]
 fn two_cuts_are_sent_approved_published_taken_back_and_gone_back_to_with_curl_alone() {
@@ -308,12 +200,15 @@ fn uploads_that_never_come_hold_up_nobody() {
         let path = "/api/v1/zonings/communes/versions?file_name=communes.zip&version=1&reason=une";
         asked(&service, &key, path, &["--data-binary", &body])
     };
-    let mut lines: Vec<_> = (0..4).map(|_| idle()).collect();
+    let mut lines: Vec<_> = (0..7).map(|_| idle()).collect();
     assert!(lines.iter().all(|(_, answer)| answer.starts_with("HTTP/1.1 100")), "{lines:?}");
-    assert_eq!(send().0, 201, "four who are silent, and a fifth is heard");
-    lines.extend((0..4).map(|_| idle()));
+    assert_eq!(send().0, 201, "seven who are silent, and an eighth is heard");
+    lines.push(idle());
     let (status, busy) = send();
     assert_eq!((status, &busy["code"]), (503, &json!("too_many_uploads")), "{busy}");
+    let authorization = format!("Authorization: Bearer {key}\r\n");
+    let (status, head, _) = service.ask("POST", "/api/v1/registers?file_name=r.csv", &authorization);
+    assert!(status == 503 && head.contains("\r\nretry-after: "), "{head}");
     drop(lines);
 }
 
@@ -412,5 +307,55 @@ fn the_command_line_says_no_with_1_and_wrong_with_2() {
         arguments.extend(["--data".to_owned(), data.clone()]);
         let output = arpent(&arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_work_as_they_are_printed() {
+    let desk = Desk::new("");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::create_dir_all(desk.file("printed/data")).unwrap();
+    std::os::unix::fs::symlink(root.join("data/demo"), desk.file("printed/data/demo")).unwrap();
+    // One small table, so that it takes a moment.
+    std::fs::copy(desk.file("policy.toml"), desk.file("printed/data/policy.toml")).unwrap();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, section) = readme.split_once("\n## For those who publish").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let blocks: Vec<&str> = section.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0).collect();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let script = blocks.join("echo '=== next'\n").replace("8080", &port);
+    let serve = "arpent serve --data $D &";
+    assert_eq!(script.matches(serve).count(), 1);
+    let script = script.replace(serve, &format!("arpent serve --data $D --listen 127.0.0.1:{port} 2> log &"));
+    let script =
+        format!("{script}\necho '=== next'\ncurl -s http://127.0.0.1:{port}/collections\nkill -TERM $!\nwait $!\n");
+    let program = Path::new(env!("CARGO_BIN_EXE_arpent")).parent().unwrap().display();
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .env("PATH", format!("{program}:{}", std::env::var("PATH").unwrap()))
+        .current_dir(desk.file("printed"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let parts: Vec<&str> = told.split("=== next\n").collect();
+    assert_eq!((parts.len(), output.status.code()), (8, Some(0)), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    for (part, words) in [
+        (1, &["\"zones\":48", "\"accepted\":"][..]),
+        (2, &["approval_missing", "\"stage\":\"published\"", "\"perimetre\":\"2025\""]),
+        (3, &["\"version\":\"2026\"", "\"redrawn\":"]),
+        (4, &["\"list\":\"ambiguous\"", "\"decision\":\"move\"", "siret,decision,x,y,epsg"]),
+        (5, &["\"moved\":1", "\"stage\":\"published\""]),
+        (6, &["\"stage\":\"published\"", "\"stage\":\"withdrawn\"", "\"act\":\"release.rolled_back\""]),
+        (7, &["\"status\":410", "une erreur de géocodage"]),
+    ] {
+        for word in words {
+            assert!(parts[part].contains(word), "{word} after block {part}: {}", parts[part]);
+        }
+    }
+    let changes = std::fs::read_to_string(desk.file("printed/changes.geojson")).unwrap();
+    assert!(changes.contains("FeatureCollection"), "{changes}");
+    for file in ["moves.csv", "worklist.csv"] {
+        let lines = std::fs::read_to_string(desk.file("printed").join(file)).unwrap().lines().count();
+        assert!(lines > 1, "{file}");
     }
 }

@@ -3,10 +3,12 @@
 use crate::command::{arpent, said, shared};
 use arpent::config::{About, Policy};
 use arpent::model::Zoning;
+use arpent::model::establishment::Trust;
 use arpent::pipeline::whatif::{Reader, Verdict, what_if};
 use arpent::pipeline::{self, Order, RegisterUpload, ZoningUpload, inputs, ledger, sha256_hex};
 use arpent::steps::read::register::RegisterOptions;
 use arpent::steps::read::{self, Files, ZoneOptions};
+use arpent::steps::reconcile::BothSources;
 use arpent::steps::repair::Repair;
 use arpent::steps::validate::validate_alone;
 use arpent::steps::whatif::compare;
@@ -44,7 +46,7 @@ fn street(version: &str, strips: &[(&str, f64)]) -> ZoningUpload {
 }
 
 /// A SIRET whose key holds.
-fn siret(n: u32) -> String {
+pub fn siret(n: u32) -> String {
     let digits = format!("99{n:07}0001");
     let sum: u32 = digits
         .bytes()
@@ -89,6 +91,7 @@ fn order(zoning: ZoningUpload, vintages: &[u16], least: u32) -> Order {
         zonings: vec![zoning],
         registers: vintages.iter().map(|year| register(*year)).collect(),
         vintages: Default::default(),
+        keep: Default::default(),
         decisions: Default::default(),
         policy: Policy::parse(&policy(least)).unwrap(),
         about: About { owners: vec!["urssaf".into()], dataset: "effectifs".into(), ..About::default() },
@@ -197,11 +200,14 @@ async fn a_cut_that_lets_someone_subtract_is_refused_with_the_zones_and_what_wou
     let store = SqliteStore::open(home.path()).await.unwrap();
     // Two perimeters that differ by one firm, published under a policy that let it through.
     publish(&store, &order(street("v1", &FIRST), &[2024], 1), 1).await;
-    publish(&store, &order(street("v2", &SECOND), &[2024], 1), 1).await;
+    let mut second = order(street("v2", &SECOND), &[2024], 1);
+    (second.keep, second.registers[0].options.trust) = (BothSources::KeepMsa, Trust::SureStreet);
+    publish(&store, &second, 1).await;
     let served = seal::unseal(&store.current().await.unwrap().unwrap().bytes).unwrap();
     let today = Policy::parse(&policy(3)).unwrap();
     let now = inputs::order_of(&store, &served, today, "2026-07-01T00:00:00Z".into()).await.unwrap();
     assert_eq!((now.zonings[0].version.as_str(), now.about.dataset.as_str()), ("v2", "effectifs"));
+    assert_eq!((now.keep, now.registers[0].options.trust), (BothSources::KeepMsa, Trust::SureStreet));
     let past = ledger::past(&store).await.unwrap();
 
     let apart = street("proposed", &[("A", 0.0), ("C", 200.0), ("B", 300.0)]);

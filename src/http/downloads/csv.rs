@@ -23,19 +23,29 @@ pub fn excel(extract: &Extract<'_>) -> Encoded {
     })
 }
 
-fn write(extract: &Extract<'_>, delimiter: u8, start: Vec<u8>, guard: impl Fn(&str) -> Cow<'_, str>) -> Encoded {
+/// A header and rows as lines, after some first bytes.
+pub fn lines<F: AsRef<[u8]>>(
+    delimiter: u8,
+    start: Vec<u8>,
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<F>>,
+) -> Encoded {
     let mut writer =
         csv::WriterBuilder::new().delimiter(delimiter).terminator(csv::Terminator::CRLF).from_writer(start);
-    writer.write_record(extract.columns().iter().map(|column| column.name))?;
-    for row in extract.rows() {
-        for value in &row.values {
-            match value {
-                Value::Text(text) => writer.write_field(guard(text).as_bytes())?,
-                Value::Whole(number) => writer.write_field(number.to_string())?,
-                Value::Withheld => writer.write_field("")?,
-            }
-        }
-        writer.write_record(None::<&[u8]>)?;
+    writer.write_record(header)?;
+    for row in rows {
+        writer.write_record(row)?;
     }
     Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
+}
+
+fn write(extract: &Extract<'_>, delimiter: u8, start: Vec<u8>, guard: impl Fn(&str) -> Cow<'_, str>) -> Encoded {
+    let field = |value: &Value<'_>| match value {
+        Value::Text(text) => guard(text).into_owned(),
+        Value::Whole(number) => number.to_string(),
+        Value::Withheld => String::new(),
+    };
+    let columns: Vec<&str> = extract.columns().iter().map(|column| column.name).collect();
+    let rows = extract.rows();
+    lines(delimiter, start, &columns, rows.iter().map(|row| row.values.iter().map(field).collect()))
 }

@@ -2,6 +2,7 @@
 
 use super::Encoded;
 use super::rows::{Extract, Kind, Value};
+use crate::http::state::around;
 use geo::BoundingRect;
 use geozero::{CoordDimensions, ToWkb};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -77,19 +78,15 @@ pub fn encode(extract: &Extract<'_>) -> Encoded {
         "CREATE TABLE \"{layer}\" (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom MULTIPOLYGON, {})",
         declared.join(", ")
     ))?;
-    let mut bounds: Option<[f64; 4]> = None;
+    let rows: Vec<_> = extract.rows().into_iter().filter_map(|row| Some((row.contour()?, row))).collect();
+    let bounds = around(rows.iter().map(|(contour, _)| contour));
     {
         let places = vec!["?"; names.len() + 1].join(", ");
         let mut insert =
             work.prepare(&format!("INSERT INTO \"{layer}\" (geom, {}) VALUES ({places})", names.join(", ")))?;
-        for row in extract.rows() {
-            let Some(contour) = row.contour() else { continue };
-            let envelope = contour.bounding_rect().map(|r| [r.min().x, r.max().x, r.min().y, r.max().y]);
-            if let Some([west, east, south, north]) = envelope {
-                let all = bounds.get_or_insert([west, south, east, north]);
-                *all = [all[0].min(west), all[1].min(south), all[2].max(east), all[3].max(north)];
-            }
-            let envelope = envelope.map(Vec::from).unwrap_or_default();
+        for (contour, row) in rows {
+            let envelope = contour.bounding_rect().map(|r| vec![r.min().x, r.max().x, r.min().y, r.max().y]);
+            let envelope = envelope.unwrap_or_default();
             let contour =
                 geo::Geometry::MultiPolygon(contour).to_gpkg_wkb(CoordDimensions::xy(), Some(WGS84), envelope)?;
             let geom: [&dyn ToSql; 1] = [&contour];
@@ -103,7 +100,7 @@ pub fn encode(extract: &Extract<'_>) -> Encoded {
     let metadata: Map<String, Json> =
         about.iter().map(|(name, _, words)| ((*name).to_owned(), words.as_str().into())).collect();
     let at = extract.updated_at();
-    let bounds = bounds.map_or([None; 4], |bounds| bounds.map(Some));
+    let bounds = bounds.map_or([None; 4], |b| [b.min().x, b.min().y, b.max().x, b.max().y].map(Some));
     work.execute(
         "INSERT INTO gpkg_contents VALUES (?1, 'features', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![layer, extract.title, description, at, bounds[0], bounds[1], bounds[2], bounds[3], WGS84],

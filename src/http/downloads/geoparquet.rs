@@ -2,9 +2,9 @@
 
 use super::Encoded;
 use super::rows::{Extract, Kind, Row, Value};
+use crate::http::state::around;
 use arrow_array::{ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use geo::BoundingRect;
 use geozero::{CoordDimensions, ToWkb};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -64,17 +64,10 @@ pub fn encode(extract: &Extract<'_>) -> Encoded {
 
 /// The column of contours, and what GeoParquet says of it; `None` when no row has one.
 fn contours(rows: &[Row<'_>]) -> Result<Option<(ArrayRef, String)>, Box<dyn Error + Send + Sync>> {
+    let Some(contours) = rows.iter().map(Row::contour).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let bounds = around(contours.iter());
     let mut column = Vec::new();
-    let mut bounds: Option<geo::Rect> = None;
-    for row in rows {
-        let Some(contour) = row.contour() else { return Ok(None) };
-        if let Some(of_zone) = contour.bounding_rect() {
-            let (min, max) = (of_zone.min(), of_zone.max());
-            bounds = Some(bounds.map_or(of_zone, |all| {
-                let (low, high) = (all.min(), all.max());
-                geo::Rect::new((low.x.min(min.x), low.y.min(min.y)), (high.x.max(max.x), high.y.max(max.y)))
-            }));
-        }
+    for contour in contours {
         column.push(geo::Geometry::MultiPolygon(contour).to_wkb(CoordDimensions::xy())?);
     }
     let mut told = json!({

@@ -1,7 +1,7 @@
 //! Files to take away: one zoning with the figures of one selection, or every cell published of a vintage, in the formats
 //! that spreadsheets, map programs and data programs read. Each file says its source, its dates and its licence.
 
-mod csv;
+pub mod csv;
 mod flatgeobuf;
 mod geopackage;
 mod geoparquet;
@@ -171,8 +171,8 @@ pub async fn file(State(app): State<App>, Path(file): Path<String>, ask: Ask) ->
 pub fn enclosures(ask: &Ask, place: &Place) -> Vec<Link> {
     let link = |format: FileFormat| {
         let href = Wanted::totals(place, format)?.lasting_href(ask);
-        let media = format.media().split(';').next();
-        Some(Link { href, rel: "enclosure", media, title: format!("Totaux de chaque zone, {}", format.title()) })
+        let media = format.media().split(';').next().unwrap_or_default();
+        Some(ogc::view::link(href, "enclosure", media, &format!("Totaux de chaque zone, {}", format.title())))
     };
     FileFormat::OF_ZONES.into_iter().filter_map(link).collect()
 }
@@ -319,4 +319,4 @@ fn excel(ask: &Ask) -> Result<bool, Problem> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -4,7 +4,7 @@
 use crate::http::ogc::query::meaning;
 use crate::http::ogc::systems::System;
 use crate::http::ogc::view;
-use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
+use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning, Selection};
 use crate::steps::secrecy::{Cell, Coordinate, ProtectedTable};
 use geo::orient::{Direction, Orient};
 use geo::{MapCoords, MultiPolygon};
@@ -222,11 +222,7 @@ impl<'r> Extract<'r> {
     }
 
     fn zone(&self, zoning: &'r ReleasedZoning, zone: &'r ReleasedZone, selection: &Selection) -> Row<'r> {
-        let shown = match self.release.figures(&zoning.id, zone.code.as_str(), selection) {
-            Published::Open { establishments, headcount } => Some((establishments, headcount)),
-            // The crossing was checked when the request was read; were it lost since, nothing is shown.
-            Published::Secret | Published::NotPublished => None,
-        };
+        let shown = view::figures(self.release, &zoning.id, zone.code.as_str(), selection);
         let total = |code: &Option<String>| text(code.clone().unwrap_or_else(|| TOTAL.to_owned()));
         let mut values = vec![text(zone.code.as_str()), text(zone.label.as_str())];
         values.extend(figures(shown));
@@ -245,7 +241,7 @@ impl<'r> Extract<'r> {
         for table in &tables {
             for (at, cell) in table.cells() {
                 let shown = match cell {
-                    Cell::Open { establishments, headcount } => Some((establishments, headcount)),
+                    Cell::Open { establishments, headcount } => Some((headcount, establishments)),
                     Cell::Suppressed => None,
                 };
                 let Some(place) = place(zoning, table, at) else { continue };
@@ -309,10 +305,11 @@ fn place<'t>(zoning: &ReleasedZoning, table: &ProtectedTable, at: &'t [Coordinat
     Some(place)
 }
 
+/// Headcount, its status, establishments, theirs.
 fn figures(shown: Option<(u64, u64)>) -> [Value<'static>; 4] {
     let figure = |shown: Option<u64>| shown.map_or(Value::Withheld, Value::Whole);
-    let status = || text(if shown.is_some() { "ok" } else { "secret" });
-    [figure(shown.map(|s| s.1)), status(), figure(shown.map(|s| s.0)), status()]
+    let status = || text(view::status(shown));
+    [figure(shown.map(|s| s.0)), status(), figure(shown.map(|s| s.1)), status()]
 }
 
 fn text<'r>(text: impl Into<Cow<'r, str>>) -> Value<'r> {

@@ -19,7 +19,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 /// A row as read back: columns by name, a missing value as the empty text.
-type Row = BTreeMap<String, String>;
+pub type Row = BTreeMap<String, String>;
 
 async fn get(path: &str) -> Answer {
     send(&house(), Method::GET, path, &[]).await
@@ -39,7 +39,7 @@ async fn geojson(query: &str) -> Vec<Row> {
     answer["features"].as_array().unwrap().iter().map(row).collect()
 }
 
-fn read(format: FileFormat, bytes: &[u8]) -> Vec<Row> {
+pub fn read(format: FileFormat, bytes: &[u8]) -> Vec<Row> {
     match format {
         FileFormat::Csv => read_csv(bytes, b','),
         FileFormat::Xlsx => read_xlsx(bytes),
@@ -238,7 +238,7 @@ async fn a_file_is_named_held_and_asked_for_as_any_other_document() {
         ("secteurs.csv?f=csv", 400, "unknown_parameter"),
         ("secteurs.csv?naf=G&naf=C", 400, "repeated_parameter"),
         ("secteurs.csv?naf=ZZ", 400, "bad_parameter"),
-        ("secteurs.csv?naf=G&source=msa", 400, "crossing_not_published"),
+        ("secteurs.csv?naf=G&source=msa", 404, "crossing_not_published"),
         ("secteurs.csv?millesime=1999", 400, "bad_parameter"),
         ("tableaux.csv?naf=G", 400, "unknown_parameter"),
         ("tableaux.csv?millesime=1999", 400, "bad_parameter"),

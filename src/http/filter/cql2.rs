@@ -1,8 +1,15 @@
-//! CQL2 text (OGC 21-065), the conditions of its basic class and of advanced comparisons: `AND`, `OR`, `NOT`, the six
+//! CQL2 text (OGC 21-065r2), the conditions of its basic class and of advanced comparisons: `AND`, `OR`, `NOT`, the six
 //! comparisons, `IN`, `BETWEEN`, `LIKE`, `IS NULL`, `DATE('…')` and `TIMESTAMP('…')`.
 
-use super::scan::{Parsed, Scanner, day, instant, number};
-use super::{Comparison, Condition, Fault, Filter, Kind, Literal, Nulls, Operand, Queryable};
+use super::scan::{Parsed, Scanner, day, instant};
+use super::{Comparison, Condition, Fault, Filter, Kind, Literal, Nulls, Operand, Queryable, like};
+
+/// Stands before a letter that is meant otherwise than it looks.
+const ESCAPE: char = '\\';
+
+/// Letters that mean a control character after [`ESCAPE`] (/req/cql2-text/escaping).
+const CONTROLS: [(char, char); 7] =
+    [('a', '\u{7}'), ('b', '\u{8}'), ('t', '\t'), ('n', '\n'), ('v', '\u{b}'), ('f', '\u{c}'), ('r', '\r')];
 
 /// Signs of comparison; those of two characters come first.
 const COMPARISONS: [(&str, Comparison); 6] = [
@@ -53,18 +60,23 @@ fn unary(s: &mut Scanner<'_>) -> Result<Parsed, Fault> {
 }
 
 fn comparison(s: &mut Scanner<'_>) -> Result<Parsed, Fault> {
-    let left = match primary(s)? {
-        Parsed::Operand(left) => left,
-        other @ (Parsed::Condition(_) | Parsed::Null) => return Ok(other),
-    };
-    if s.keyword("is") {
+    let parsed = primary(s)?;
+    if !matches!(parsed, Parsed::Null) && s.keyword("is") {
         let negated = s.keyword("not");
         if !s.keyword("null") {
             return Err(s.fault("`NULL`"));
         }
-        let is_null = Condition::IsNull(left);
+        let is_null = match parsed {
+            Parsed::Condition(part) => Condition::IsUnknown(Box::new(part)),
+            Parsed::Operand(left) => Condition::IsNull(left),
+            Parsed::Null => return Ok(Parsed::Null),
+        };
         return Ok(Parsed::Condition(if negated { not(is_null) } else { is_null }));
     }
+    let left = match parsed {
+        Parsed::Operand(left) => left,
+        other @ (Parsed::Condition(_) | Parsed::Null) => return Ok(other),
+    };
     if let Some((sign, comparison)) = COMPARISONS.iter().find(|(sign, _)| s.rest().starts_with(sign)) {
         s.pass(sign.len());
         let start = s.start();
@@ -73,7 +85,8 @@ fn comparison(s: &mut Scanner<'_>) -> Result<Parsed, Fault> {
     }
     let negated = s.keyword("not");
     let condition = if s.keyword("in") {
-        let list = s.list(&left, primary)?;
+        let kind = s.kind(&left);
+        let list = s.list(&left, |s| listed(s, kind))?;
         Condition::In(left, list)
     } else if s.keyword("between") {
         let start = s.start();
@@ -88,11 +101,17 @@ fn comparison(s: &mut Scanner<'_>) -> Result<Parsed, Fault> {
         Condition::Between(left, low, high)
     } else if s.keyword("like") {
         let start = s.start();
-        match (s.kind(&left), operand(s)?) {
-            (Kind::Text, Operand::Literal(Literal::Text(pattern))) if matches!(left, Operand::Column(_)) => {
-                Condition::Like(left, pattern)
-            }
-            _ => return Err(s.fault_at(start, "a text such as 'Gare%', after a column of texts")),
+        if s.kind(&left) != Kind::Text || !s.rest().starts_with('\'') {
+            return Err(s.fault_at(start, "a text such as 'Gare%', after a text"));
+        }
+        let pattern = unescaped(&s.text_between('\'', Some(ESCAPE))?, true);
+        match left {
+            // Asked once and not of each row: it has one answer.
+            Operand::Literal(Literal::Text(text)) => match like(&text, &pattern) {
+                true => Condition::All(Vec::new()),
+                false => Condition::Any(Vec::new()),
+            },
+            left => Condition::Like(left, pattern),
         }
     } else if negated {
         return Err(s.fault("`IN`, `BETWEEN` or `LIKE`"));
@@ -121,14 +140,14 @@ fn primary(s: &mut Scanner<'_>) -> Result<Parsed, Fault> {
     let start = s.start();
     match s.rest().chars().next() {
         Some('\'') => {
-            let text = s.between('\'')?;
-            s.literal(Literal::Text(text))
+            let text = s.text_between('\'', Some(ESCAPE))?;
+            s.literal(Literal::Text(unescaped(&text, false)))
         }
         Some('"') => {
             let name = s.between('"')?;
             s.column(&name, start)
         }
-        Some(c) if c.is_ascii_digit() || c == '-' => {
+        Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => {
             let run = s.run();
             let Some(number) = number(run) else {
                 return Err(s.fault("a number such as 12 or 1.5 (dates are written DATE('2024-12-31'))"));
@@ -156,6 +175,42 @@ fn primary(s: &mut Scanner<'_>) -> Result<Parsed, Fault> {
         }
         _ => Err(s.fault("a column, a value, `NOT` or `(`")),
     }
+}
+
+/// A value of a list. The abstract test of lists writes instants as texts, so that these are taken beside instants.
+fn listed(s: &mut Scanner<'_>, kind: Kind) -> Result<Parsed, Fault> {
+    match primary(s)? {
+        Parsed::Operand(Operand::Literal(Literal::Text(text))) if kind == Kind::DateTime => {
+            let moment = instant(&text).or_else(|| day(&text));
+            Ok(Parsed::Operand(Operand::Literal(moment.map_or(Literal::Text(text), Literal::DateTime))))
+        }
+        other => Ok(other),
+    }
+}
+
+/// A text without its escapes. A pattern keeps those that are its own: `\%`, `\_` and `\\`.
+fn unescaped(text: &str, pattern: bool) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter != ESCAPE {
+            plain.push(letter);
+            continue;
+        }
+        let next = letters.next();
+        match next.and_then(|next| CONTROLS.iter().find(|control| control.0 == next)) {
+            Some((_, control)) => plain.push(*control),
+            None if next == Some(ESCAPE) && !pattern => plain.push(ESCAPE),
+            None => plain.extend([Some(ESCAPE), next].into_iter().flatten()),
+        }
+    }
+    plain
+}
+
+/// A number: digits with or without a sign, a point before, between or after them, and an exponent.
+fn number(text: &str) -> Option<f64> {
+    let written = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    text.parse().ok().filter(|number: &f64| written && number.is_finite())
 }
 
 /// `DATE('…')` or `TIMESTAMP('…')`: a day is its first instant, in UTC.

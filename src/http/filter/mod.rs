@@ -49,6 +49,8 @@ pub enum Condition {
     Text(Operand, Part, String),
     /// There is no value, or it is withheld.
     IsNull(Operand),
+    /// A condition is unknown.
+    IsUnknown(Box<Condition>),
 }
 
 /// What is compared.
@@ -224,6 +226,7 @@ impl Condition {
                 Part::End => text.ends_with(piece.as_str()),
             }),
             Self::IsNull(operand) => Some(operand.value(row) == Value::Null),
+            Self::IsUnknown(part) => Some(part.holds(row, nulls).is_none()),
         }
     }
 }

@@ -133,7 +133,7 @@ impl<'t> Scanner<'t> {
     pub fn list(
         &mut self,
         operand: &Operand,
-        literal: fn(&mut Self) -> Result<Parsed, Fault>,
+        literal: impl Fn(&mut Self) -> Result<Parsed, Fault>,
     ) -> Result<Vec<Literal>, Fault> {
         self.expect("(")?;
         let mut list = Vec::new();
@@ -249,12 +249,25 @@ impl<'t> Scanner<'t> {
 
     /// The text between two signs, in which the sign is written twice; the first sign comes next.
     pub fn between(&mut self, sign: char) -> Result<String, Fault> {
+        self.text_between(sign, None)
+    }
+
+    /// The same, where the sign may also stand after an escape. Any other letter after an escape stays as it is written,
+    /// escape and all: what it means is for the caller to say.
+    pub fn text_between(&mut self, sign: char, escape: Option<char>) -> Result<String, Fault> {
         let rest = self.rest();
         let mut inside = String::new();
         let mut chars = rest.char_indices().skip(1).peekable();
         while let Some((at, c)) = chars.next() {
+            if Some(c) == escape {
+                match chars.next() {
+                    Some((_, next)) if next == sign => inside.push(sign),
+                    next => inside.extend([Some(c), next.map(|next| next.1)].into_iter().flatten()),
+                }
+                continue;
+            }
             if c == sign && chars.next_if(|(_, next)| *next == sign).is_none() {
-                self.pass(at + 1);
+                self.pass(at + c.len_utf8());
                 return Ok(inside);
             }
             inside.push(c);

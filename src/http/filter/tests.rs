@@ -93,6 +93,19 @@ fn cql2_filters_keep_what_they_say() {
         ("zone LIKE 'S%'", "S01 S02 S'3"),
         ("zone LIKE '_0_' AND zone NOT LIKE '%1'", "S02"),
         ("zone LIKE 'T\\_4' OR zone LIKE 'S\\_1'", "T_4"),
+        // A backslash before a quote, and control characters (/req/cql2-text/escaping).
+        ("zone = 'S\\'3'", "S'3"),
+        ("zone LIKE '%\\'%'", "S'3"),
+        ("zone = 'S01\\n' OR zone <> 'S\\\\'", "S01 S02 S'3 T_4"),
+        ("'a\tb' = 'a\\tb' AND '\u{7}\u{8}\u{b}\u{c}\r' = '\\a\\b\\v\\f\\r'", "S01 S02 S'3 T_4"),
+        ("'S%' LIKE 'S\\%' AND NOT 'S0' LIKE 'S\\%'", "S01 S02 S'3 T_4"),
+        ("'\\\\' LIKE '\\\\'", "S01 S02 S'3 T_4"),
+        ("effectif > +1.2E2 OR effectif = .0 OR effectif = 7.", "S'3"),
+        ("(effectif > 100) IS NULL", "S02 T_4"),
+        ("NOT (effectif > 100) IS NULL AND (effectif IS NULL) IS NOT NULL", "S01 S'3"),
+        ("true", "S01 S02 S'3 T_4"),
+        ("FALSE OR actuelle", "S02 S'3"),
+        ("date_maj IN ('2026-03-01T00:00:00Z', TIMESTAMP('2020-01-01T00:00:00Z'))", "S02 S'3"),
         ("zone IN ('S01','T_4')", "S01 T_4"),
         ("date_maj >= DATE('2026-01-01')", "S02 S'3"),
         ("date_maj < TIMESTAMP('2026-03-01T00:00:00Z')", "S01 T_4"),
@@ -140,7 +153,10 @@ fn a_refusal_says_where_what_and_what_else() {
         (cql2, "effectif", 1, "`effectif`", "a condition", false),
         (cql2, "siret = 'x'", 1, "`siret`", "zone, effectif", false),
         (cql2, "effectif eq 3", 10, "`eq`", "a comparison", false),
-        (cql2, "'aaaa' LIKE '%a%b'", 13, "`'`", "after a column of texts", false),
+        (cql2, "effectif LIKE '1%'", 15, "`'`", "after a text", false),
+        (cql2, "zone = 'S01\\'", 14, "the end", "`'` after the text", false),
+        (cql2, "effectif = 1+2", 12, "`1`", "a number", false),
+        (cql2, "date_maj IN ('hier')", 14, "a text", "a date and time", false),
         (cql2, "zone LIKE 3", 11, "`3`", "a text such as", false),
         (cql2, "effectif = NULL", 12, "`NULL`", "`IS NULL`", false),
         (cql2, "date_maj > '2024-01-01'", 12, "a text", "a date and time", false),
@@ -187,6 +203,7 @@ struct Language {
     not: &'static str,
     comparisons: [&'static str; 6],
     is_null: &'static str,
+    backslash: &'static str,
     instant: fn(&DateTime<Utc>) -> String,
 }
 
@@ -196,6 +213,7 @@ const ODATA: Language = Language {
     not: "not ",
     comparisons: ["eq", "ne", "lt", "le", "gt", "ge"],
     is_null: " eq null",
+    backslash: "\\",
     instant: |i| i.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
 };
 const CQL2: Language = Language {
@@ -204,6 +222,7 @@ const CQL2: Language = Language {
     not: "NOT ",
     comparisons: ["=", "<>", "<", "<=", ">", ">="],
     is_null: " IS NULL",
+    backslash: "\\\\",
     instant: |i| format!("TIMESTAMP('{}')", i.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)),
 };
 
@@ -226,14 +245,16 @@ impl Language {
             Condition::Between(operand, low, high) => {
                 format!("{} BETWEEN {} AND {}", self.operand(operand), self.operand(low), self.operand(high))
             }
+            // A pattern has escapes of its own, which stay.
             Condition::Like(operand, pattern) => {
-                format!("{} LIKE {}", self.operand(operand), self.literal(&Literal::Text(pattern.clone())))
+                format!("{} LIKE '{}'", self.operand(operand), pattern.replace('\'', "''"))
             }
             Condition::Text(operand, part, piece) => {
                 let name = ["contains", "startswith", "endswith"][*part as usize];
                 format!("{name}({},{})", self.operand(operand), self.literal(&Literal::Text(piece.clone())))
             }
             Condition::IsNull(operand) => format!("{}{}", self.operand(operand), self.is_null),
+            Condition::IsUnknown(part) => format!("({}){}", self.condition(part), self.is_null),
         }
     }
 
@@ -246,7 +267,7 @@ impl Language {
 
     fn literal(&self, literal: &Literal) -> String {
         match literal {
-            Literal::Text(text) => format!("'{}'", text.replace('\'', "''")),
+            Literal::Text(text) => format!("'{}'", text.replace('\\', self.backslash).replace('\'', "''")),
             Literal::Number(number) => number.to_string(),
             Literal::DateTime(instant) => (self.instant)(instant),
             Literal::Bool(bool) => bool.to_string(),
@@ -285,7 +306,7 @@ fn conditions(of_odata: bool) -> BoxedStrategy<Condition> {
             .prop_map(|(o, part, piece)| Condition::Text(o, part, piece))
             .boxed(),
         false => prop_oneof![
-            "\\PC{0,6}".prop_map(|pattern| Condition::Like(Operand::Column(0), pattern)),
+            "\\PC{0,6}".prop_map(|text| Condition::Like(Operand::Column(0), text.replace('\\', "\\\\"))),
             columns.prop_flat_map(|c| {
                 (operand(c), operand(c), operand(c)).prop_map(|(o, low, high)| Condition::Between(o, low, high))
             }),
@@ -293,11 +314,13 @@ fn conditions(of_odata: bool) -> BoxedStrategy<Condition> {
         .boxed(),
     };
     prop_oneof![compare, list, null, own]
-        .prop_recursive(5, 24, 4, |inner| {
+        .prop_recursive(5, 24, 4, move |inner| {
+            let wrapped = if of_odata { Condition::Not } else { Condition::IsUnknown };
             prop_oneof![
                 prop::collection::vec(inner.clone(), 2..4).prop_map(Condition::All),
                 prop::collection::vec(inner.clone(), 2..4).prop_map(Condition::Any),
-                inner.prop_map(|condition| Condition::Not(Box::new(condition))),
+                inner.clone().prop_map(|condition| Condition::Not(Box::new(condition))),
+                inner.prop_map(move |condition| wrapped(Box::new(condition))),
             ]
         })
         .boxed()

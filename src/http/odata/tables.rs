@@ -3,6 +3,7 @@
 use super::edm::{Cell, Column, Edm, Table, column, nullable};
 use crate::http::filter::Value;
 use crate::http::ogc::query::meaning;
+use crate::http::ogc::view;
 use crate::http::state::{OnShelf, Shelved};
 use crate::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use crate::steps::secrecy::{self, Coordinate, ProtectedTable};
@@ -475,7 +476,7 @@ fn figure(figure: Option<u64>) -> Cell<'static> {
 }
 
 fn status(figures: Option<(u64, u64)>) -> Cell<'static> {
-    text(if figures.is_some() { "ok" } else { "secret" })
+    text(view::status(figures))
 }
 
 /// The name of a zone among those of all zonings: one column, since relations of Power BI have one.

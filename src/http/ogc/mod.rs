@@ -29,7 +29,7 @@ const ITEMS_OWN: [&str; 10] =
 const OF_ZONES: [&str; 5] = ["crs", "precision", "simplify", "properties", "skipGeometry"];
 
 /// Formats of everything but zones.
-const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
+pub const DOCUMENTS: [Format; 2] = [Format::Json, Format::Html];
 
 /// `/`
 pub async fn landing(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
@@ -54,12 +54,13 @@ pub async fn conformance(ask: Ask) -> Result<Response, Problem> {
 }
 
 /// `/api`
-pub async fn api(ask: Ask) -> Result<Response, Problem> {
+pub async fn api(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
     let format = ask.format(&DOCUMENTS)?;
-    document(&ask, "", view::media_of(format, view::OPENAPI), || match format {
+    let on_shelf = app.shelf.look();
+    document(&ask, &on_shelf.name(), view::media_of(format, view::OPENAPI), || match format {
         Format::Html => page::api(&ask, contract::openapi_30()),
-        Format::Json | Format::Csv | Format::Topojson => json(&contract::served_at(&ask.base)),
+        Format::Json | Format::Csv | Format::Topojson => json(&contract::served_at(&ask.base, &on_shelf)),
     })
 }
 
@@ -120,18 +121,19 @@ pub(in crate::http) fn items_of(shelved: &Arc<Shelved>, zoning: &str, ask: &Ask)
 fn items_in(place: &Place, ask: &Ask) -> Result<Response, Problem> {
     ask.only(&[&ITEMS_OWN[..], &OF_ZONES, &SELECTORS].concat())?;
     let format = ask.format(&[Format::Json, Format::Html, Format::Csv, Format::Topojson])?;
+    ask.fits(format)?;
     let wanted = ask.wanted(place)?;
-    let steps = steps(ask, format, &wanted)?;
+    let steps = steps(ask)?;
     let page = view::page(place, &wanted);
     let media = view::media_of(format, view::GEOJSON);
     let mut reply = document(ask, place.release().id.as_str(), media, || match format {
         Format::Json => json(&view::items(ask, place, &wanted, &page)),
         Format::Html => page::items(ask, place, &wanted, &page),
-        Format::Csv => view::csv(place, &wanted, &page).map_err(|e| Problem::failure(&e.to_string())),
+        Format::Csv => view::csv(place, &wanted, &page),
         Format::Topojson => Ok(topology(ask, place, &wanted, &page, steps).to_string()),
     })?;
     link_headers(reply.headers_mut(), &view::page_links(ask, place, &wanted, &page, format));
-    link_headers(reply.headers_mut(), &[view::queryables_link(ask, place)]);
+    link_headers(reply.headers_mut(), &[view::queryables_link(ask, place), view::licence_link(ask, place.release())]);
     content_crs(reply.headers_mut(), format, &wanted);
     Ok(reply)
 }
@@ -183,9 +185,10 @@ fn content_crs(headers: &mut HeaderMap, format: Format, wanted: &Wanted) {
 
 /// `Link` headers (RFC 8288) for those who read no body.
 fn link_headers(headers: &mut HeaderMap, links: &[view::Link]) {
-    for link in links.iter().filter(|l| ["next", "prev", "alternate", view::QUERYABLES_REL].contains(&l.rel)) {
-        let media = link.media.unwrap_or(view::JSON);
-        if let Ok(value) = HeaderValue::from_str(&format!("<{}>; rel=\"{}\"; type=\"{media}\"", link.href, link.rel)) {
+    for link in links.iter().filter(|l| ["next", "prev", "alternate", "license", view::QUERYABLES_REL].contains(&l.rel))
+    {
+        let told = format!("<{}>; rel=\"{}\"; type=\"{}\"", link.href, link.rel, link.media);
+        if let Ok(value) = HeaderValue::from_str(&told) {
             headers.append(header::LINK, value);
         }
     }

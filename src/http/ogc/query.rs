@@ -1,16 +1,19 @@
 //! What a request asks: its parameters read once and strictly, the format it prefers, the address it was sent to.
 
-use super::systems::{Area, System};
+use super::systems::{Area, CRS84, System};
+use crate::http::App;
 use crate::http::filter::Filter;
 use crate::http::problem::Problem;
+use crate::http::proxies::Base;
 use crate::http::state::{Menu, Place};
-use crate::http::{App, Site};
+use crate::http::tiles::topojson::QUANTIZATION;
 use crate::model::{Bracket, Naf};
 use crate::steps::publish::{Published, Release, ReleasedZoning, Selection};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 /// Zones in an answer when `limit` is absent. OGC API Features gives 10 as an example; a zoning has tens to hundreds of
 /// zones, and most readers want them all at once.
@@ -46,7 +49,7 @@ pub const PROPERTIES: [&str; 14] = [
 /// A request, read once.
 pub struct Ask {
     /// Address of the service, without a final `/`.
-    pub base: String,
+    pub base: Arc<str>,
     /// Path of the request, as sent.
     pub path: String,
     /// Query of the request, as sent.
@@ -79,6 +82,15 @@ impl Format {
             Self::Html => "html",
             Self::Csv => "csv",
             Self::Topojson => "topojson",
+        }
+    }
+
+    /// Parameters of zones that it has no place for: refused beside it, and left out of links that lead to it.
+    fn without(self) -> &'static [&'static str] {
+        match self {
+            Self::Json | Self::Html => &[QUANTIZATION],
+            Self::Csv => &["crs", "precision", "simplify", QUANTIZATION],
+            Self::Topojson => &["crs"],
         }
     }
 
@@ -126,12 +138,12 @@ pub struct Wanted {
 impl FromRequestParts<App> for Ask {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
         // Pairs of texts always deserialise; should they not, no parameter is known.
         let params = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|q| q.0).unwrap_or_default();
         let tags = text(&parts.headers, &header::IF_NONE_MATCH);
         Ok(Self {
-            base: base_url(&app.site, &parts.headers, &parts.uri),
+            base: parts.extensions.get::<Base>().cloned().unwrap_or_default().0,
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             params,
@@ -202,7 +214,22 @@ impl Ask {
 
     /// This request's own address with some parameters set and every other one kept.
     pub fn with(&self, set: &[(&str, String)]) -> String {
-        let mut params: Vec<(String, String)> = self.params.iter().filter(|p| !p.1.is_empty()).cloned().collect();
+        self.changed(&[], set)
+    }
+
+    /// This request's own address in another format, without what that one has no place for.
+    pub fn in_format(&self, format: Format) -> String {
+        let mut left_out = format.without().to_vec();
+        // Decimals are of the system they were asked for.
+        if left_out.contains(&"crs") && self.get("crs").is_some() {
+            left_out.push("precision");
+        }
+        self.changed(&left_out, &[("f", format.name().to_owned())])
+    }
+
+    fn changed(&self, left_out: &[&str], set: &[(&str, String)]) -> String {
+        let kept = self.params.iter().filter(|p| !p.1.is_empty() && !left_out.contains(&p.0.as_str()));
+        let mut params: Vec<(String, String)> = kept.cloned().collect();
         for (name, value) in set {
             match params.iter_mut().find(|p| p.0 == *name) {
                 Some(param) => param.1.clone_from(value),
@@ -210,6 +237,22 @@ impl Ask {
             }
         }
         self.href(&self.path, &params)
+    }
+
+    /// Refuses a parameter that the format of the answer has no place for, rather than to leave it aside in silence.
+    pub fn fits(&self, format: Format) -> Result<(), Problem> {
+        for name in format.without() {
+            // The one system that a topology has may be named.
+            match self.get(name).filter(|value| format != Format::Topojson || *value != CRS84) {
+                None => {}
+                Some(value) => {
+                    let takes = [Format::Json, Format::Topojson].into_iter().filter(|f| !f.without().contains(name));
+                    let takes: Vec<&str> = takes.map(Format::name).collect();
+                    return Err(Problem::bad_parameter(name, value, format!("f={} beside it", takes.join(" or f="))));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What a request for zones asks.
@@ -377,13 +420,14 @@ fn sentence_case(label: &str) -> String {
     }
 }
 
+/// Each of the codes is one of the release, and what they ask for together is not there.
 fn no_such_crossing(menu: &Menu, zoning: &ReleasedZoning, selection: &Selection) -> Problem {
     let asked = [("naf", &selection.naf), ("tranche", &selection.tranche), ("source", &selection.source)];
     let asked: Vec<String> =
         asked.into_iter().filter_map(|(name, code)| Some(format!("{name}={}", code.as_deref()?))).collect();
     let crossings = menu.crossings(selection.vintage, &zoning.id);
     Problem::refused(
-        StatusCode::BAD_REQUEST,
+        StatusCode::NOT_FOUND,
         "crossing_not_published",
         "query",
         format!(
@@ -508,37 +552,6 @@ fn quality(accept: &[(String, f32)], format: Format) -> f32 {
         .or_else(|| named(&group))
         .or_else(|| named(&|m| m == "*/*"))
         .unwrap_or(0.0)
-}
-
-/// Where the service is seen from: as configured, else as the request and the proxies before us say.
-fn base_url(site: &Site, headers: &HeaderMap, uri: &Uri) -> String {
-    if let Some(url) = &site.public_url {
-        return url.trim_end_matches('/').to_owned();
-    }
-    let first = |name: &HeaderName| {
-        let value = text(headers, name);
-        value.split(',').next().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
-    };
-    let forwarded = first(&header::FORWARDED).unwrap_or_default();
-    let said = |key: &str| {
-        forwarded.split(';').find_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            name.trim().eq_ignore_ascii_case(key).then(|| value.trim().trim_matches('"').to_owned())
-        })
-    };
-    let scheme = said("proto").or_else(|| first(&HeaderName::from_static("x-forwarded-proto")));
-    let host = said("host")
-        .or_else(|| first(&HeaderName::from_static("x-forwarded-host")))
-        .or_else(|| first(&header::HOST))
-        .or_else(|| uri.authority().map(|a| a.as_str().to_owned()));
-    // What the request says of itself is written in our answer: a name or an address with its port, nothing else.
-    let plain = |host: &String| {
-        !host.is_empty()
-            && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_'))
-    };
-    let host = host.filter(plain).unwrap_or_else(|| "localhost".to_owned());
-    let scheme = if scheme.is_some_and(|s| s.eq_ignore_ascii_case("https")) { "https" } else { "http" };
-    format!("{scheme}://{host}")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::query::{Ask, PROPERTIES};
 use super::systems::System;
-use super::view::figures;
+use super::view::{figures, status};
 use crate::http::filter::{Filter, Kind, Queryable, Row, Value, cql2};
 use crate::http::problem::Problem;
 use crate::http::state::Place;
@@ -80,9 +80,7 @@ impl Row for ZoneRow<'_> {
             "libelle" => Value::Text(&self.zone.label),
             "effectif" => number(self.shown.map(|shown| shown.0)),
             "etablissements" => number(self.shown.map(|shown| shown.1)),
-            "effectif_statut" | "etablissements_statut" => {
-                Value::Text(if self.shown.is_some() { "ok" } else { "secret" })
-            }
+            "effectif_statut" | "etablissements_statut" => Value::Text(status(self.shown)),
             "millesime" => Value::Number(f64::from(self.selection.vintage)),
             "naf" => Value::Text(self.selection.naf.as_deref().unwrap_or("total")),
             "tranche" => Value::Text(self.selection.tranche.as_deref().unwrap_or("total")),

@@ -5,7 +5,8 @@ use super::query::{Ask, Format, PROPERTIES, Wanted};
 use super::queryables::ZoneRow;
 use super::systems::{CRS84, System};
 use crate::http::catalogue::JSON_LD;
-use crate::http::downloads::enclosures;
+use crate::http::downloads::{csv, enclosures};
+use crate::http::problem::Problem;
 use crate::http::state::{OnShelf, Place};
 use crate::http::tiles::view::{TILESETS_REL, TILING_SCHEMES_REL};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
@@ -29,7 +30,7 @@ pub const CSV: &str = "text/csv; charset=utf-8; header=present";
 pub const QUERYABLES_REL: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
 /// The conformance classes met.
-pub const CONFORMANCE: [&str; 22] = [
+pub const CONFORMANCE: [&str; 23] = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
@@ -40,6 +41,7 @@ pub const CONFORMANCE: [&str; 22] = [
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/features-filter",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
+    "http://www.opengis.net/spec/cql2/1.0/conf/advanced-comparison-operators",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
@@ -62,10 +64,13 @@ pub struct Link {
     /// Relation.
     pub rel: &'static str,
     /// Media type of what is there.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub media: Option<&'static str>,
+    #[serde(rename = "type")]
+    pub media: &'static str,
     /// In French, for people.
     pub title: String,
+    /// Whether the address has names between braces, to be filled in.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub templated: bool,
 }
 
 /// What every answer about figures carries.
@@ -262,7 +267,6 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         let f = [("f".to_owned(), f.to_owned())];
         ask.href(&format!("{home}{path}"), if f[0].1.is_empty() { &[] } else { &f })
     };
-    let (licence, known) = licence(ask, release);
     let year_end = |vintage: u16| format!("{vintage}-12-31T00:00:00Z");
     let first = release.vintages.keys().next().copied();
     let degrees = |value: f64| round(value, System::Crs84.decimals().1);
@@ -276,12 +280,7 @@ pub fn collection(ask: &Ask, on_shelf: &OnShelf, place: &Place) -> Collection {
         link(at("/tiles", ""), TILESETS_REL, JSON, "Tuiles vectorielles"),
         link(at("/schema", ""), "describedby", SCHEMA, "Schéma des zones"),
         queryables_link(ask, place),
-        Link {
-            href: licence,
-            rel: "license",
-            media: known.then_some("text/html"),
-            title: release.provenance.licence.clone(),
-        },
+        licence_link(ask, release),
     ];
     links.extend(enclosures(ask, place));
     links.extend(version_links(ask, on_shelf, place));
@@ -356,18 +355,17 @@ pub fn item(ask: &Ask, place: &Place, number: usize, wanted: &Wanted) -> Feature
 }
 
 /// One row a zone, the same properties as columns (RFC 4180). A withheld figure is an empty field beside its status.
-pub fn csv(place: &Place, wanted: &Wanted, page: &Page<'_>) -> Result<String, csv::Error> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(&wanted.properties)?;
-    for zone in &page.zones {
-        writer.write_record(properties(place, zone, wanted).values().map(|value| match value {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }))?;
-    }
-    let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+pub fn csv(place: &Place, wanted: &Wanted, page: &Page<'_>) -> Result<String, Problem> {
+    let field = |value: Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let row = |zone: &&ReleasedZone| {
+        properties(place, zone, wanted).into_iter().map(|(_, value)| field(value)).collect::<Vec<_>>()
+    };
+    let lines = csv::lines(b',', Vec::new(), &wanted.properties, page.zones.iter().map(row));
+    lines.and_then(|bytes| Ok(String::from_utf8(bytes)?)).map_err(|e| Problem::failure(&e.to_string()))
 }
 
 /// The links of a page of zones; `next` and `prev` keep every filter.
@@ -470,6 +468,11 @@ fn is_figure(name: &str) -> bool {
     ["effectif", "etablissements"].contains(&name)
 }
 
+/// Where the licence is read.
+pub fn licence_link(ask: &Ask, release: &Release) -> Link {
+    link(licence(ask, release).0, "license", "text/html", &release.provenance.licence)
+}
+
 /// The address of the licence and whether it is the licence's own page.
 pub fn licence(ask: &Ask, release: &Release) -> (String, bool) {
     match licence_url(&release.provenance.licence) {
@@ -502,6 +505,11 @@ pub fn figures(release: &Release, zoning: &str, zone: &str, selection: &Selectio
         // The crossing was checked when the request was read; were it lost since, nothing is shown.
         Published::Secret | Published::NotPublished => None,
     }
+}
+
+/// What stands beside a figure: that it is shown, or that it is withheld, and nothing of why.
+pub fn status(figures: Option<(u64, u64)>) -> &'static str {
+    if figures.is_some() { "ok" } else { "secret" }
 }
 
 /// Media type of a format, given that of its JSON.
@@ -545,7 +553,7 @@ fn value(place: &Place, zone: &ReleasedZone, wanted: &Wanted, name: &str) -> Val
         "libelle" => zone.label.as_str().into(),
         "effectif" => shown().map(|s| s.0).into(),
         "etablissements" => shown().map(|s| s.1).into(),
-        "effectif_statut" | "etablissements_statut" => if shown().is_some() { "ok" } else { "secret" }.into(),
+        "effectif_statut" | "etablissements_statut" => status(shown()).into(),
         "millesime" => selection.map(|s| s.vintage).into(),
         "naf" => or_total(selection.and_then(|s| s.naf.as_ref())),
         "tranche" => or_total(selection.and_then(|s| s.tranche.as_ref())),
@@ -603,8 +611,9 @@ fn notice(release: &Release) -> Option<String> {
     Some(release.provenance.notice.clone()).filter(|n| !n.is_empty())
 }
 
-fn link(href: String, rel: &'static str, media: &'static str, title: &str) -> Link {
-    Link { href, rel, media: Some(media), title: title.to_owned() }
+/// A link, with what it leads to in French.
+pub fn link(href: String, rel: &'static str, media: &'static str, title: &str) -> Link {
+    Link { href, rel, media, title: title.to_owned(), templated: false }
 }
 
 fn collection_link(ask: &Ask, place: &Place) -> Link {
@@ -631,7 +640,7 @@ fn representations(ask: &Ask, here: Format, offered: &[Format], json: &'static s
             Format::Csv => "Ce document en CSV",
             Format::Topojson => "Ce document en TopoJSON",
         };
-        link(ask.with(&[("f", f.name().to_owned())]), "alternate", link_type(*f, json), title)
+        link(ask.in_format(*f), "alternate", link_type(*f, json), title)
     });
     std::iter::once(own).chain(others).collect()
 }

@@ -7,8 +7,11 @@ use crate::http::ogc;
 use crate::http::ogc::query::{Ask, encode};
 use crate::http::problem::Problem;
 use crate::http::state::Shelved;
+use crate::model::establishment::Trust;
 use crate::model::{Crs, Duty, Source};
-use crate::pipeline::office::{Checked, GroupReading, RegisterSent, Who, ZoneReading, ZoningSent, parsed_mapping};
+use crate::pipeline::office::{
+    Checked, GroupReading, RegisterSent, Territory, Who, ZoneReading, ZoningSent, parsed_mapping,
+};
 use crate::steps::repair::Repair;
 use axum::Json;
 use axum::body::Body;
@@ -105,9 +108,26 @@ pub async fn topology(
     Path((zoning, version)): Path<(String, String)>,
     ask: Ask,
 ) -> Result<Response, Problem> {
-    ask.only(&["f"])?;
+    ask.only(&["f", "territory", "territory_version"])?;
     let form = Form::of(ask.get("f"))?;
-    form.show(&staff.office.topology(&zoning, &version).await?)
+    let word = |name: &str| ask.get(name).map(str::to_owned);
+    let territory = kept_territory(word("territory"), word("territory_version"))?;
+    form.show(&staff.office.topology(&zoning, &version, territory).await?)
+}
+
+/// The zones of a version that is kept, as a territory.
+fn kept_territory(zoning: Option<String>, version: Option<String>) -> Result<Option<Territory>, Problem> {
+    match (zoning, version) {
+        (Some(zoning), version) => Ok(Some(Territory::Kept { zoning, version })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            Err(not_heeded("`territory_version` alone", "`territory` too, which names the zoning of the territory"))
+        }
+    }
+}
+
+fn not_heeded(found: &str, expected: &str) -> Problem {
+    Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, "not_heeded", "request", found, expected)
 }
 
 /// How findings are shown.
@@ -142,7 +162,7 @@ pub fn shown(media: &'static str, text: String) -> Response {
 }
 
 /// Fields that say how a zone file is read and judged.
-const READING_FIELDS: [&str; 11] = [
+const READING_FIELDS: [&str; 13] = [
     "layer",
     "code_field",
     "label_field",
@@ -154,6 +174,8 @@ const READING_FIELDS: [&str; 11] = [
     "groups_of",
     "groups_version",
     "partial",
+    "territory",
+    "territory_version",
 ];
 
 /// Fields of a version on its way in, beside those.
@@ -168,14 +190,14 @@ fn zoning_sent(zoning: &str, delivery: &mut Delivery) -> Result<ZoningSent, Prob
     let (version, partial) = (delivery.take("groups_version"), flag(delivery, "partial")?);
     if of.is_none() && (version.is_some() || partial) {
         let expected = "`groups_of` too, which names the zoning whose zones are grouped";
-        return Err(Problem::refused(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not_heeded",
-            "body",
-            "`groups_version` or `partial` alone",
-            expected,
-        ));
+        return Err(not_heeded("`groups_version` or `partial` alone", expected));
     }
+    let (named, version_named) = (delivery.take("territory"), delivery.take("territory_version"));
+    let territory = match delivery.territory.take() {
+        None => kept_territory(named, version_named)?,
+        Some(files) if named.is_none() && version_named.is_none() => Some(Territory::Sent(files)),
+        Some(_) => return Err(not_heeded("a territory by name beside the file of one", "one of the two")),
+    };
     let metres = |text: &str| text.parse().ok().filter(|metres: &f64| metres.is_finite() && *metres > 0.0);
     Ok(ZoningSent {
         zoning: zoning.to_owned(),
@@ -197,6 +219,7 @@ fn zoning_sent(zoning: &str, delivery: &mut Delivery) -> Result<ZoningSent, Prob
         },
         expected: delivery.take_as("expected", "a number of zones", |n| n.parse().ok())?,
         any_count: flag(delivery, "any_count")?,
+        territory,
     })
 }
 
@@ -270,13 +293,14 @@ pub async fn send_register(
     headers: HeaderMap,
     mut delivery: Delivery,
 ) -> Result<Response, Problem> {
-    delivery.nothing_left(&["vintage", "source", "crs", "map"])?;
+    delivery.nothing_left(&["vintage", "source", "crs", "trust", "map"])?;
     let mapping = delivery.take("map").map(|text| parsed_mapping(&text)).transpose()?;
     let sent = RegisterSent {
         mapping,
         vintage: delivery.take_as("vintage", "a year", |year| year.parse().ok())?,
         source: delivery.take_as("source", "urssaf or msa", Source::from_code)?,
         crs: delivery.take_as("crs", "EPSG:2154, or its number alone", Crs::epsg_code)?,
+        trust: delivery.take_as("trust", "street, sure-street or number", Trust::from_code)?.unwrap_or_default(),
     };
     let (digest, sending) = (delivery.digest, delivery.sending);
     let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());

@@ -3,7 +3,8 @@
 use super::Staff;
 use super::spool::Spool;
 use crate::http::problem::Problem;
-use crate::pipeline::office::Sending;
+use crate::pipeline::office::{Sending, packed};
+use crate::steps::read::Files;
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, Multipart, Query, Request};
 use axum::http::{StatusCode, header};
@@ -25,6 +26,9 @@ const JSON_BYTES_MAX: usize = 1 << 20;
 /// Longest silence in a body, in seconds: a line that is slow still brings something, and one that is dead is let go.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// The part that holds the territory beside a zone file; a field of this name names one that is kept.
+const TERRITORY: &str = "territory";
+
 /// The field that may be said several times: a line of a mapping each.
 const SAID_AGAIN: &str = "map";
 
@@ -33,6 +37,8 @@ pub struct Delivery {
     fields: BTreeMap<String, String>,
     /// The file, with its place in memory.
     pub sending: Sending,
+    /// The file of a territory beside it.
+    pub territory: Option<Files>,
     /// SHA-256 of all that was sent.
     pub digest: String,
 }
@@ -56,7 +62,8 @@ impl Delivery {
 
     /// Refuses the fields that nobody took.
     pub fn nothing_left(&self, known: &[&str]) -> Result<(), Problem> {
-        match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
+        let beside = self.territory.as_ref().map(|_| TERRITORY);
+        match self.fields.keys().map(String::as_str).chain(beside).find(|name| !known.contains(name)) {
             None => Ok(()),
             Some(unknown) => Err(wrong("body", &format!("field `{unknown}`"), &format!("only {}", known.join(", ")))),
         }
@@ -76,12 +83,12 @@ impl FromRequest<Staff> for Delivery {
         let path = request.uri().path().to_owned();
         let mut fields = BTreeMap::new();
         query.into_iter().try_for_each(|(name, value)| say(&mut fields, name, value))?;
-        let mut spooled = Vec::new();
+        let (mut spooled, mut beside) = (Vec::new(), Vec::new());
         if media == "multipart/form-data" {
             let multipart = Multipart::from_request(request, &())
                 .await
                 .map_err(|_| wrong("header `Content-Type`", "no boundary", "multipart/form-data with its boundary"))?;
-            in_parts(multipart, staff, &mut fields, &mut spooled).await?;
+            in_parts(multipart, staff, &mut fields, &mut spooled, &mut beside).await?;
         } else {
             let file = match fields.remove("file_name") {
                 Some(name) => base_name(&name),
@@ -94,14 +101,27 @@ impl FromRequest<Staff> for Delivery {
             return Err(wrong("body", "no byte of a file", expected));
         }
         let place = staff.office.place_for_upload().await?;
-        let mut parts = Vec::new();
-        for (name, spool) in spooled {
-            parts.push((name, spool.into_bytes().await?));
-        }
+        let (parts, beside) = (in_memory(spooled).await?, in_memory(beside).await?);
         drop(arriving);
-        let digest = digest(&path, &fields, &parts).await;
-        Ok(Self { fields, sending: Sending { parts, place: Some(place) }, digest })
+        let digest = digest(&path, &fields, &parts, &beside).await;
+        let territory = match beside.iter().all(|(_, bytes)| bytes.is_empty()) {
+            // As forms send what was not chosen.
+            true => None,
+            false => {
+                let (name, bytes) = packed(TERRITORY, beside)?;
+                Some(Files { name: name.clone(), parts: vec![(name, bytes)] })
+            }
+        };
+        Ok(Self { fields, sending: Sending { parts, place: Some(place) }, territory, digest })
     }
+}
+
+async fn in_memory(spooled: Vec<(String, Spool)>) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+    let mut parts = Vec::new();
+    for (name, spool) in spooled {
+        parts.push((name, spool.into_bytes().await?));
+    }
+    Ok(parts)
 }
 
 /// Takes a field that was said; one that is said again is refused, unless its lines add up.
@@ -119,12 +139,13 @@ fn say(fields: &mut BTreeMap<String, String>, name: String, value: String) -> Re
     Ok(())
 }
 
-/// Takes the parts of a form: fields, and files.
+/// Takes the parts of a form: fields, files, and those of a territory beside them.
 async fn in_parts(
     mut multipart: Multipart,
     staff: &Staff,
     fields: &mut BTreeMap<String, String>,
     files: &mut Vec<(String, Spool)>,
+    beside: &mut Vec<(String, Spool)>,
 ) -> Result<(), Problem> {
     let cut = |_| wrong("body", "parts that cannot be read", "multipart/form-data (RFC 7578)");
     let mut told = 0;
@@ -143,6 +164,7 @@ async fn in_parts(
             }
         }
         match file {
+            Some(file) if name == TERRITORY => beside.push((file, spool)),
             Some(file) => files.push((file, spool)),
             None => {
                 let text = String::from_utf8(spool.into_bytes().await?)
@@ -211,7 +233,7 @@ impl FromRequest<Staff> for Asked {
                 wrong("body", &format!("text that is no JSON, at line {} column {}", e.line(), e.column()), "JSON")
             })?,
         };
-        let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.clone())]).await;
+        let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.clone())], &[]).await;
         Ok(Self { json, digest })
     }
 }
@@ -240,7 +262,7 @@ impl FromRequest<Staff> for Told {
         }
         let path = request.uri().path().to_owned();
         let bytes = small_body(request).await?;
-        let digest = digest(&path, &BTreeMap::new(), &[("csv".to_owned(), bytes.clone())]).await;
+        let digest = digest(&path, &BTreeMap::new(), &[("csv".to_owned(), bytes.clone())], &[]).await;
         Ok(Self::Table { bytes, digest })
     }
 }
@@ -293,7 +315,12 @@ fn extension(media: &str) -> &'static str {
 }
 
 /// Names a request by all that decides its answer; the boundary between parts, which changes each time, does not.
-async fn digest(path: &str, fields: &BTreeMap<String, String>, parts: &[(String, Vec<u8>)]) -> String {
+async fn digest(
+    path: &str,
+    fields: &BTreeMap<String, String>,
+    parts: &[(String, Vec<u8>)],
+    beside: &[(String, Vec<u8>)],
+) -> String {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_be_bytes());
@@ -301,7 +328,9 @@ async fn digest(path: &str, fields: &BTreeMap<String, String>, parts: &[(String,
     };
     add(path.as_bytes());
     fields.iter().for_each(|(name, value)| [name, value].into_iter().for_each(|text| add(text.as_bytes())));
-    for (name, bytes) in parts {
+    // No name of a part holds a slash, so that no file of a territory is taken for one of zones.
+    let beside = beside.iter().map(|(name, bytes)| (format!("{TERRITORY}/{name}"), bytes));
+    for (name, bytes) in parts.iter().map(|(name, bytes)| (name.clone(), bytes)).chain(beside) {
         add(name.as_bytes());
         add(crate::pipeline::sha256_hex(bytes).as_bytes());
         tokio::task::yield_now().await;

@@ -7,6 +7,7 @@ use super::once::{Reply, act};
 use crate::http::ogc;
 use crate::http::ogc::query::Ask;
 use crate::http::problem::Problem;
+use crate::model::Source;
 use crate::pipeline::office::{LINES_MAX, NEAR_M_MAX, ReviewAsked, TOP_MAX, Who};
 use crate::steps::review::{NEAR_M, TOP, Terms};
 use axum::extract::State;
@@ -19,15 +20,35 @@ const LINES: usize = 1_000;
 
 /// `/api/v1/review`
 pub async fn worklist(State(staff): State<Staff>, ask: Ask) -> Result<Response, Problem> {
-    ask.only(&["zoning", "version", "registers", "top", "near", "since", "list", "zone", "limit", "offset", "f"])?;
+    ask.only(&[
+        "zoning",
+        "version",
+        "registers",
+        "keep",
+        "top",
+        "near",
+        "since",
+        "list",
+        "zone",
+        "limit",
+        "offset",
+        "f",
+    ])?;
     let as_table = table_wanted(&ask)?;
     let text = |name: &str| ask.get(name).map(str::to_owned);
     let zoning = text("zoning")
         .ok_or_else(|| Problem::bad_parameter("zoning", "", "the zoning to review, one of /api/v1/zonings"))?;
     let list = match ask.get("list") {
         None | Some("largest" | "ambiguous") => text("list"),
-        Some(other) => return Err(Problem::bad_parameter("list", other, "largest or ambiguous")),
+        Some("in_both") if as_table => text("list"),
+        Some(other) => {
+            let expected = "largest or ambiguous, or with f=csv in_both";
+            return Err(Problem::bad_parameter("list", other, expected));
+        }
     };
+    let keep = ask
+        .get("keep")
+        .map(|code| Source::from_code(code).ok_or_else(|| Problem::bad_parameter("keep", code, "urssaf or msa")));
     let since = ask
         .get("since")
         .map(|day| day.parse().map_err(|()| Problem::bad_parameter("since", day, "a day, such as 2026-01-01")));
@@ -36,6 +57,7 @@ pub async fn worklist(State(staff): State<Staff>, ask: Ask) -> Result<Response, 
         zoning,
         version: text("version"),
         registers: registers.collect(),
+        keep: keep.transpose()?,
         terms: Terms {
             top: number(&ask, "top", TOP, |n| *n <= TOP_MAX, &format!("0 to {TOP_MAX} of each zone"))?,
             near_m: number(
@@ -52,8 +74,10 @@ pub async fn worklist(State(staff): State<Staff>, ask: Ask) -> Result<Response, 
         offset: number(&ask, "offset", 0, |_| true, "how many lines are passed over")?,
         limit: number(&ask, "limit", LINES, |n| (1..=LINES_MAX).contains(n), &format!("1 to {LINES_MAX} lines"))?,
     };
+    let in_both = asked.list.as_deref() == Some("in_both");
     let reviewed = staff.office.worklist(asked).await?;
     Ok(match as_table {
+        true if in_both => shown(CSV, reviewed.in_both_csv()),
         true => shown(CSV, reviewed.csv()),
         false => shown(ogc::view::JSON, reviewed.json().to_string()),
     })

@@ -1,5 +1,7 @@
 //! The routes of staff as keys meet them.
 
+mod waiting;
+
 use super::routes;
 use crate::http::{Shelf, Site, router_with_staff};
 use crate::model::{Duty, Role};
@@ -460,4 +462,109 @@ async fn a_file_can_be_checked_mended_and_grouped_and_what_is_wrong_laid_over_a_
     assert_eq!(items["features"][0]["properties"]["libelle"], "Centre");
     let again = post("/api/v1/zonings/quartiers/versions/1/restore", r#"{"reason":"back","version":"3"}"#).await;
     assert_eq!(again.json["reading"]["groups"]["version"], "1", "{}", again.json);
+}
+
+#[tokio::test]
+async fn zones_are_held_against_a_territory_that_is_sent_with_them_or_kept() {
+    let house = House::new().await;
+    let (key, _) = house.key("gis", None).await;
+    // From the west of A to the middle of B.
+    let territory = r#"{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"CODE":"T"},"geometry":
+        {"type":"Polygon","coordinates":[[[5.0,47.3],[5.015,47.3],[5.015,47.31],[5.0,47.31],[5.0,47.3]]]}}]}"#;
+    let post = async |path: &str, body: &str| house.with_key(&Method::POST, path, &key, body).await;
+    let keep = |zoning: &str, more: &str| {
+        format!("/api/v1/zonings/{zoning}/versions?version=1&file_name=z.geojson&reason=r{more}")
+    };
+    assert_eq!(post(&keep("communes", ""), territory).await.status, StatusCode::CREATED);
+    let beyond = |topology: &Value| -> Vec<String> {
+        let of = topology["findings"].as_array().unwrap().iter().filter(|f| f["kind"] == "beyond_territory");
+        of.map(|f| f["zones"].to_string()).collect()
+    };
+    let check = |more: &str| format!("/api/v1/zonings/secteurs/check?file_name=z.geojson{more}");
+    let alone = post(&check(""), TWO_ZONES).await.json;
+    assert_eq!((beyond(&alone["report"]["topology"]).len(), &alone["report"]["territory"]), (0, &Value::Null));
+    let held = post(&check("&territory=communes"), TWO_ZONES).await.json;
+    assert_eq!(beyond(&held["report"]["topology"]), [r#"["B"]"#], "{held}");
+    let kept = json!({ "zoning": "communes", "version": "1" });
+    assert_eq!(held["report"]["territory"], kept);
+    let sent = post(&keep("secteurs", "&territory=communes"), TWO_ZONES).await;
+    assert_eq!((sent.status, &sent.json["report"]["territory"]), (StatusCode::CREATED, &kept), "{}", sent.json);
+    for (query, found) in [("", 0), ("?territory=communes&territory_version=1", 1)] {
+        let path = format!("/api/v1/zonings/secteurs/versions/1/topology{query}");
+        let topology = house.with_key(&Method::GET, &path, &key, "").await.json;
+        assert_eq!(beyond(&topology).len(), found, "{topology}");
+    }
+
+    let part = |name: &str, file: &str, text: &str| {
+        let file = if file.is_empty() { String::new() } else { format!("; filename=\"{file}\"") };
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n{text}\r\n")
+    };
+    let form = async |path: &str, parts: &[String]| {
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "multipart/form-data; boundary=b")];
+        house.send(&Method::POST, path, &headers, &format!("{}--b--\r\n", parts.concat())).await
+    };
+    let (zones, ground) = (part("file", "z.geojson", TWO_ZONES), part("territory", "t.geojson", territory));
+    let told = form("/api/v1/zonings/secteurs/check", &[zones.clone(), ground.clone()]).await.json;
+    assert_eq!(beyond(&told["report"]["topology"]).len(), 1, "{told}");
+    assert_eq!(told["report"]["territory"], json!({ "file": "t.geojson" }));
+    let unchosen = form("/api/v1/zonings/secteurs/check", &[zones.clone(), part("territory", "t", "")]).await.json;
+    assert_eq!(unchosen["report"]["territory"], Value::Null, "as forms send what was not chosen");
+    let by_name = part("territory", "", "communes");
+    let both = form("/api/v1/zonings/secteurs/check", &[zones.clone(), ground.clone(), by_name]).await;
+    assert_eq!((both.status.as_u16(), &both.json["code"]), (422, &json!("not_heeded")), "{}", both.json);
+    for (more, status, code) in [
+        ("&territory_version=1", 422, "not_heeded"),
+        ("&territory=quartiers", 404, "unknown"),
+        ("&territory=communes&territory_version=2", 404, "unknown"),
+    ] {
+        let answer = post(&check(more), TWO_ZONES).await;
+        assert_eq!((answer.status.as_u16(), &answer.json["code"]), (status, &json!(code)), "{more}");
+    }
+    let register = form("/api/v1/registers", &[part("file", "r.csv", REGISTER), ground]).await;
+    assert_eq!((register.status.as_u16(), &register.json["found"]), (422, &json!("field `territory`")));
+}
+
+#[tokio::test]
+async fn how_far_geocodes_are_trusted_and_whose_figure_counts_is_said_and_kept() {
+    let house = House::new().await;
+    let (key, _) = house.key("gis", None).await;
+    let post = async |path: &str, body: &str| house.with_key(&Method::POST, path, &key, body).await;
+    let zones = "/api/v1/zonings/secteurs/versions?version=1&file_name=z.geojson&reason=first";
+    assert_eq!(post(zones, TWO_ZONES).await.status, StatusCode::CREATED);
+    // The first establishment is declared twice, the second stands somewhere on its street.
+    let text = "siret;effectif;naf;millesime;source;longitude;latitude;qualite_xy\n\
+        99000012700011;30;47.11F;2024;urssaf;5.005;47.305;11\n\
+        99000012700011;4;47.11F;2024;msa;5.005;47.305;11\n\
+        99000012700029;10;47.11F;2024;urssaf;5.015;47.305;12\n";
+    let send = async |more: &str| post(&format!("/api/v1/registers?file_name=r.csv&crs=4326{more}"), text).await;
+    let first = send("").await.json;
+    assert_eq!((&first["reading"]["trust"], &first["report"]["unplaced"]), (&json!("street"), &json!(0)), "{first}");
+    let less = send("&trust=number").await.json;
+    assert_eq!((&less["read_again"], &less["report"]["unplaced_for"]["poor_geocode"]), (&json!(true), &json!(1)));
+    assert_eq!(send("&trust=blind").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let review = async |more: &str| {
+        house.with_key(&Method::GET, &format!("/api/v1/review?zoning=secteurs{more}"), &key, "").await
+    };
+    let largest = async |more: &str| review(&format!("&list=largest&limit=1{more}")).await.json;
+    let usual = largest("").await;
+    assert_eq!(
+        (&usual["lines"][0]["headcount"], &usual["keep"], &usual["in_both"]),
+        (&json!(30), &json!("urssaf"), &json!(1))
+    );
+    let other = largest("&keep=msa").await;
+    assert_eq!((&other["lines"][0]["headcount"], &other["keep"]), (&json!(4), &json!("msa")), "{other}");
+    assert_eq!(review("&keep=caf").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(review("&list=in_both").await.status, StatusCode::BAD_REQUEST);
+    let request = Request::get("/api/v1/review?zoning=secteurs&list=in_both&f=csv");
+    let request = request.header("authorization", format!("Bearer {key}")).body(Body::empty()).unwrap();
+    let answer = house.router.clone().oneshot(request).await.unwrap();
+    let csv = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    assert_eq!(csv, "siret,millesime,urssaf,msa\n99000012700011,2024,30,4\n");
+
+    let draft = r#"{"title":"t","zonings":{"secteurs":null},"registers":["00"],"keep":"caf","source":"s","licence":"l","owners":["o"],"dataset":"d"}"#;
+    let digest = first["digest"].as_str().unwrap();
+    let refused = post("/api/v1/drafts", &draft.replace("\"00\"", &format!("\"{digest}\""))).await;
+    assert_eq!((refused.status.as_u16(), &refused.json["place"]), (422, &json!("`keep`")), "{}", refused.json);
 }

@@ -7,14 +7,17 @@ pub mod view;
 
 use super::App;
 use super::answer::document;
-use super::ogc::query::{Ask, SELECTORS, Wanted};
-use super::ogc::view::{JSON, properties};
+use super::ogc::DOCUMENTS;
+use super::ogc::query::{Ask, Format, SELECTORS, Wanted};
+use super::ogc::view::{JSON, media_of, properties};
+use super::page;
 use super::problem::Problem;
 use super::state::Place;
 use crate::steps::tiling::{Tile, ZOOM_MAX};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use std::ops::RangeInclusive;
 use view::{MVT, TILEJSON, WEB_MERCATOR_QUAD};
 
 /// `/tileMatrixSets`
@@ -35,9 +38,12 @@ pub async fn tile_matrix_set(Path(set): Path<String>, ask: Ask) -> Result<Respon
 /// `/collections/{zoning}/tiles`
 pub async fn tile_sets(State(app): State<App>, Path(zoning): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.only(&["f"])?;
-    format(&ask, &["json"])?;
+    let format = ask.format(&DOCUMENTS)?;
     let place = app.shelf.look().place(&zoning)?;
-    document(&ask, place.release().id.as_str(), JSON, || Ok(view::tile_sets(&ask, &place).to_string()))
+    document(&ask, place.release().id.as_str(), media_of(format, JSON), || match format {
+        Format::Html => page::tiles(&ask, &place, None),
+        Format::Json | Format::Csv | Format::Topojson => Ok(view::tile_sets(&ask, &place).to_string()),
+    })
 }
 
 /// `/collections/{zoning}/tiles/{tileMatrixSetId}`
@@ -47,13 +53,17 @@ pub async fn tile_set(
     ask: Ask,
 ) -> Result<Response, Problem> {
     ask.only(&[&["f", "datetime"][..], &SELECTORS].concat())?;
-    let format = format(&ask, &["json", TILEJSON])?;
+    let as_tilejson = format(&ask, &["json", "html", TILEJSON])? == TILEJSON;
+    let format = if as_tilejson { Format::Json } else { ask.format(&DOCUMENTS)? };
     let place = app.shelf.look().place(&zoning)?;
     known(&set)?;
     let wanted = ask.wanted(&place)?;
-    document(&ask, place.release().id.as_str(), JSON, || match format {
-        TILEJSON => Ok(view::tile_json(&ask, &place, &wanted).to_string()),
-        _ => Ok(view::tile_set(&ask, &place, &wanted).to_string()),
+    document(&ask, place.release().id.as_str(), media_of(format, JSON), || match format {
+        Format::Html => page::tiles(&ask, &place, wanted.selection.as_ref()),
+        Format::Json | Format::Csv | Format::Topojson if as_tilejson => {
+            Ok(view::tile_json(&ask, &place, &wanted).to_string())
+        }
+        Format::Json | Format::Csv | Format::Topojson => Ok(view::tile_set(&ask, &place, &wanted).to_string()),
     })
 }
 
@@ -67,7 +77,7 @@ pub async fn tile(
     format(&ask, &["mvt"])?;
     let place = app.shelf.look().place(&zoning)?;
     known(&set)?;
-    let tile = tile_of(&zoom, &row, &column)?;
+    let tile = tile_of(&place, &zoom, &row, &column)?;
     let wanted = ask.wanted(&place)?;
     // The first tile of a zoning draws all its zones, which takes tenths of a second: not on a thread that serves others.
     let answer = tokio::task::spawn_blocking(move || {
@@ -106,20 +116,24 @@ fn known(set: &str) -> Result<(), Problem> {
     Err(Problem::refused(StatusCode::NOT_FOUND, "unknown_tile_matrix_set", "path", found, WEB_MERCATOR_QUAD))
 }
 
-/// The tile of a path: zoom, row from the north, column from the west.
-fn tile_of(zoom: &str, row: &str, column: &str) -> Result<Tile, Problem> {
-    let within = |name: &str, text: &str, last: u32| {
+/// The tile of a path: zoom, row from the north, column from the west. One outside the limits that the tile set tells is
+/// as little there as one outside the world (OGC API Tiles, /req/core/tc-error).
+fn tile_of(place: &Place, zoom: &str, row: &str, column: &str) -> Result<Tile, Problem> {
+    let within = |name: &str, text: &str, known: RangeInclusive<u32>| {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let number = text.parse().ok().filter(|number| digits && *number <= last);
+        let number = text.parse().ok().filter(|number| digits && known.contains(number));
         number.ok_or_else(|| {
-            let found = format!("{name} `{text}`");
-            Problem::refused(StatusCode::NOT_FOUND, "unknown_tile", "path", found, format!("0 to {last}"))
+            let (found, expected) = (format!("{name} `{text}`"), format!("{} to {}", known.start(), known.end()));
+            Problem::refused(StatusCode::NOT_FOUND, "unknown_tile", "path", found, expected)
         })
     };
-    let zoom = within("tileMatrix", zoom, u32::from(ZOOM_MAX))? as u8;
-    let last = (1 << zoom) - 1;
-    Ok(Tile { zoom, row: within("tileRow", row, last)?, column: within("tileCol", column, last)? })
+    let zoom = within("tileMatrix", zoom, 0..=u32::from(ZOOM_MAX))? as u8;
+    let (rows, columns) = match view::limits(place, zoom) {
+        Some((first, last)) => (first.row..=last.row, first.column..=last.column),
+        None => (0..=(1 << zoom) - 1, 0..=(1 << zoom) - 1),
+    };
+    Ok(Tile { zoom, row: within("tileRow", row, rows)?, column: within("tileCol", column, columns)? })
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

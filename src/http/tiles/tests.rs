@@ -10,8 +10,8 @@ const TILES: &str = "/collections/secteurs/tiles";
 const SET: &str = "/collections/secteurs/tiles/WebMercatorQuad";
 
 /// One zone of a tile, as a map library reads it.
-struct Shown {
-    properties: Map<String, Value>,
+pub struct Shown {
+    pub properties: Map<String, Value>,
     rings: Vec<Vec<[i64; 2]>>,
 }
 
@@ -62,7 +62,7 @@ fn numbers(mut bytes: &[u8]) -> Vec<u64> {
 }
 
 /// The zones of a tile by code; its one layer must be named as the zoning and be of version 2.
-fn read(tile: &[u8]) -> BTreeMap<String, Shown> {
+pub fn read(tile: &[u8]) -> BTreeMap<String, Shown> {
     let (mut keys, mut values, mut features) = (Vec::new(), Vec::new(), Vec::new());
     for (_, layer) in fields(tile) {
         let Field::Bytes(layer) = layer else { panic!("a layer") };
@@ -185,7 +185,7 @@ async fn tiles_are_asked_strictly() {
         (format!("{SET}/0/0/0?f=mvt"), 200, ""),
         (format!("{SET}/0/0/1"), 404, "unknown_tile"),
         (format!("{SET}/0/1/0"), 404, "unknown_tile"),
-        (format!("{SET}/14/16383/16383"), 200, ""),
+        (format!("{SET}/14/16383/16383"), 404, "unknown_tile"),
         (format!("{SET}/14/16384/0"), 404, "unknown_tile"),
         (format!("{SET}/15/0/0"), 404, "unknown_tile"),
         (format!("{SET}/-1/0/0"), 404, "unknown_tile"),
@@ -197,11 +197,12 @@ async fn tiles_are_asked_strictly() {
         ("/tileMatrixSets/WorldCRS84Quad".to_owned(), 404, "unknown_tile_matrix_set"),
         ("/collections/iris/tiles".to_owned(), 404, "unknown_collection"),
         (format!("{SET}/0/0/0?f=json"), 400, "bad_parameter"),
-        (format!("{SET}?f=html"), 400, "bad_parameter"),
+        (format!("{SET}?f=xml"), 400, "bad_parameter"),
+        (format!("{TILES}?f=tilejson"), 400, "bad_parameter"),
         (format!("{SET}/0/0/0?limit=1"), 400, "unknown_parameter"),
         (format!("{SET}/0/0/0?naf=G&naf=C"), 400, "repeated_parameter"),
         (format!("{SET}/0/0/0?naf=Z"), 400, "bad_parameter"),
-        (format!("{SET}/0/0/0?naf=G&source=msa"), 400, "crossing_not_published"),
+        (format!("{SET}/0/0/0?naf=G&source=msa"), 404, "crossing_not_published"),
         (format!("{SET}?f=tilejson&millesime=1999"), 400, "bad_parameter"),
         (format!("{ITEMS}?quantization=100"), 400, "bad_parameter"),
         (format!("{ITEMS}?f=topojson&quantization=1"), 400, "bad_parameter"),
@@ -221,9 +222,7 @@ async fn tiles_are_asked_strictly() {
 #[tokio::test]
 async fn a_tile_without_a_zone_has_no_byte_and_tiles_are_kept_by_tag() {
     let house = house();
-    for (path, empty) in
-        [(format!("{SET}/5/0/0"), true), (format!("{}?datetime=1999-12-31", middle(10)), true), (middle(10), false)]
-    {
+    for (path, empty) in [(format!("{}?datetime=1999-12-31", middle(10)), true), (middle(10), false)] {
         let first = send(&house, Method::GET, &path, &[]).await;
         assert_eq!((first.status, first.body.is_empty()), (StatusCode::OK, empty), "{path}");
         let tag = first.header("etag").to_owned();
@@ -287,6 +286,24 @@ async fn a_map_library_finds_the_tiles_and_what_they_hold() {
         assert!((matrices[level]["cellSize"].as_f64().unwrap() / cell - 1.0).abs() < 1e-9);
         assert!((matrices[level]["scaleDenominator"].as_f64().unwrap() / scale - 1.0).abs() < 1e-9);
     }
+}
+
+#[tokio::test]
+async fn a_person_reads_where_the_tiles_are_and_what_they_hold() {
+    for path in [format!("{TILES}?f=html"), format!("{SET}?f=html&naf=G")] {
+        let page = ask(&path).await;
+        assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"), "{path}");
+        let text = page.text().replace("&#x2f;", "/");
+        for words in [format!("{SET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}"), "effectif_statut".to_owned()] {
+            assert!(text.contains(&words), "{path}: {words}");
+        }
+        assert_eq!(text.contains("naf=G"), path.contains("naf=G"), "{path}: the figures chosen are those of the tiles");
+    }
+    let house = house();
+    let by_browser = send(&house, Method::GET, SET, &[("accept", "text/html")]).await;
+    assert_eq!(by_browser.header("content-type"), "text/html; charset=utf-8");
+    let by_program = send(&house, Method::GET, SET, &[("accept", "*/*")]).await;
+    assert_eq!(by_program.header("content-type"), "application/json");
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! A page of zones as TopoJSON 1.0: each border is written once, and zones name it.
 
 use crate::http::ogc::query::{Ask, Format, Wanted};
-use crate::http::ogc::systems::System;
 use crate::http::ogc::view::{Page, mentions, page_links, properties, round};
 use crate::http::problem::Problem;
 use crate::http::state::{Place, around};
@@ -16,26 +15,12 @@ pub const QUANTIZATION: &str = "quantization";
 /// Fewest and most steps across the box of a quantized answer: below, zones have no form; above, doubles cannot tell.
 const STEPS: std::ops::RangeInclusive<u32> = 2..=1_000_000_000;
 
-/// What only this format is asked.
+/// Steps across the box of the answer, where they are asked for.
 ///
 /// # Errors
-/// Steps out of range, or asked of another format; another system than CRS84, which maps that read TopoJSON expect.
-pub fn steps(ask: &Ask, format: Format, wanted: &Wanted) -> Result<Option<u32>, Problem> {
-    let asked = ask.get(QUANTIZATION);
-    if format != Format::Topojson {
-        return match asked {
-            None => Ok(None),
-            Some(text) => Err(Problem::bad_parameter(QUANTIZATION, text, "f=topojson beside it")),
-        };
-    }
-    if wanted.system != System::Crs84 {
-        return Err(Problem::bad_parameter(
-            "crs",
-            wanted.system.uri(),
-            format!("{} with f=topojson", System::Crs84.uri()),
-        ));
-    }
-    let Some(text) = asked else { return Ok(None) };
+/// Steps out of range.
+pub fn steps(ask: &Ask) -> Result<Option<u32>, Problem> {
+    let Some(text) = ask.get(QUANTIZATION) else { return Ok(None) };
     let steps = text.parse().ok().filter(|steps| STEPS.contains(steps)).map(Some);
     let (least, most) = (STEPS.start(), STEPS.end());
     steps.ok_or_else(|| Problem::bad_parameter(QUANTIZATION, text, format!("a whole number, {least} to {most}")))

@@ -1,8 +1,8 @@
 //! What goes on the wire beside the tiles: tile matrix sets, tile sets (OGC 17-083r4, in JSON), TileJSON 3.0.
 
-use crate::http::ogc::query::{Ask, SELECTORS, Wanted};
+use crate::http::ogc::query::{Ask, Format, SELECTORS, Wanted};
 use crate::http::ogc::systems::{CRS84, System};
-use crate::http::ogc::view::{JSON, SCHEMA, mentions, property_schemas, round};
+use crate::http::ogc::view::{JSON, Link, SCHEMA, link, mentions, property_schemas, round};
 use crate::http::state::Place;
 use crate::steps::tiling::{Tile, ZOOM_MAX, tile_at};
 use geo::Rect;
@@ -81,6 +81,7 @@ pub fn tile_sets(ask: &Ask, place: &Place) -> Value {
     json!({
         "links": [
             link(own(ask), "self", JSON, "Ce document"),
+            link(ask.in_format(Format::Html), "alternate", "text/html", "Ce document en page"),
             link(ask.href(&place.home(), &[]), "collection", JSON, &place.title()),
         ],
         "tilesets": [{
@@ -110,7 +111,8 @@ pub fn tile_set(ask: &Ask, place: &Place, wanted: &Wanted) -> Value {
             "links".to_owned(),
             json!([
                 link(own(ask), "self", JSON, "Ce document"),
-                link(ask.with(&[("f", TILEJSON.to_owned())]), "alternate", JSON, "Ce jeu de tuiles en TileJSON"),
+                link(ask.in_format(Format::Html), "alternate", "text/html", "Ce document en page"),
+                link(set_in_format(ask, place, TILEJSON), "alternate", JSON, "Ce jeu de tuiles en TileJSON"),
                 link(set_address(ask), TILING_SCHEME_REL, JSON, "WebMercatorQuad"),
                 link(ask.href(&place.home(), &[]), GEODATA_REL, JSON, &place.title()),
                 tile_link(ask, place),
@@ -131,11 +133,9 @@ pub fn tile_set(ask: &Ask, place: &Place, wanted: &Wanted) -> Value {
         ),
     ]);
     if let Some(bounds) = bounds(place) {
-        let limits = zooms.map(|zoom| {
-            let first = tile_at(bounds.min().x, bounds.max().y, zoom);
-            let last = tile_at(bounds.max().x, bounds.min().y, zoom);
+        let limits = zooms.filter_map(|zoom| limits(place, zoom)).map(|(first, last)| {
             json!({
-                "tileMatrix": zoom.to_string(),
+                "tileMatrix": first.zoom.to_string(),
                 "minTileRow": first.row,
                 "maxTileRow": last.row,
                 "minTileCol": first.column,
@@ -209,7 +209,7 @@ fn told(place: &Place, wanted: &Wanted) -> Map<String, Value> {
 }
 
 /// The properties of zones in tiles: there is no null, and a figure that is withheld is absent beside its status.
-fn tile_schemas(place: &Place) -> Map<String, Value> {
+pub fn tile_schemas(place: &Place) -> Map<String, Value> {
     let mut schemas = property_schemas(place.release());
     for figure in ["effectif", "etablissements"] {
         schemas.insert(
@@ -219,6 +219,12 @@ fn tile_schemas(place: &Place) -> Map<String, Value> {
     }
     schemas.insert("licence".to_owned(), json!({ "type": "string", "title": "Licence" }));
     schemas
+}
+
+/// The first and the last tile of a zoom that may hold zones, by rows and columns; none around a zoning without ground.
+pub fn limits(place: &Place, zoom: u8) -> Option<(Tile, Tile)> {
+    let bounds = bounds(place)?;
+    Some((tile_at(bounds.min().x, bounds.max().y, zoom), tile_at(bounds.max().x, bounds.min().y, zoom)))
 }
 
 fn bounds(place: &Place) -> Option<Rect> {
@@ -242,33 +248,37 @@ fn cell_m(level: u8) -> f64 {
     2.0 * HALF_WORLD_M / f64::from(TILE_PIXELS) / 2_f64.powi(i32::from(level))
 }
 
-fn tile_link(ask: &Ask, place: &Place) -> Value {
+fn tile_link(ask: &Ask, place: &Place) -> Link {
     let href = tile_address(ask, place, ["{tileMatrix}", "{tileRow}", "{tileCol}"]);
-    let mut link = link(href, "item", MVT, "Tuiles vectorielles");
-    link["templated"] = true.into();
-    link
+    Link { templated: true, ..link(href, "item", MVT, "Tuiles vectorielles") }
 }
 
 /// The address of tiles, with the figures that this request chose.
-fn tile_address(ask: &Ask, place: &Place, [zoom, row, column]: [&str; 3]) -> String {
-    let chosen = ask
-        .params
-        .iter()
-        .filter(|(name, value)| !value.is_empty() && (SELECTORS.contains(&name.as_str()) || name == "datetime"));
-    let chosen: Vec<(String, String)> = chosen.cloned().collect();
-    ask.href(&format!("{}/tiles/{WEB_MERCATOR_QUAD}/{zoom}/{row}/{column}", place.home()), &chosen)
+pub fn tile_address(ask: &Ask, place: &Place, [zoom, row, column]: [&str; 3]) -> String {
+    ask.href(&format!("{}/tiles/{WEB_MERCATOR_QUAD}/{zoom}/{row}/{column}", place.home()), &chosen(ask))
 }
 
-fn set_address(ask: &Ask) -> String {
+/// The same of the tile set in another format.
+pub fn set_in_format(ask: &Ask, place: &Place, format: &str) -> String {
+    let mut params = chosen(ask);
+    params.push(("f".to_owned(), format.to_owned()));
+    ask.href(&format!("{}/tiles/{WEB_MERCATOR_QUAD}", place.home()), &params)
+}
+
+fn chosen(ask: &Ask) -> Vec<(String, String)> {
+    let chosen = |(name, value): &&(String, String)| {
+        !value.is_empty() && (SELECTORS.contains(&name.as_str()) || name == "datetime")
+    };
+    ask.params.iter().filter(chosen).cloned().collect()
+}
+
+/// The address of the tile matrix set.
+pub fn set_address(ask: &Ask) -> String {
     ask.href(&format!("/tileMatrixSets/{WEB_MERCATOR_QUAD}"), &[])
 }
 
 fn own(ask: &Ask) -> String {
     ask.with(&[])
-}
-
-fn link(href: String, rel: &str, media: &str, title: &str) -> Value {
-    json!({ "href": href, "rel": rel, "type": media, "title": title })
 }
 
 /// Sentences that are not empty, as HTML text.

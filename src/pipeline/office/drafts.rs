@@ -2,12 +2,13 @@
 
 use super::{Fault, Office, Started, Who, new_name, now, why, words};
 use crate::config::{About, Publication};
-use crate::model::Stage;
 use crate::model::publication::{Act, missing};
 use crate::model::reject::parted;
+use crate::model::{Source, Stage};
 use crate::pipeline::ledger::{self, NoPast};
 use crate::pipeline::{Made, NotPublished, Order, run_after};
 use crate::steps::publish::Release;
+use crate::steps::reconcile::BothSources;
 use crate::steps::seal;
 use crate::store::{Approval, Draft, Put};
 use serde_json::{Map, Value, json};
@@ -29,6 +30,7 @@ struct Sought {
     zonings: Vec<(String, String)>,
     registers: Vec<String>,
     vintages: BTreeSet<u16>,
+    keep: BothSources,
     source: String,
     licence: String,
     notice: String,
@@ -303,6 +305,10 @@ impl Office {
                 years.iter().map(|y| y.as_u64().and_then(|y| u16::try_from(y).ok())).collect::<Option<_>>()
             }),
         };
+        let keep = text(asked, "keep")?.map(|code| {
+            let expected = "urssaf or msa: whose figure is kept of those whom both declare";
+            Source::from_code(&code).ok_or_else(|| wrong("`keep`", "another source", expected))
+        });
         let said = |name: &str, usual: Option<String>| -> Result<String, Fault> {
             let text = text(asked, name)?.or(usual);
             text.ok_or_else(|| {
@@ -315,6 +321,7 @@ impl Office {
             zonings,
             registers,
             vintages: vintages.ok_or_else(|| wrong("`vintages`", "another value", "a list of years"))?,
+            keep: keep.transpose()?.map(BothSources::keeping).unwrap_or_default(),
             source: said("source", source)?,
             licence: said("licence", licence)?,
             notice: text(asked, "notice")?.or(notice).unwrap_or_default(),
@@ -338,6 +345,7 @@ impl Office {
             zonings,
             registers,
             vintages: sought.vintages.clone(),
+            keep: sought.keep,
             decisions: self.decided().await?,
             policy,
             about,
@@ -350,8 +358,8 @@ impl Office {
 }
 
 /// What a request for a draft may say.
-const KEYS: [&str; 9] =
-    ["title", "zonings", "registers", "vintages", "source", "licence", "notice", "owners", "dataset"];
+const KEYS: [&str; 10] =
+    ["title", "zonings", "registers", "vintages", "keep", "source", "licence", "notice", "owners", "dataset"];
 
 impl Sought {
     fn to_json(&self) -> Value {
@@ -359,7 +367,7 @@ impl Sought {
             self.zonings.iter().map(|(zoning, version)| (zoning.clone(), version.as_str().into())).collect();
         json!({
             "title": self.title, "zonings": zonings, "registers": self.registers, "vintages": self.vintages,
-            "source": self.source, "licence": self.licence, "notice": self.notice, "owners": self.owners,
+            "keep": self.keep.kept().code(), "source": self.source, "licence": self.licence, "notice": self.notice, "owners": self.owners,
             "dataset": self.dataset,
         })
     }

@@ -1,20 +1,18 @@
-//! Zonings and registers on their way in, and the versions of zonings: listed, read, compared, restored.
+//! Zonings on their way in, and their versions: listed, read, compared, restored.
 
 use super::{Fault, FaultKind, Office, Started, Who, now, reasoned, words};
-use crate::model::{Crs, Reject, Source, Unreadable, Wgs84, Zoning};
+use crate::model::{Crs, Lambert93, Reject, Unreadable, Wgs84, Zoning};
 use crate::pipeline::inputs::one_file;
 use crate::pipeline::{GroupsUpload, ZoningUpload, findings};
 use crate::steps::bytes::sha256_hex;
-use crate::steps::intake::Intake;
-use crate::steps::read::columns::{BadMapping, Mapping, Role};
-use crate::steps::read::register::{RegisterOptions, read_register};
-use crate::steps::read::table::Input;
+use crate::steps::intake::{Intake, ground, territory};
 use crate::steps::read::{Files, ZoneOptions};
 use crate::steps::repair::Repair;
 use crate::steps::reproject;
 use crate::steps::validate::TopologyReport;
-use crate::store::{Kept, Put, RegisterEntry, ZoningVersion};
+use crate::store::{Kept, Put, ZoningVersion};
 use bytes::Bytes;
+use geo::MultiPolygon;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tokio::sync::OwnedSemaphorePermit;
@@ -57,7 +55,26 @@ pub struct ZoningSent {
     pub expected: Option<usize>,
     /// Whether another number is accepted, which the report then says.
     pub any_count: bool,
+    /// The ground on which the zones must lie; they are held against it once, when the file is sent.
+    pub territory: Option<Territory>,
 }
+
+/// The ground on which zones must lie.
+#[derive(Debug, Clone)]
+pub enum Territory {
+    /// That of a file.
+    Sent(Files),
+    /// That of the zones of a version that is kept.
+    Kept {
+        /// The zoning.
+        zoning: String,
+        /// Its version; the latest when absent.
+        version: Option<String>,
+    },
+}
+
+/// A territory, and what it is called in reports.
+type Ground = (Lambert93<MultiPolygon>, Value);
 
 /// How a zone file is read, as it is kept with the version.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -85,19 +102,6 @@ pub struct GroupReading {
     pub version: Option<String>,
     /// Whether zones that the table does not name are left out.
     pub partial: bool,
-}
-
-/// A register on its way in.
-#[derive(Debug, Clone, Default)]
-pub struct RegisterSent {
-    /// The year whose 31 December it describes, where the file does not say.
-    pub vintage: Option<u16>,
-    /// Who sent the headcounts, where the file does not say.
-    pub source: Option<Source>,
-    /// The system of the coordinates, by its EPSG number, where the file does not say.
-    pub crs: Option<u32>,
-    /// Which column is what, one `role=column` a line; what is remembered of the sender when absent.
-    pub mapping: Option<Mapping>,
 }
 
 impl ZoneReading {
@@ -162,38 +166,8 @@ impl ZoneReading {
     }
 }
 
-fn crs_json(crs: Option<u32>) -> Value {
+pub(super) fn crs_json(crs: Option<u32>) -> Value {
     crs.map_or(Value::Null, |code| json!({ "epsg": code }))
-}
-
-impl RegisterSent {
-    pub(super) fn options(&self) -> RegisterOptions {
-        RegisterOptions {
-            vintage: self.vintage,
-            source: self.source,
-            crs: self.crs.map(Crs::Epsg),
-            mapping: self.mapping.clone().unwrap_or_default(),
-            ..RegisterOptions::default()
-        }
-    }
-
-    pub(super) fn to_json(&self) -> Value {
-        let mapping = self.mapping.as_ref().map(Mapping::to_string).unwrap_or_default();
-        json!({
-            "vintage": self.vintage, "source": self.source.map(Source::code), "crs": crs_json(self.crs),
-            "mapping": mapping,
-        })
-    }
-
-    pub(super) fn from_json(text: &str) -> Result<Self, Fault> {
-        let json: Value = serde_json::from_str(text).map_err(Fault::broken)?;
-        Ok(Self {
-            vintage: json["vintage"].as_u64().and_then(|year| u16::try_from(year).ok()),
-            source: json["source"].as_str().and_then(Source::from_code),
-            crs: json["crs"]["epsg"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
-            mapping: Some(Mapping::parse(json["mapping"].as_str().unwrap_or_default()).map_err(Fault::broken)?),
-        })
-    }
 }
 
 impl Office {
@@ -219,7 +193,7 @@ impl Office {
             pen.step("reading").await?;
             let mut sent = sent;
             let Sending { parts, place: _place } = sending;
-            let (file_name, bytes) = whole(&sent.zoning, parts)?;
+            let (file_name, bytes) = packed(&sent.zoning, parts)?;
             let digest = sha256_hex(&bytes);
             let before = office.desk().latest_zoning(&sent.zoning).await?;
             let expected = sent.expected.or(office.0.settings.expected.get(&sent.zoning).copied());
@@ -228,7 +202,8 @@ impl Office {
             sent.reading.groups = office.settled(sent.reading.groups).await?;
             let mut upload = office.upload(&sent.zoning, &file_name, shared.clone(), &sent.reading).await?;
             upload.expected = counted;
-            let (zoning, mut report) = read_zoning(upload).await?;
+            let ground = office.ground(sent.territory.take()).await?;
+            let (zoning, mut report) = read_zoning(upload, ground).await?;
             if let Some(expected) = expected.filter(|e| *e != zoning.zones().len()) {
                 report["count_accepted"] =
                     json!({ "expected": expected, "found": zoning.zones().len(), "by": who_sends.name });
@@ -272,16 +247,17 @@ impl Office {
         sent.reading.heeded()?;
         let turn = self.short_turn().await?;
         let Sending { parts, place } = sending;
-        let (file_name, bytes) = whole(&sent.zoning, parts)?;
+        let (file_name, bytes) = packed(&sent.zoning, parts)?;
         let mut reading = sent.reading;
         reading.groups = self.settled(reading.groups).await?;
         let mut upload = self.upload(&sent.zoning, &file_name, bytes.into(), &reading).await?;
         let expected = sent.expected.or(self.0.settings.expected.get(&sent.zoning).copied());
         upload.expected = expected.filter(|_| !sent.any_count);
+        let ground = self.ground(sent.territory).await?;
         let checked = tokio::task::spawn_blocking(move || {
             let _kept = (turn, place);
-            let mut intake = upload.take_in().map_err(refused)?;
-            let report = intake_told(&intake)?;
+            let mut intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
+            let report = intake_told(&intake, ground.as_ref())?;
             let mut refused = std::mem::take(&mut intake.rejected);
             refused.append(&mut intake.errors);
             let verdict = if refused.is_empty() { "accepted" } else { "refused" };
@@ -291,126 +267,49 @@ impl Office {
         checked.await.map_err(Fault::broken)?
     }
 
-    /// How the zones of a version lie beside each other, as GeoJSON to lay over a map.
+    /// How the zones of a version lie beside each other, and on a territory where one is named.
     ///
     /// # Errors
     /// None of this name; too many who wait; the store's.
-    pub async fn topology(&self, zoning: &str, version: &str) -> Result<Checked, Fault> {
+    pub async fn topology(&self, zoning: &str, version: &str, territory: Option<Territory>) -> Result<Checked, Fault> {
         let turn = self.short_turn().await?;
         let upload = self.upload_of(zoning, version).await?;
+        let ground = self.ground(territory).await?;
         let checked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let intake = upload.take_in().map_err(refused)?;
-            Ok(Checked { summary: words::topology(&intake.topology)?, findings: intake.topology })
+            let intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
+            let mut summary = words::topology(&intake.topology)?;
+            summary["territory"] = ground_told(ground.as_ref());
+            Ok(Checked { summary, findings: intake.topology })
         });
         checked.await.map_err(Fault::broken)?
     }
 
-    /// Reads and keeps a register, as a job.
-    ///
-    /// # Errors
-    /// As the job's own, what is wrong with the file; rows refused are in the report and stop nothing.
-    pub async fn send_register(&self, who: &Who, sent: RegisterSent, sending: Sending) -> Result<Started, Fault> {
-        let file_name = sending.parts.first().map(|(name, _)| name.clone()).unwrap_or_default();
-        let request = json!({ "file": file_name });
-        let who_sends = who.clone();
-        let work = move |office: Office, pen: super::jobs::Pen| async move {
-            pen.step("reading").await?;
-            let Sending { parts, place: _place } = sending;
-            let Some((file_name, bytes)) = parts.into_iter().next().filter(|(_, bytes)| !bytes.is_empty()) else {
-                return Err(Fault::wrong("empty_file", "body", "0 bytes", "a register"));
-            };
-            let digest = sha256_hex(&bytes);
-            let mut sent = sent;
-            let told_mapping = sent.mapping.is_some();
-            if !told_mapping && let Some(text) = office.desk().mapping(&who_sends.name).await? {
-                sent.mapping = Some(Mapping::parse(&text).map_err(Fault::broken)?);
+    /// The ground of a territory, in metres.
+    async fn ground(&self, named: Option<Territory>) -> Result<Option<Ground>, Fault> {
+        let (united, told) = match named {
+            None => return Ok(None),
+            Some(Territory::Sent(files)) => {
+                let told = json!({ "file": files.name });
+                (tokio::task::spawn_blocking(move || territory(&files, &ZoneOptions::default())).await, told)
             }
-            let from = match (&sent.mapping, told_mapping) {
-                (_, true) => "request",
-                (Some(_), false) => "remembered",
-                (None, false) => "names",
-            };
-            let options = sent.to_json().to_string();
-            let known = office.desk().registers().await?.into_iter().find(|known| known.digest == digest);
-            let (name, reading, shared) = (file_name.clone(), sent.options(), Bytes::from(bytes));
-            let held = shared.clone();
-            let read = tokio::task::spawn_blocking(move || register_told(&name, held, &reading));
-            let mut report = read.await.map_err(Fault::broken)?.map_err(|fault| remembered(fault, from))?;
-            report["mapping"] = json!({ "from": from, "said": mapping_json(sent.mapping.as_ref()) });
-            pen.step("keeping").await?;
-            let entry = RegisterEntry { digest, created: now(), author: who_sends.name.clone(), file_name, options };
-            let read_otherwise = |known: &RegisterEntry| {
-                RegisterSent::from_json(&known.options).map(|known| known.to_json() != sent.to_json())
-            };
-            let told = match known {
-                Some(known) if read_otherwise(&known)? => {
-                    office.desk().reread_register(&entry, &report.to_string()).await?;
-                    json!({ "new": false, "read_again": true })
-                }
-                Some(_) | None => {
-                    let put = office.desk().take_register(&entry, shared, &report.to_string()).await?;
-                    json!({ "new": put == Put::New, "read_again": false })
-                }
-            };
-            if let Some(mapping) = sent.mapping.as_ref().filter(|_| told_mapping) {
-                let text = Some(mapping.to_string()).filter(|text| !text.is_empty());
-                office.desk().put_mapping(&who_sends.name, text.as_deref()).await?;
+            Some(Territory::Kept { zoning, version }) => {
+                let entry = self.version_named(&zoning, version.as_deref()).await?;
+                let (zones, entry) = self.zoning_of(&zoning, &entry.version).await?;
+                let told = json!({ "zoning": entry.zoning, "version": entry.version });
+                (tokio::task::spawn_blocking(move || ground(&zoning, &zones)).await, told)
             }
-            let mut answer = words::register(&entry);
-            answer["new"] = told["new"].clone();
-            answer["read_again"] = told["read_again"].clone();
-            answer["report"] = report;
-            Ok(answer)
         };
-        self.start(who, "register", &request, work).await
+        Ok(Some((united.map_err(Fault::broken)?.map_err(refused)?, told)))
     }
 
-    /// The refused rows of a register, as CSV to be sent back to who sent it.
-    ///
-    /// # Errors
-    /// None of this name, or its figures are not held here; too many who wait; the store's.
-    pub async fn rejects(&self, digest: &str) -> Result<String, Fault> {
-        let unknown = || Fault::unknown(format!("register `{digest}`"), "one whose figures are held here");
-        let turn = self.short_turn().await?;
-        let Kept { entry, bytes } = self.desk().register(digest).await?.ok_or_else(unknown)?;
-        let options = RegisterSent::from_json(&entry.options)?.options();
-        let read = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let read = read_register(&entry.file_name, Input::from(Vec::from(bytes)), &options).map_err(refused)?;
-            Ok(read.rejected.csv())
-        });
-        read.await.map_err(Fault::broken)?
-    }
-
-    /// How the columns of this sender's registers are named.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn mapping(&self, who: &Who) -> Result<Value, Fault> {
-        let text = self.desk().mapping(&who.name).await?;
-        let mapping = text.map(|text| Mapping::parse(&text)).transpose().map_err(Fault::broken)?;
-        Ok(json!({ "sender": who.name, "mapping": mapping_json(mapping.as_ref()) }))
-    }
-
-    /// Remembers how the columns of this sender's registers are named: by role, the name of its column. None forgets.
-    ///
-    /// # Errors
-    /// A role that is none; the store's.
-    pub async fn remember(&self, who: &Who, asked: &Value) -> Result<Value, Fault> {
-        let wrong = |found: &str| {
-            Fault::wrong("bad_mapping", "body", found, "an object of roles, each with the name of its column")
-        };
-        let asked = asked.as_object().ok_or_else(|| wrong("no object"))?;
-        let mut lines = String::new();
-        for (role, column) in asked {
-            let column = column.as_str().filter(|column| !column.contains(['\n', '\r']));
-            lines += &format!("{role}={}\n", column.ok_or_else(|| wrong("a column that is no text of one line"))?);
+    /// A version by its name, or the latest.
+    pub(super) async fn version_named(&self, zoning: &str, version: Option<&str>) -> Result<ZoningVersion, Fault> {
+        if let Some(version) = version {
+            return Ok(self.kept_zoning(zoning, version).await?.entry);
         }
-        let mapping = parsed_mapping(&lines)?;
-        let text = Some(mapping.to_string()).filter(|text| !text.is_empty());
-        self.desk().put_mapping(&who.name, text.as_deref()).await?;
-        self.mapping(who).await
+        let latest = self.desk().latest_zoning(zoning).await?;
+        latest.ok_or_else(|| Fault::unknown(format!("zoning `{zoning}`"), "one of /api/v1/zonings"))
     }
 
     /// The zonings and their versions, in the order they were kept.
@@ -520,30 +419,6 @@ impl Office {
         self.version(zoning, &entry.version).await
     }
 
-    /// The registers, without a figure.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn registers(&self) -> Result<Value, Fault> {
-        let registers = self.desk().registers().await?;
-        Ok(json!({ "registers": registers.iter().map(words::register).collect::<Vec<_>>() }))
-    }
-
-    /// What is said of a register, with the report of its reading.
-    ///
-    /// # Errors
-    /// None of this name; the store's.
-    pub async fn register(&self, digest: &str) -> Result<Value, Fault> {
-        let registers = self.desk().registers().await?;
-        let entry = registers.iter().find(|r| r.digest == digest);
-        let entry = entry.ok_or_else(|| Fault::unknown(format!("register `{digest}`"), "one of /api/v1/registers"))?;
-        let mut told = words::register(entry);
-        if let Some(report) = self.desk().report(digest).await? {
-            told["report"] = serde_json::from_str(&report).map_err(Fault::broken)?;
-        }
-        Ok(told)
-    }
-
     pub(super) async fn kept_zoning(&self, zoning: &str, version: &str) -> Result<Kept<ZoningVersion>, Fault> {
         let kept = self.desk().zoning(zoning, version).await?;
         kept.ok_or_else(|| Fault::unknown(format!("zoning `{zoning} {version}`"), "one of /api/v1/zonings"))
@@ -554,7 +429,7 @@ impl Office {
         let Kept { entry, bytes } = self.kept_zoning(zoning, version).await?;
         let reading = ZoneReading::from_json(&entry.options)?;
         let upload = self.upload(zoning, &entry.file_name, bytes, &reading).await?;
-        Ok((read_zoning(upload).await?.0, entry))
+        Ok((read_zoning(upload, None).await?.0, entry))
     }
 
     /// A version as the pipeline takes it.
@@ -604,11 +479,7 @@ impl Office {
     async fn settled(&self, groups: Option<GroupReading>) -> Result<Option<GroupReading>, Fault> {
         let Some(groups) = groups else { return Ok(None) };
         let place = format!("zoning `{}`", groups.zoning);
-        let entry = match &groups.version {
-            Some(version) => Some(self.kept_zoning(&groups.zoning, version).await?.entry),
-            None => self.desk().latest_zoning(&groups.zoning).await?,
-        };
-        let entry = entry.ok_or_else(|| Fault::unknown(&place, "one of /api/v1/zonings"))?;
+        let entry = self.version_named(&groups.zoning, groups.version.as_deref()).await?;
         if ZoneReading::from_json(&entry.options)?.groups.is_some() {
             let expected = "a zoning that has contours of its own";
             return Err(Fault::wrong("groups_of_groups", place, "a zoning that is grouped itself", expected));
@@ -631,38 +502,6 @@ impl Checked {
     /// PROJ without its tables.
     pub fn geojson(&self) -> Result<String, Fault> {
         findings::geojson(&self.findings).map_err(Fault::broken)
-    }
-}
-
-/// The columns of a mapping, by role; null when there is none.
-fn mapping_json(mapping: Option<&Mapping>) -> Value {
-    let column = |(role, column): (Role, &str)| (role.name().to_owned(), Value::from(column));
-    mapping.map_or(Value::Null, |mapping| Value::Object(mapping.iter().map(column).collect()))
-}
-
-/// A mapping as a request says it.
-///
-/// # Errors
-/// The first line that is none.
-pub fn parsed_mapping(text: &str) -> Result<Mapping, Fault> {
-    let wrong = |bad: BadMapping| {
-        let BadMapping { line, found, expected } = bad;
-        Fault::wrong("bad_mapping", format!("mapping, line {line}"), found, expected)
-    };
-    Mapping::parse(text).map_err(wrong)
-}
-
-/// Says where a mapping came from that does not fit the file.
-fn remembered(fault: Fault, from: &str) -> Fault {
-    match (fault.code, from) {
-        ("column_missing", "remembered") => Fault {
-            expected: format!(
-                "{}; columns are named as remembered of this sender: send `map` with the file, or see /api/v1/mapping",
-                fault.expected
-            ),
-            ..fault
-        },
-        _ => fault,
     }
 }
 
@@ -693,7 +532,10 @@ fn a_day(field: &str, text: &str) -> Result<String, Fault> {
 }
 
 /// The one file that is kept: a shapefile given in parts is packed, so that a version is one file and one digest.
-fn whole(id: &str, mut parts: Vec<(String, Vec<u8>)>) -> Result<(String, Vec<u8>), Fault> {
+///
+/// # Errors
+/// No byte of a file.
+pub fn packed(id: &str, mut parts: Vec<(String, Vec<u8>)>) -> Result<(String, Vec<u8>), Fault> {
     parts.retain(|(_, bytes)| !bytes.is_empty());
     match (parts.len(), parts.pop()) {
         (0, _) | (_, None) => Err(Fault::wrong("empty_file", "body", "0 bytes", "a zone file")),
@@ -714,10 +556,10 @@ pub(super) fn refused(unreadable: Unreadable) -> Fault {
 }
 
 /// Reads and judges a zone file; the report says what was taken, what was mended, and how the zones lie.
-async fn read_zoning(upload: ZoningUpload) -> Result<(Zoning, Value), Fault> {
+async fn read_zoning(upload: ZoningUpload, ground: Option<Ground>) -> Result<(Zoning, Value), Fault> {
     let read = tokio::task::spawn_blocking(move || {
-        let mut intake = upload.take_in().map_err(refused)?;
-        let report = intake_told(&intake)?;
+        let mut intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
+        let report = intake_told(&intake, ground.as_ref())?;
         let name = upload.groups.as_ref().map_or(&upload.files.name, |table| &table.name);
         let mut rejected = std::mem::take(&mut intake.rejected);
         rejected.append(&mut intake.errors);
@@ -730,12 +572,18 @@ async fn read_zoning(upload: ZoningUpload) -> Result<(Zoning, Value), Fault> {
 }
 
 /// All that is to be said of a zone file.
-fn intake_told(intake: &Intake) -> Result<Value, Fault> {
+fn intake_told(intake: &Intake, ground: Option<&Ground>) -> Result<Value, Fault> {
     let mut report = words::layer(&intake.layer);
     report["topology"] = words::topology(&intake.topology)?;
     report["changes"] = words::changes(&intake.changes)?;
     report["groups"] = json!(intake.members);
+    report["territory"] = ground_told(ground);
     Ok(report)
+}
+
+/// What the zones were held against; null when against nothing.
+fn ground_told(ground: Option<&Ground>) -> Value {
+    ground.map_or(Value::Null, |(_, told)| told.clone())
 }
 
 fn zones_refused(name: &str, rejects: Vec<Reject>, report: Value) -> Fault {
@@ -749,16 +597,4 @@ fn zones_refused(name: &str, rejects: Vec<Reject>, report: Value) -> Fault {
     };
     let fault = Fault::new(FaultKind::Wrong, "zoning_refused", name, found, expected);
     Fault { rejects, report, ..fault }
-}
-
-/// Reads a register to say what it holds; it is kept as it came.
-fn register_told(name: &str, bytes: Bytes, options: &RegisterOptions) -> Result<Value, Fault> {
-    let read = read_register(name, Input::from(Vec::from(bytes)), options).map_err(refused)?;
-    if read.accepted.is_empty() {
-        let found = format!("no usable row, {} refused", read.rejected.len());
-        let fault = Fault::wrong("register_refused", name, found, "at least one establishment");
-        let report = json!({ "columns": words::columns(&read.columns) });
-        return Err(Fault { rejects: read.rejected.into_list(name), report, ..fault });
-    }
-    Ok(words::rows(name, read))
 }

@@ -161,6 +161,12 @@ impl Office {
         &self.0.settings.spool
     }
 
+    /// Waits until no job is under way and nobody waits for a turn.
+    pub async fn at_rest(&self) {
+        // Every job and question holds one of these places to its end. Nobody closes them.
+        let _ = self.0.jobs.waiting.acquire_many(WAITING_MAX as u32).await;
+    }
+
     /// A place for an upload that is there whole; waits until there is one. The file may be held in memory once it is had.
     ///
     /// # Errors
@@ -262,5 +268,21 @@ impl Office {
                 Err(Fault::conflict("file_not_kept", place, found, "the file, sent again"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Office {
+    /// Begins a job that is at the steps its tests name, and ends when they have no more: for tests of those who wait.
+    pub async fn job_by_hand(&self) -> (Started, tokio::sync::mpsc::Sender<&'static str>) {
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let work = |_: Office, pen: Pen| async move {
+            while let Some(step) = told.recv().await {
+                pen.step(step).await?;
+            }
+            Ok(json!({}))
+        };
+        let started = self.start(&Who::operator("test"), "test", &json!({}), work).await.unwrap();
+        (started, tell)
     }
 }

@@ -1,15 +1,15 @@
 //! Review: whom people should look at, what they decide, and how far they have come. It names establishments and their
 //! headcounts: for those who may see raw figures, apart from what partners and the public are given.
 
-use super::intake::RegisterSent;
 use super::jobs::Turn;
+use super::registers::RegisterSent;
 use super::{Fault, Office, Who, new_name, now, words};
 use crate::model::reject::csv_cell;
-use crate::model::{Register, Reject, Zoning};
+use crate::model::{Register, Reject, Source, Zoning};
 use crate::pipeline::RegisterUpload;
 use crate::steps::read::register::register;
 use crate::steps::read::table::Input;
-use crate::steps::reconcile::{BothSources, reconcile};
+use crate::steps::reconcile::{self, BothSources, InBoth, reconcile};
 use crate::steps::review::decisions::{Act, Applied, Date, Decision, Decisions, Spot, apply};
 use crate::steps::review::{Line, Terms, Worklist, worklist};
 use crate::store::{DecisionEntry, Kept};
@@ -43,6 +43,9 @@ pub struct ReviewAsked {
     pub version: Option<String>,
     /// The registers, by digest; those of the last draft when there are none, or the one there is.
     pub registers: Vec<String>,
+    /// Whose figure is kept of an establishment that both sources declare; as the last draft did when its registers are
+    /// taken, or that of Urssaf, when absent.
+    pub keep: Option<Source>,
     /// Whom to list.
     pub terms: Terms,
     /// `largest` or `ambiguous`; both when absent.
@@ -57,14 +60,25 @@ pub struct ReviewAsked {
 
 /// A worklist, made.
 pub struct Reviewed {
-    zoning: Zoning,
-    version: String,
+    /// The zones.
+    pub zoning: Zoning,
+    /// Their version.
+    pub version: String,
     registers: Vec<String>,
     asked: ReviewAsked,
     all: Register,
-    decisions: Decisions,
-    applied: Applied,
-    list: Worklist,
+    /// What was decided.
+    pub decisions: Decisions,
+    /// What that did.
+    pub applied: Applied,
+    /// Whom to look at.
+    pub list: Worklist,
+    /// Rows refused.
+    pub refused: usize,
+    /// Whose figure is kept of those whom both sources declare.
+    pub keep: Source,
+    /// Those, with both figures.
+    pub in_both: Vec<InBoth>,
 }
 
 impl Office {
@@ -74,55 +88,52 @@ impl Office {
     /// A zoning, a version or a register that is unknown, no register named where several are there; too many who wait.
     pub async fn worklist(&self, asked: ReviewAsked) -> Result<Reviewed, Fault> {
         let turn = self.short_turn().await?;
-        let version = match &asked.version {
-            Some(version) => version.clone(),
-            None => {
-                let latest = self.desk().latest_zoning(&asked.zoning).await?;
-                let unknown = || Fault::unknown(format!("zoning `{}`", asked.zoning), "one of /api/v1/zonings");
-                latest.ok_or_else(unknown)?.version
-            }
-        };
+        let version = self.version_named(&asked.zoning, asked.version.as_deref()).await?.version;
         let (zoning, _) = self.zoning_of(&asked.zoning, &version).await?;
         if let Some(zone) =
             asked.zone.as_deref().filter(|zone| !zoning.zones().iter().any(|z| z.code.as_str() == *zone))
         {
             return Err(Fault::unknown(format!("zone `{zone}`"), format!("a zone of `{} {version}`", asked.zoning)));
         }
-        let registers = self.registers_of(&asked.registers).await?;
+        let (registers, usual) = self.registers_of(&asked.registers).await?;
+        let keep = asked.keep.unwrap_or(usual);
         let uploads = self.register_uploads(&registers).await?;
         let decisions = self.decided().await?;
         let made = tokio::task::spawn_blocking(move || {
             let _turn: Turn = turn;
-            let mut all = Register::default();
+            let (mut all, mut refused) = (Register::default(), 0);
             for RegisterUpload { name, bytes, options } in uploads {
                 let read = register(&name, Input::from(bytes), &options).map_err(super::intake::refused)?;
+                refused += read.rejected.len();
                 all.establishments.extend(read.accepted);
             }
-            reconcile(&mut all, BothSources::default());
+            let in_both = reconcile(&mut all, BothSources::keeping(keep));
             let applied = apply(&decisions, &mut all);
             let list = worklist(&all.establishments, &zoning, &decisions, &asked.terms);
-            let list = list.map_err(super::intake::refused)?;
-            Ok(Reviewed { zoning, version, registers, asked, all, decisions, applied, list })
+            let list = list.map_err(super::intake::refused);
+            let list = list?;
+            Ok(Reviewed { zoning, version, registers, asked, all, decisions, applied, list, refused, keep, in_both })
         });
         made.await.map_err(Fault::broken)?
     }
 
-    /// The registers named, or those that nobody need name.
-    async fn registers_of(&self, named: &[String]) -> Result<Vec<String>, Fault> {
+    /// The registers named, or those that nobody need name; and which source is usually kept with them.
+    async fn registers_of(&self, named: &[String]) -> Result<(Vec<String>, Source), Fault> {
         if named.len() > REGISTERS_MAX {
             let found = format!("{} registers", named.len());
             return Err(Fault::wrong("too_many_registers", "`registers`", found, format!("{REGISTERS_MAX} at most")));
         }
         if !named.is_empty() {
-            return Ok(named.to_vec());
+            return Ok((named.to_vec(), Source::Urssaf));
         }
         for draft in self.desk().drafts(1).await? {
             let request: Value = serde_json::from_str(&draft.request).map_err(Fault::broken)?;
             let list = request["registers"].as_array().into_iter().flatten();
-            return Ok(list.filter_map(|digest| digest.as_str().map(str::to_owned)).collect());
+            let keep = request["keep"].as_str().and_then(Source::from_code).unwrap_or(Source::Urssaf);
+            return Ok((list.filter_map(|digest| digest.as_str().map(str::to_owned)).collect(), keep));
         }
         match &self.desk().registers().await?[..] {
-            [one] => Ok(vec![one.digest.clone()]),
+            [one] => Ok((vec![one.digest.clone()], Source::Urssaf)),
             several => {
                 let found = format!("none named, {} in the store and no draft that names any", several.len());
                 Err(Fault::wrong("registers_missing", "`registers`", found, "digests of /api/v1/registers"))
@@ -333,9 +344,14 @@ impl Reviewed {
         self.list.csv(&self.all.establishments, &self.zoning, &self.decisions)
     }
 
+    /// Those whom both sources declare, with both figures, as CSV.
+    pub fn in_both_csv(&self) -> String {
+        reconcile::csv(&self.in_both)
+    }
+
     /// How far people have come, and the lines wanted.
     pub fn json(&self) -> Value {
-        let Self { zoning, version, registers, asked, applied, list, decisions, .. } = self;
+        let Self { zoning, version, registers, asked, applied, list, decisions, refused, keep, in_both, .. } = self;
         let rate = |done: usize, of: usize| if of == 0 { 1.0 } else { done as f64 / of as f64 };
         let zones: Vec<Value> = zoning
             .zones()
@@ -367,6 +383,7 @@ impl Reviewed {
         let vanished: Vec<String> = applied.vanished.iter().take(VANISHED_MAX).map(ToString::to_string).collect();
         json!({
             "zoning": asked.zoning, "version": version, "registers": registers, "vintage": list.vintage,
+            "refused": refused, "keep": keep.code(), "in_both": in_both.len(),
             "top": asked.terms.top, "near_m": asked.terms.near_m,
             "since": asked.terms.since.map(|day| day.to_string()),
             "largest": of_list(&list.largest), "ambiguous": of_list(&list.ambiguous), "by_doubt": by_doubt,

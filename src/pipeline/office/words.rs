@@ -12,7 +12,7 @@ use crate::steps::review::decisions::Applied;
 use crate::steps::validate::TopologyReport;
 use crate::store::{Approval, Draft, Job, KeyEntry, LedgerLine, RegisterEntry, Standing, Withdrawal, ZoningVersion};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Rejects listed in a report; the rest are counted. A person reads some hundred, and mends what they have in common.
 const REJECTS_MAX: usize = 1_000;
@@ -193,18 +193,19 @@ pub(super) fn comparison(with: &str, before: &Zoning, after: &Zoning) -> Value {
     })
 }
 
-/// Whether contours of equal area differ by more than the place where their rings begin.
+/// Whether contours of equal area differ by more than the place where their rings begin, and by more than a centimetre,
+/// which is finer than any survey of a border: what was taken away in degrees and sent back differs by less.
 fn moved(one: &geo::MultiPolygon, other: &geo::MultiPolygon) -> bool {
     use geo::CoordsIter;
-    let corners = |contour: &geo::MultiPolygon| {
-        // To the centimetre, which is finer than any survey of a border.
-        let mut all: Vec<(i64, i64)> =
-            contour.coords_iter().map(|c| ((c.x * 100.0).round() as i64, (c.y * 100.0).round() as i64)).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+    let corners = |contour: &geo::MultiPolygon| -> HashSet<(i64, i64)> {
+        contour.coords_iter().map(|c| ((c.x * 100.0).round() as i64, (c.y * 100.0).round() as i64)).collect()
     };
-    corners(one) != corners(other)
+    let (one, other) = (corners(one), corners(other));
+    // Two places as good as one may be rounded to neighbours.
+    let is_near = |(x, y): &(i64, i64), corners: &HashSet<(i64, i64)>| {
+        (x - 1..=x + 1).any(|x| (y - 1..=y + 1).any(|y| corners.contains(&(x, y))))
+    };
+    one.iter().any(|corner| !is_near(corner, &other)) || other.iter().any(|corner| !is_near(corner, &one))
 }
 
 /// Contours as GeoJSON (RFC 7946), to be laid over a map or sent back changed.
@@ -289,4 +290,24 @@ pub(super) fn decided(applied: &Applied) -> Value {
         "confirmed": confirmed, "moved": moved, "closed": closed, "split": split, "not_placed": not_placed,
         "vanished": vanished.len(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moved;
+
+    #[test]
+    fn contours_differ_when_a_corner_moved_by_more_than_two_centimetres() {
+        let square = |x: f64, first: usize| {
+            let mut corners = [(0.0, 0.0), (100.0, 0.0), (100.0 + x, 100.0), (0.0, 100.0)];
+            corners.rotate_left(first);
+            let ring = geo::LineString::from_iter(corners.map(|(x, y)| (852_000.005 + x, 6_690_000.0 + y)));
+            geo::MultiPolygon(vec![geo::Polygon::new(ring, vec![])])
+        };
+        for (x, first, differs) in
+            [(0.0, 1, false), (1e-6, 2, false), (-1e-6, 0, false), (0.03, 0, true), (-0.03, 3, true)]
+        {
+            assert_eq!(moved(&square(0.0, 0), &square(x, first)), differs, "{x}");
+        }
+    }
 }

@@ -430,9 +430,6 @@ impl Held {
             None => self.zones.push(zone),
         }
     }
-    fn least(&self) -> u32 {
-        self.zones.iter().copied().min().unwrap_or(NONE)
-    }
 }
 
 /// An edge as a cell sees it, with the one or two zones it bounds.
@@ -507,6 +504,8 @@ struct Maker<'a> {
     part_edges: Vec<u32>,
     row_held: Held,
     part_held: Held,
+    /// The leaf of the cell without edges that was made last, and the zones which cover it.
+    bare: Option<(u32, Vec<u32>)>,
 }
 
 impl<'a> Maker<'a> {
@@ -529,6 +528,7 @@ impl<'a> Maker<'a> {
             part_edges: Vec::new(),
             row_held: Held::default(),
             part_held: Held::default(),
+            bare: None,
         }
     }
 
@@ -543,12 +543,14 @@ impl<'a> Maker<'a> {
                 let cell = row * columns + column;
                 let here = self.starts[cell] as usize..self.starts[cell + 1] as usize;
                 *word = if here.is_empty() {
-                    held.least()
+                    self.bare(&held)
                 } else {
                     self.cell(column as u32, (first_row + row) as u32, here, &mut held)
                 };
             }
         }
+        // The places of leaves count from the beginning of a band.
+        self.bare = None;
         let Self { finer, finer_words, leaves, .. } = self;
         Made { finer: std::mem::take(finer), finer_words: std::mem::take(finer_words), leaves: std::mem::take(leaves) }
     }
@@ -662,7 +664,8 @@ impl<'a> Maker<'a> {
                 let cell = j * side + i;
                 let here = &parts[starts[cell] as usize..starts[cell + 1] as usize];
                 if here.is_empty() {
-                    self.finer_words.push(part_held.least());
+                    let word = self.bare(&part_held);
+                    self.finer_words.push(word);
                     continue;
                 }
                 let frame = Frame { east: x(i as f64 + 1.0 + REACH), foot, head };
@@ -694,6 +697,23 @@ impl<'a> Maker<'a> {
         FINER | (self.finer.len() - 1) as u32
     }
 
+    /// The word of a cell without edges, which some zones cover: that of one zone, or a leaf of several.
+    fn bare(&mut self, held: &Held) -> u32 {
+        match &held.zones[..] {
+            [] => NONE,
+            [zone] => *zone,
+            zones => match &self.bare {
+                Some((word, same)) if same == zones => *word,
+                _ => {
+                    let nowhere = Frame { east: 0.0, foot: 0.0, head: 0.0 };
+                    let word = self.leaf(std::iter::empty(), &nowhere, held);
+                    self.bare = Some((word, zones.to_vec()));
+                    word
+                }
+            },
+        }
+    }
+
     /// Writes a leaf and gives its word; `base` are the zones as they would be, were there no edge in the cell.
     fn leaf<'e>(&mut self, edges: impl Iterator<Item = &'e LocalEdge> + Clone, frame: &Frame, base: &Held) -> u32 {
         let mut candidates = std::mem::take(&mut self.candidates);
@@ -704,14 +724,21 @@ impl<'a> Maker<'a> {
             }
         }
         candidates.sort_unstable();
-        let covering = base.zones.iter().copied().filter(|zone| candidates.binary_search(zone).is_err());
-        let covered_by = covering.min().unwrap_or(NONE);
-        // A zone whose code comes after that of a zone which covers the cell never gets a point here.
-        candidates.truncate(candidates.partition_point(|&zone| zone < covered_by));
+        let bounded = candidates.len();
+        for &zone in &base.zones {
+            if candidates[..bounded].binary_search(&zone).is_err() {
+                candidates.push(zone);
+            }
+        }
+        // One zone that covers the cell, and whose code comes last, is no candidate: it gets what the others leave.
+        let alone =
+            candidates.len() == bounded + 1 && candidates[..bounded].iter().all(|&zone| zone < candidates[bounded]);
+        let covered_by = if alone { candidates.pop().unwrap_or(NONE) } else { NONE };
         if candidates.is_empty() {
             self.candidates = candidates;
             return covered_by;
         }
+        candidates.sort_unstable();
         let word = LEAF | self.leaves.len() as u32;
         let mut page = std::mem::take(&mut self.page);
         let pages = candidates.len().div_ceil(PAGE_ZONES);

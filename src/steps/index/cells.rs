@@ -6,7 +6,9 @@
 //! few edges of a leaf decide exactly, for coverages and for zones that overlap alike.
 //!
 //! A leaf is a run of words: a head, base bits, candidate zones in order, the zone that covers the whole cell if any,
-//! edges, and for each edge the candidates it bounds. Candidates are taken sixteen at a time, a page for each.
+//! edges, and for each edge the candidates it bounds. Candidates are taken sixteen at a time, a page for each. A cell
+//! that several zones cover is a leaf too, perhaps without an edge: each of them is a candidate, so that nothing about a
+//! point is left out where zones overlap.
 
 use super::Around;
 use super::exact::{self, Vertex};
@@ -15,6 +17,8 @@ use super::exact::{self, Vertex};
 pub(super) const NONE: u32 = u32::MAX;
 /// Set in an answer when the point lies on the border of the zone.
 pub(super) const BORDER: u32 = 1 << 31;
+/// Set in an answer when the point lies in the interior of the zone and of others too.
+pub(super) const OVERLAP: u32 = 1 << 30;
 /// Zones, leaves, finer cells and vertices that can be numbered.
 pub(super) const COUNT_MAX: usize = (1 << 30) - 1;
 
@@ -191,6 +195,9 @@ impl Cells {
     pub(super) fn outer_edges(&self, leaf: u32) -> (u32, u32) {
         let at = leaf as usize;
         let head = self.leaves[at];
+        if head as usize & PAGE_EDGES_MAX == 0 {
+            return (0, 0);
+        }
         let first = at + 2 + ((self.leaves[at + 1] >> 16) + u32::from(head & COVERED != 0)) as usize;
         let last = first + (head as usize & PAGE_EDGES_MAX) - 1;
         (self.leaves[first] & COUNT_MAX as u32, self.leaves[last] & COUNT_MAX as u32)
@@ -231,7 +238,11 @@ impl Cells {
             }
             inside &= !touched;
             if inside != 0 {
-                return page.candidates[inside.trailing_zeros() as usize];
+                let zone = page.candidates[inside.trailing_zeros() as usize];
+                let several = (inside & (inside - 1) != 0)
+                    | (page.covered_by != NONE)
+                    | page.next.is_some_and(|_| self.around(x, y).inside.len() > 1);
+                return if several { zone | OVERLAP } else { zone };
             }
             if touched != 0 && on_border == NONE {
                 on_border = page.candidates[touched.trailing_zeros() as usize] | BORDER;

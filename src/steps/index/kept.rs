@@ -17,7 +17,7 @@ use super::{Form, ZoneIndex};
 use crate::model::ZoneCode;
 
 /// The name and the version of the form. Another version is refused, and the index built again.
-const FORM: &[u8; 16] = b"arpent index 02\n";
+const FORM: &[u8; 16] = b"arpent index 03\n";
 /// Bytes moved at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of the text about an index.
@@ -196,7 +196,8 @@ fn check_leaves(cells: &Cells, zones: usize) -> Option<Vec<u64>> {
         let pair = |i: usize| leaves[edges_end + i / 4] >> (8 * (i % 4));
         let bounded = leaves.get(edges_end..end).is_some()
             && (bounds == 0 || (0..n).all(|i| (pair(i) & 15) < k as u32 && (pair(i) >> 4 & 15) < k as u32));
-        let counted = n > 0 && k > 0 && k <= PAGE_ZONES && second & 0xffff < 1 << k;
+        let edged = edged && (n > 0 || !cells.vertices.is_empty());
+        let counted = k > 0 && k <= PAGE_ZONES && second & 0xffff < 1 << k;
         if !(zoned && edged && bounded && counted) {
             return None;
         }

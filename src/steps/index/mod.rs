@@ -86,7 +86,7 @@ impl ZoneIndex {
     }
 
     /// Places points of EPSG:2154 metres, one thread: for each the number of its zone, with [`Self::BORDER`] set when it
-    /// lies on the border, or [`Self::NONE`]. A coordinate that is not finite has none. The rule is that of
+    /// lies on the border or [`Self::OVERLAP`] when other zones hold it too, or [`Self::NONE`]. A coordinate that is not finite has none. The rule is that of
     /// [`crate::steps::assign`].
     ///
     /// # Panics
@@ -103,9 +103,10 @@ impl ZoneIndex {
     pub const NONE: u32 = cells::NONE;
     /// Set in an answer when the point lies on the border of the zone.
     pub const BORDER: u32 = cells::BORDER;
+    /// Set in an answer when the point lies in the interior of the zone and of others, whose codes come later.
+    pub const OVERLAP: u32 = cells::OVERLAP;
 
-    /// The zones around a point of EPSG:2154 metres. Where several overlap, those after the first that holds the point may
-    /// be left out.
+    /// The zones around a point of EPSG:2154 metres.
     pub fn around(&self, x: f64, y: f64) -> Around {
         match &self.form {
             Form::Tree(tree) => tree.around(x, y),
@@ -114,7 +115,7 @@ impl ZoneIndex {
     }
 
     /// Metres from a point of EPSG:2154 metres to the nearest edge; infinite when there is none, NaN for a coordinate that
-    /// is not finite. Where zones overlap, an edge of a zone beneath the one that gets the points may be left out.
+    /// is not finite.
     pub fn distance_m(&self, x: f64, y: f64) -> f64 {
         if !x.is_finite() || !y.is_finite() {
             return f64::NAN;

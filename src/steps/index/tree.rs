@@ -5,7 +5,7 @@ use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, PointDistance, RTree};
 
 use super::build::Rings;
-use super::cells::{BORDER, NONE};
+use super::cells::{BORDER, NONE, OVERLAP};
 use super::exact::{self, Vertex};
 use super::{Around, Position};
 
@@ -97,17 +97,17 @@ impl Tree {
 
     pub(super) fn place(&self, x: &[f64], y: &[f64], answers: &mut [u32]) {
         for ((&x, &y), answer) in x.iter().zip(y).zip(answers) {
-            let (mut inside, mut border) = (NONE, NONE);
+            let (mut inside, mut border, mut several) = (NONE, NONE, 0);
             if !x.is_finite() || !y.is_finite() {
                 *answer = NONE;
                 continue;
             }
             for zone in self.candidates(x, y) {
-                if zone > inside {
-                    continue; // whatever it says, a zone of a lower code has the point in its interior
-                }
                 match self.position(zone, x, y) {
-                    Position::Inside => inside = zone,
+                    Position::Inside => {
+                        several = if inside == NONE { 0 } else { OVERLAP };
+                        inside = inside.min(zone);
+                    }
                     Position::Border => border = border.min(zone),
                     Position::Outside => {}
                 }
@@ -115,7 +115,7 @@ impl Tree {
             *answer = match (inside, border) {
                 (NONE, NONE) => NONE,
                 (NONE, border) => border | BORDER,
-                (inside, _) => inside,
+                (inside, _) => inside | several,
             };
         }
     }

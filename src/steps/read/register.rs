@@ -639,7 +639,7 @@ mod tests {
                     35600000000048,1,64.20Y,,,O,A,11,1,2,\n\
                     99000012700011,1,64.20Z,,NAFRev1,O,A,11,1,2,\n\
                     99000012700029,1,64.20Z,x,,O,A,11,1,2,\n";
-        let trust = Trust::NUMBER;
+        let trust = Trust::Number;
         let options =
             RegisterOptions { vintage: Some(2024), source: Some(Source::Urssaf), trust, ..RegisterOptions::default() };
         let text = format!("{header}{rows}");
@@ -667,7 +667,7 @@ mod tests {
 
     #[test]
     fn a_geocode_is_placed_as_far_as_it_is_trusted_and_33_never() {
-        for (trust, placed) in [(Trust::STREET, "11 12 21 22"), (Trust::SURE_STREET, "11 12"), (Trust::NUMBER, "11")] {
+        for (trust, placed) in [(Trust::Street, "11 12 21 22"), (Trust::SureStreet, "11 12"), (Trust::Number, "11")] {
             let qualities = [11, 12, 21, 22, 33].map(|code| GeocodeQuality::from_code(code).unwrap());
             let trusted = qualities.iter().filter(|quality| trust.refuses(**quality).is_none());
             let codes: Vec<String> = trusted.map(|quality| quality.code().to_string()).collect();

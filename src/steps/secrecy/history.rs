@@ -20,7 +20,7 @@ use super::protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, ProtectedTable, ProtectedTables, Reason, TableDimension,
     name_of, protect_knowing,
 };
-use super::secondary::{self, Hopeless, Known};
+use super::secondary::{self, Hopeless, Told, Whom};
 use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use years::demand_last_year;
@@ -192,20 +192,22 @@ pub fn protect_in(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<Pro
     match attempt(micro, spec, past)? {
         Ok(protected) => Ok(protected),
         Err(stuck) if past.earlier.is_empty() => Err(stuck.hopeless.said(&stuck.raw).into()),
-        Err(stuck) => {
-            let protects = |micro: &Microdata, spec: &Spec, past: &Past<'_>| match attempt(micro, spec, past)? {
-                Ok(_) => Ok(()),
-                Err(stuck) => Err(stuck.hopeless.said(&stuck.raw).into()),
-            };
-            let named = |&row: &u32| {
-                let (table, cell) = name_of(&stuck.raw, row);
-                format!("{table}: {cell}")
-            };
-            let n_present = spec.tables.len();
-            let changes = advice::changes(micro, spec, past, &stuck.raw, n_present, &stuck.rows, protects);
-            let cells = stuck.rows.iter().take(CELLS_NAMED).map(named).collect();
-            Err(NotProtected::GivenAway { cells, changes })
-        }
+        Err(stuck) => Err(stuck.given_away(micro, spec, past)),
+    }
+}
+
+/// Refuses what earlier releases give away together with these tables, whatever is withheld. It takes a small part of the
+/// time of [`protect_in`], which refuses the same, and anything else that is to be refused.
+///
+/// # Errors
+/// [`NotProtected::GivenAway`].
+pub fn refuse_given_away(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<(), NotProtected> {
+    if past.earlier.is_empty() {
+        return Ok(());
+    }
+    match Puzzle::of(micro, spec, past, Whom::Outsiders) {
+        Ok(Err(stuck)) => Err(stuck.given_away(micro, spec, past)),
+        Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
@@ -220,53 +222,108 @@ struct Stuck {
     rows: Vec<u32>,
 }
 
+impl Stuck {
+    fn given_away(&self, micro: &Microdata, spec: &Spec, past: &Past<'_>) -> NotProtected {
+        let named = |&row: &u32| {
+            let (table, cell) = name_of(&self.raw, row);
+            format!("{table}: {cell}")
+        };
+        let n_present = spec.tables.len();
+        let changes = advice::changes(micro, spec, past, &self.raw, n_present, &self.rows, can_be_protected);
+        let cells = self.rows.iter().take(CELLS_NAMED).map(named).collect();
+        NotProtected::GivenAway { cells, changes }
+    }
+}
+
+/// The puzzle of today with all that was published before.
+struct Puzzle {
+    /// The records of all releases under one specification, where there are earlier ones.
+    joined: Option<(Microdata, Spec)>,
+    raw: RawTables,
+    /// Rows that earlier releases show.
+    locked: Vec<bool>,
+    /// What these tell by themselves.
+    told: Told,
+}
+
+impl Puzzle {
+    fn of(
+        micro: &Microdata,
+        spec: &Spec,
+        past: &Past<'_>,
+        whom: Whom,
+    ) -> Result<Result<Self, Box<Stuck>>, NotProtected> {
+        let earlier = past.earlier.as_slice();
+        let n_present = spec.tables.len();
+        let joined = if earlier.is_empty() {
+            None
+        } else {
+            let records = join(micro, earlier)?;
+            Some(combine(micro, spec, earlier, &records, &prefixes(spec, earlier.len())))
+        };
+        let (all_records, joint) = joined.as_ref().map_or((micro, spec), |(records, joint)| (records, joint));
+        let mut raw = tabulate(all_records, joint)?;
+        let locked = locked(&raw, n_present, earlier)?;
+        if !earlier.is_empty() {
+            add_differences(&mut raw, n_present, spec);
+        }
+        if let Some(last) = past.last_year {
+            demand_last_year(&mut raw, n_present, &all_records.contributors, spec, last)?;
+        }
+        let mut told = Told::default();
+        if !earlier.is_empty() {
+            // What earlier releases tell by themselves is found out before anything is sought: one search then knows it all.
+            let verdicts = primary::judge_rows(&raw, &spec.rules, &spec.protection);
+            let unsafe_row = |r: &u32| verdicts[*r as usize].is_some() && locked.get(*r as usize) != Some(&true);
+            let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(unsafe_row).collect();
+            // What is beyond reckoning is told to nobody, and stays hopeless.
+            let nothing = |Hopeless { row }| Told { unknown: vec![row], ..Told::default() };
+            told = secondary::told(&raw, &spec.rules, &spec.protection, &locked, &asked, whom).unwrap_or_else(nothing);
+            if let Some(&row) = told.all.first() {
+                let rows = std::mem::take(&mut told.all);
+                return Ok(Err(Box::new(Stuck { raw, hopeless: Hopeless { row }, rows })));
+            }
+        }
+        Ok(Ok(Self { joined, raw, locked, told }))
+    }
+}
+
+/// Whether some pattern protects these tables beside all that was published before. None is sought where that is known
+/// without: everything that may be withheld is, and still nobody is told too much.
+fn can_be_protected(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<bool, NotProtected> {
+    Ok(match Puzzle::of(micro, spec, past, Whom::Outsiders)? {
+        Ok(puzzle) if puzzle.told.unknown.is_empty() => true,
+        Ok(_) => attempt(micro, spec, past)?.is_ok(),
+        Err(_) => false,
+    })
+}
+
 fn attempt(
     micro: &Microdata,
     spec: &Spec,
     past: &Past<'_>,
 ) -> Result<Result<ProtectedAfter, Box<Stuck>>, NotProtected> {
-    let earlier = past.earlier.as_slice();
-    let (rules, protection, n_present) = (&spec.rules, &spec.protection, spec.tables.len());
-    let joined = if earlier.is_empty() {
-        None
-    } else {
-        let records = join(micro, earlier)?;
-        Some(combine(micro, spec, earlier, &records, &prefixes(spec, earlier.len())))
-    };
-    let (all_records, joint) = joined.as_ref().map_or((micro, spec), |(records, joint)| (records, joint));
-    let mut raw = tabulate(all_records, joint)?;
-    let locked = locked(&raw, n_present, earlier)?;
-    if !earlier.is_empty() {
-        add_differences(&mut raw, n_present, spec);
-    }
-    if let Some(last) = past.last_year {
-        demand_last_year(&mut raw, n_present, &all_records.contributors, spec, last)?;
-    }
-    let mut known = Known::default();
-    if !earlier.is_empty() {
-        // What earlier releases tell by themselves is found out before anything is sought: one search then knows it all.
-        let verdicts = primary::judge_rows(&raw, rules, protection);
-        let unsafe_row = |r: &u32| verdicts[*r as usize].is_some() && locked.get(*r as usize) != Some(&true);
-        let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(unsafe_row).collect();
-        // What is beyond reckoning is told to nobody, and stays hopeless.
-        let (insiders, all) = secondary::told(&raw, rules, protection, &locked, &asked).unwrap_or_default();
-        if let Some(&row) = all.first() {
-            return Ok(Err(Box::new(Stuck { raw, hopeless: Hopeless { row }, rows: all })));
-        }
-        known = insiders;
-    }
-    match protect_knowing(&raw, rules, protection, &locked, &known) {
-        Ok((tables, mut dossier)) => {
-            let tables = present(&tables, spec);
-            if !earlier.is_empty() {
-                let names = plain(dossier.proof.levels(), all_records, &prefixes(spec, earlier.len()));
-                dossier.proof.rename(&names);
+    Ok(Puzzle::of(micro, spec, past, Whom::Everybody)?.and_then(|puzzle| puzzle.protected(micro, spec, past)))
+}
+
+impl Puzzle {
+    fn protected(self, micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<ProtectedAfter, Box<Stuck>> {
+        let Self { joined, raw, locked, told } = self;
+        let (earlier, n_present) = (past.earlier.as_slice(), spec.tables.len());
+        let all_records = joined.as_ref().map_or(micro, |(records, _)| records);
+        match protect_knowing(&raw, &spec.rules, &spec.protection, &locked, &told.insiders) {
+            Ok((tables, mut dossier)) => {
+                let tables = present(&tables, spec);
+                if !earlier.is_empty() {
+                    let names = plain(dossier.proof.levels(), all_records, &prefixes(spec, earlier.len()));
+                    dossier.proof.rename(&names);
+                }
+                Ok(ProtectedAfter { tables, dossier: of_present(&raw, n_present, dossier), told: told.insiders.len() })
             }
-            Ok(Ok(ProtectedAfter { tables, dossier: of_present(&raw, n_present, dossier), told: known.len() }))
-        }
-        Err(hopeless) => {
-            let rows = vec![hopeless.row];
-            Ok(Err(Box::new(Stuck { raw, hopeless, rows })))
+            Err(hopeless) => {
+                let rows = vec![hopeless.row];
+                Err(Box::new(Stuck { raw, hopeless, rows }))
+            }
         }
     }
 }

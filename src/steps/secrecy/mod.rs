@@ -27,7 +27,7 @@ pub use audit::{
 pub use certificate::Certificate;
 pub use history::{
     BothProfiles, Change, Earlier, EarlierTable, NotProtected, Past, ProtectedAfter, protect_after, protect_in,
-    protect_profiles, protect_revision, published_together, seen_by_partners_alone,
+    protect_profiles, protect_revision, published_together, refuse_given_away, seen_by_partners_alone,
 };
 pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};

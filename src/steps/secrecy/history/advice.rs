@@ -12,7 +12,7 @@ use super::{NotProtected, Past, place};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Changes tried before giving up, in a small system and in a large one; each is a protection of its own.
+/// Changes tried before giving up, in a small system and in a large one: each asks anew what earlier releases tell.
 const TRIES_MAX: [usize; 2] = [10, 3];
 
 /// A system with more atoms than this is large.
@@ -70,14 +70,14 @@ pub(super) fn changes(
     raw: &RawTables,
     n_present: usize,
     given_away: &[u32],
-    protects: impl Fn(&Microdata, &Spec, &Past<'_>) -> Result<(), NotProtected>,
+    protects: impl Fn(&Microdata, &Spec, &Past<'_>) -> Result<bool, NotProtected>,
 ) -> Vec<Change> {
     let mut found = Vec::new();
     let tries_max = TRIES_MAX[usize::from(raw.atoms.len() > SMALL_ATOMS)];
     let mut tries = 0;
     let mut works = |micro: &Microdata, spec: &Spec| {
         tries += 1;
-        tries <= tries_max && protects(micro, spec, past).is_ok()
+        tries <= tries_max && protects(micro, spec, past) == Ok(true)
     };
     let cells = cells_of(raw, n_present, given_away);
     for (level, one, other) in mergers(micro, spec, &cells) {

@@ -93,7 +93,27 @@ pub(super) fn suppress<'a>(
 /// What contributors know of rows, whatever is withheld: (row, whether the upper side, contributor).
 pub(super) type Known = HashSet<(u32, bool, u32)>;
 
-/// What `locked` rows tell of these rows by themselves: to single contributors, and rows of which anybody knows too much.
+/// What rows that are shown for ever tell by themselves, with everything else withheld.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// What single contributors know.
+    pub insiders: Known,
+    /// Rows of which anybody knows too much.
+    pub all: Vec<u32>,
+    /// Rows of which it was not found out.
+    pub unknown: Vec<u32>,
+}
+
+/// Of whom it is asked what they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Of those alone who know no more than what is shown: they decide whether there is a pattern.
+    Outsiders,
+    /// Of each contributor too.
+    Everybody,
+}
+
+/// What `locked` rows tell of these rows by themselves.
 ///
 /// # Errors
 /// A row that is beyond reckoning.
@@ -103,8 +123,9 @@ pub(super) fn told(
     protection: &Protection,
     locked: &[bool],
     rows: &[u32],
-) -> Result<(Known, Vec<u32>), Hopeless> {
-    told::told(&mut System::new(raw, rules, protection, locked), rows)
+    whom: Whom,
+) -> Result<Told, Hopeless> {
+    told::told(&mut System::new(raw, rules, protection, locked), rows, whom)
 }
 
 /// Every need of every unsafe row, in the order of rows.

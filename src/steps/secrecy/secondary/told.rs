@@ -7,39 +7,54 @@
 use super::circuits::{Circuits, Combined};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Side, Unmet};
-use super::{Hopeless, Known};
+use super::{Hopeless, Told, Whom};
 
-/// What rows that are shown for ever tell of these rows by themselves, with everything else withheld: to whom too much is
-/// known already, as [`System::already_known`] names it, and rows of which anybody knows too much.
+/// What rows that are shown for ever tell of these rows by themselves, with everything else withheld; what insiders know
+/// becomes [`System::already_known`]. They are not asked where anybody knows too much, nor where `whom` says so.
 ///
 /// # Errors
 /// A row that is beyond reckoning.
-pub(super) fn told(system: &mut System<'_>, rows: &[u32]) -> Result<(Known, Vec<u32>), Hopeless> {
+pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<Told, Hopeless> {
     system.fate.iter_mut().filter(|fate| **fate == Fate::Open).for_each(|fate| *fate = Fate::Secondary);
     let mut circuits = Circuits::after(system)?.without_limits();
-    let (mut pool, mut insiders, mut all) = (Pool::default(), Known::default(), Vec::new());
-    let asked = rows.iter().filter(|&&r| system.verdict[r as usize].is_some()).copied().collect::<Vec<u32>>();
-    for need in asked.into_iter().flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })) {
-        while let Some(wanted) = pool.unmet(system, need) {
-            let who = wanted.attackers.first().copied();
-            let one = Unmet { attackers: who.into_iter().collect(), ..wanted };
-            match circuits.single(system, &one).map_or_else(|| circuits.combined(system, &one), Combined::Far) {
-                Combined::Far(witness) => pool.add(system, witness),
-                Combined::Near => {
-                    let Some(who) = who else {
-                        all.push(need.row);
+    let (mut pool, mut told) = (Pool::default(), Told::default());
+    let asked = rows.iter().filter(|&&r| system.verdict[r as usize].is_some());
+    let needs: Vec<Need> = asked.flat_map(|&row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
+    for &need in &needs {
+        // With no attacker it is asked against outsiders, and one witness is enough.
+        let Some(wanted) = pool.unmet(system, need).filter(|wanted| wanted.attackers.is_empty()) else { continue };
+        match farthest(&mut circuits, system, &wanted) {
+            Combined::Far(witness) => pool.add(system, witness),
+            Combined::Near => told.all.push(need.row),
+            Combined::Unknown => told.unknown.push(need.row),
+        }
+    }
+    if whom == Whom::Everybody && told.all.is_empty() {
+        for &need in &needs {
+            while let Some(wanted) = pool.unmet(system, need) {
+                let Some(&who) = wanted.attackers.first() else { break };
+                match farthest(&mut circuits, system, &Unmet { attackers: vec![who], ..wanted }) {
+                    Combined::Far(witness) => pool.add(system, witness),
+                    Combined::Near => {
+                        let known = (need.row, need.side == Side::Up, who);
+                        told.insiders.insert(known);
+                        system.already_known.insert(known);
+                    }
+                    Combined::Unknown => {
+                        told.unknown.push(need.row);
                         break;
-                    };
-                    let known = (need.row, need.side == Side::Up, who);
-                    insiders.insert(known);
-                    system.already_known.insert(known);
+                    }
                 }
-                Combined::Unknown => break,
             }
         }
     }
-    all.dedup();
-    Ok((insiders, all))
+    told.all.dedup();
+    told.unknown.dedup();
+    Ok(told)
+}
+
+fn farthest(circuits: &mut Circuits, system: &System<'_>, wanted: &Unmet) -> Combined {
+    circuits.single(system, wanted).map_or_else(|| circuits.combined(system, wanted), Combined::Far)
 }
 
 #[cfg(test)]
@@ -48,7 +63,7 @@ mod tests {
     use super::super::super::policy::Spec;
     use super::super::super::primary::judge_rows;
     use super::super::super::tabulate::{RawTables, tabulate};
-    use super::super::told;
+    use super::super::{Told, Whom, told};
 
     const TEXT: &str = "contributor='c'\nweight='w'\nrules={ min_contributors = 3 }\n[dimensions.a]\nlevels=['a']\n\
                         [dimensions.b]\nlevels=['b']\n[[tables]]\nname='t'\ndimensions=['a','b']";
@@ -128,7 +143,8 @@ mod tests {
             }
             let verdicts = judge_rows(&raw, &spec.rules, &spec.protection);
             let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(|&r| !locked[r as usize]).collect();
-            let (told, all_told) = told(&raw, &spec.rules, &spec.protection, &locked, &asked).unwrap();
+            let Told { insiders: told, all: all_told, .. } =
+                told(&raw, &spec.rules, &spec.protection, &locked, &asked, Whom::Everybody).unwrap();
             for &row in &asked {
                 let Some(verdict) = &verdicts[row as usize] else { continue };
                 let value = raw.rows[row as usize].value;

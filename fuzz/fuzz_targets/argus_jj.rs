@@ -1,0 +1,8 @@
+//! JJ instances.
+#![no_main]
+
+#[path = "../../tests/it/entries.rs"]
+#[allow(dead_code)]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::argus_jj("a.jj", bytes.to_vec()));

@@ -1,0 +1,8 @@
+//! Certificates.
+#![no_main]
+
+#[path = "../../tests/it/entries.rs"]
+#[allow(dead_code)]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::certificate("a.jsonl", bytes.to_vec()));

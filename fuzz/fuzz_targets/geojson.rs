@@ -1,0 +1,8 @@
+//! GeoJSON.
+#![no_main]
+
+#[path = "../../tests/it/entries.rs"]
+#[allow(dead_code)]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::zones("a.geojson", bytes.to_vec()));

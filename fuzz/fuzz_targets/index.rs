@@ -1,0 +1,8 @@
+//! Kept indexes.
+#![no_main]
+
+#[path = "../../tests/it/entries.rs"]
+#[allow(dead_code)]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::kept_index("a.index", bytes.to_vec()));

@@ -1,0 +1,8 @@
+//! Workbooks of OpenDocument.
+#![no_main]
+
+#[path = "../../tests/it/entries.rs"]
+#[allow(dead_code)]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::tables("a.ods", bytes.to_vec()));

@@ -1,0 +1,8 @@
+//! Parquet.
+#![no_main]
+
+#[path = "../../tests/it/entries.rs"]
+#[allow(dead_code)]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::tables("a.parquet", bytes.to_vec()));

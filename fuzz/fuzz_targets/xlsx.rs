@@ -1,0 +1,8 @@
+//! Workbooks of Office Open XML.
+#![no_main]
+
+#[path = "../../tests/it/entries.rs"]
+#[allow(dead_code)]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::tables("a.xlsx", bytes.to_vec()));
