@@ -3,7 +3,7 @@
 //!
 //! The work is in one system, all tables together. *Rectangles* find moves over what is withheld already by hashing, two
 //! or four atoms at a time. Then, where a search can be had, *cuts* choose the cheapest rows to withhold, with a bound on
-//! what any pattern costs. In a larger system a few rounds of the same give advice and a bound, and *circuits* show all
+//! what any pattern costs. In a larger system a few rounds of the same give advice and a bound, where that pays, and *circuits* show all
 //! that they can of what is withheld, the dearest rows first. In one too large for either, *cubes* of a few atoms meet
 //! needs one by one. What the sums of the tables alone say (*balance*) begins every search, and is a bound by itself.
 //!
@@ -78,7 +78,8 @@ pub(super) fn suppress<'a>(
         (system, pool) = fresh();
         brief = true;
     }
-    let advice = (!brief).then(|| cuts::large::advise(&mut system, &mut pool));
+    let advised = !brief && cuts::large::pays(&system);
+    let advice = advised.then(|| cuts::large::advise(&mut system, &mut pool));
     if advice.as_ref().is_some_and(|advice| advice.is_safe) {
         circuits::show_again(&mut system, &mut pool);
     } else {

@@ -7,17 +7,9 @@ use super::super::witness::{Need, Pool, Unmet};
 use super::super::{needs, rectangles};
 use super::{Answer, Effort, NEARLY, Search, movers};
 
-/// Steps of the search of a large system, times the square of its rows and atoms that are none: both the steps of a program and what
-/// each takes grow with them.
-const STEPS_TIMES_MOVERS_SQUARED: u64 = 2_800_000_000_000;
-
-/// An atom that is no row, as in linked tables, weighs as much in a program as so many rows.
-const BARE_AS_ROWS: u64 = 4;
-
-/// Where contributors attack too, and in linked tables, there are so many needs that cuts of them all cannot be had: a part
-/// of the steps is spent, and so many contributors of a need are asked.
-const INSIDERS_SHARE: u64 = 3;
-const INSIDERS_ASKED: usize = 2;
+/// Steps of the search of a large system, times the square of its rows: both the steps of a program and what each takes
+/// grow with them.
+const STEPS_TIMES_ROWS_SQUARED: u64 = 2_800_000_000_000;
 
 /// Rounds of the whole master of a large system go on until so much of the steps is used.
 const WHOLE_SHARE: u64 = 5;
@@ -38,6 +30,12 @@ pub(in super::super) struct Advice {
     pub is_safe: bool,
 }
 
+/// Whether advice is worth its time, by measure. Where contributors attack too, and in linked tables, there are so many
+/// needs that it takes longer than all the rest and withholds hardly less.
+pub(in super::super) fn pays(system: &System<'_>) -> bool {
+    !system.insiders && movers(system) == system.raw.rows.len()
+}
+
 /// Rounds of the relaxed master and of the whole one; the last answer is made safe by the cheapest moves, where the steps
 /// allow.
 pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advice {
@@ -45,8 +43,7 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
     let mut search = Search::new(system, pool, effort);
     let all = needs(search.system);
     search.ask_circuits(&all);
-    let hard: Vec<Unmet> =
-        all.into_iter().flat_map(|need| search.left(need).into_iter().take(INSIDERS_ASKED)).collect();
+    let hard: Vec<Unmet> = all.into_iter().flat_map(|need| search.left(need)).collect();
     let mut bound = search.relax(&hard);
     let mut of: Vec<Need> = hard.iter().map(|u| u.need).collect();
     of.dedup();
@@ -85,10 +82,8 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
 impl Effort {
     /// The masters of a large system, whose programs take long.
     fn large(system: &System<'_>) -> Self {
-        let bare = (movers(system) - system.raw.rows.len()) as u64;
-        let movers = (system.raw.rows.len() as u64 + BARE_AS_ROWS * bare).max(1);
-        let share = if system.insiders || bare > 0 { INSIDERS_SHARE } else { 1 };
-        let steps = STEPS_TIMES_MOVERS_SQUARED / (movers * movers) / share;
+        let rows = (system.raw.rows.len() as u64).max(1);
+        let steps = STEPS_TIMES_ROWS_SQUARED / (rows * rows);
         Self { gap: 0.01, steps, relaxed: 30, whole: 0, nodes: 100, met: steps / 10 }
     }
 }
