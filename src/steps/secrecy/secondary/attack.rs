@@ -61,13 +61,12 @@ pub(super) struct Attack {
     steps: u64,
 }
 
-/// Both programs have a column for the move up and one for the move down of each mover that moves.
 struct Programs {
-    /// How far a row can move.
+    /// How far a row can move: a column for each mover that moves.
     far: Program,
-    /// The smallest move that goes so far.
+    /// The smallest move that goes so far: two columns for each, one up and one down, the first at twice that of `far`.
     small: Program,
-    /// First column of a mover.
+    /// Column of a mover in `far`.
     column: Vec<Option<u32>>,
     /// Equation of each constraint.
     equation: Vec<u32>,
@@ -79,32 +78,32 @@ impl Programs {
         let (mut of_far, mut of_small) = (Vec::new(), Vec::new());
         for (mover, column) in movers.iter().zip(&mut column).filter(|(mover, _)| mover.share > 0.0) {
             *column = Some(of_far.len() as u32);
-            for greatest in [cap.min(mover.up) * mover.share, mover.down * mover.share] {
-                of_far.push(Column::new(0.0, 0.0, greatest));
-                of_small.push(Column::new(1.0, 0.0, greatest));
-            }
+            let (up, down) = (cap.min(mover.up) * mover.share, mover.down * mover.share);
+            of_far.push(Column::new(0.0, -down, up));
+            of_small.extend([up, down].map(|greatest| Column::new(1.0, 0.0, greatest)));
         }
         let mut equation = Vec::new();
-        let mut constraints: Vec<Constraint> = Vec::new();
+        let (mut in_far, mut in_small): (Vec<Constraint>, Vec<Constraint>) = (Vec::new(), Vec::new());
         for (e, sum) in (0_u32..).zip(equations) {
-            let both = |&(m, by): &(u32, f64)| column[m as usize].map(|c| [(c, by), (c + 1, -by)]);
-            let sum: Vec<(u32, f64)> = sum.iter().filter_map(both).flatten().collect();
+            let one = |&(m, by): &(u32, f64)| column[m as usize].map(|c| (c, by));
+            let sum: Vec<(u32, f64)> = sum.iter().filter_map(one).collect();
             if !sum.is_empty() {
                 equation.push(e);
-                constraints.push((0.0, 0.0, sum));
+                let both = sum.iter().flat_map(|&(c, by)| [(2 * c, by), (2 * c + 1, -by)]).collect();
+                in_small.push((0.0, 0.0, both));
+                in_far.push((0.0, 0.0, sum));
             }
         }
-        let far = Program::minimise(&of_far, &constraints, Method::Primal);
-        let small = Program::minimise(&of_small, &constraints, Method::Dual);
+        let far = Program::minimise(&of_far, &in_far, Method::Primal);
+        let small = Program::minimise(&of_small, &in_small, Method::Dual);
         Self { far, small, column, equation }
     }
 
     fn bound(&mut self, mover: u32, up: f64, down: f64) {
         if let Some(column) = self.column[mover as usize] {
-            for program in [&mut self.far, &mut self.small] {
-                program.set_bounds(column, 0.0, up);
-                program.set_bounds(column + 1, 0.0, down);
-            }
+            self.far.set_bounds(column, -down, up);
+            self.small.set_bounds(2 * column, 0.0, up);
+            self.small.set_bounds(2 * column + 1, 0.0, down);
         }
     }
 }
@@ -219,17 +218,18 @@ impl Attack {
     ) -> Answer {
         let need = wanted.distance as f64;
         let Some(Programs { far, small, column, .. }) = &mut self.programs else { return Answer::Unknown };
-        let Some(first) = column[target as usize] else { return Answer::Unknown };
-        let (to, back, limit) =
-            if wanted.need.side == Side::Up { (first, first + 1, up) } else { (first + 1, first, down) };
+        let Some(of_target) = column[target as usize] else { return Answer::Unknown };
+        let is_up = wanted.need.side == Side::Up;
+        let limit = if is_up { up } else { down };
         let could = need <= limit;
         if moves && could {
-            small.set_bounds(to, need, need);
-            small.set_bounds(back, 0.0, 0.0);
+            let (to, back) = if is_up { (0, 1) } else { (1, 0) };
+            small.set_bounds(2 * of_target + to, need, need);
+            small.set_bounds(2 * of_target + back, 0.0, 0.0);
             match small.solve() {
                 Outcome::Optimal(optimum) => {
                     let x = &optimum.columns;
-                    let by = |m: u32| column[m as usize].map(|c| x[c as usize] - x[c as usize + 1]);
+                    let by = |m: u32| column[m as usize].map(|c| x[2 * c as usize] - x[2 * c as usize + 1]);
                     let moves = (0_u32..).zip(&self.atom).filter_map(|(a, m)| Some((a, by((*m)?)?)));
                     return Answer::Far(moves.filter(|m| m.1.abs() > NOTHING).collect());
                 }
@@ -238,13 +238,14 @@ impl Attack {
                 Outcome::NoVerdict => return Answer::Unknown,
             }
         }
-        far.set_bounds(to, 0.0, need.min(limit));
-        far.set_bounds(back, 0.0, 0.0);
-        far.set_cost(to, -1.0);
+        let sign = if is_up { 1.0 } else { -1.0 };
+        let (least, greatest) = if is_up { (-down, need.min(limit)) } else { (-need.min(limit), up) };
+        far.set_bounds(of_target, least, greatest);
+        far.set_cost(of_target, -sign);
         let optimum = far.solve().optimum();
-        far.set_cost(to, 0.0);
+        far.set_cost(of_target, 0.0);
         let Some(optimum) = optimum else { return Answer::Unknown };
-        if optimum.columns[to as usize] >= need - 1e-6 {
+        if sign * optimum.columns[of_target as usize] >= need - 1e-6 {
             return if moves { Answer::Unknown } else { Answer::Far(Vec::new()) };
         }
         let cuts = self.cuts(system, wanted, need, known, &optimum.row_prices);
@@ -268,8 +269,8 @@ impl Attack {
     fn price(&mut self, movers: &[u32], price: f64) {
         let Some(programs) = &mut self.programs else { return };
         for column in movers.iter().filter_map(|&m| programs.column[m as usize]) {
-            programs.small.set_cost(column, price);
-            programs.small.set_cost(column + 1, price);
+            programs.small.set_cost(2 * column, price);
+            programs.small.set_cost(2 * column + 1, price);
         }
     }
 

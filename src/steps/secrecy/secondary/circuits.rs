@@ -27,7 +27,7 @@ const COMBINED: [(usize, usize); 3] = [(100, 300), (300, 600), (usize::MAX, usiz
 /// are. A limit of steps and not of seconds: the pattern is the same on every machine. What is not decided by then is
 /// still tried, by circuits and mending alone.
 const STEPS_WIDE: u64 = 200_000;
-const STEPS_MAX: u64 = 500_000;
+pub(super) const STEPS_MAX: u64 = 500_000;
 
 /// The same of a quick search.
 const QUICK_WIDE: u64 = 20_000;
@@ -38,19 +38,26 @@ const BROKEN_MAX: usize = 10;
 const WAYS_MAX: usize = 20;
 
 /// Attackers of one need met one after another.
-const TURNS_MAX: usize = 400;
+pub(super) const TURNS_MAX: usize = 400;
 
 /// Change of each atom that changes, ascending, without common divisor.
 type Circuit = Vec<(u32, i64)>;
 
-/// Withholds everything that may be and shows the rows again that no need asks for.
+/// Withholds everything that may be and shows the rows again that no need asks for: the dearest first, and last those that
+/// a master would withhold.
 ///
 /// # Errors
 /// A row that cannot be protected even with everything withheld: then what is withheld means nothing.
-pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool, search: Search) -> Result<(), Hopeless> {
+pub(super) fn show_most(
+    system: &mut System<'_>,
+    pool: &mut Pool,
+    search: Search,
+    last: &[u32],
+) -> Result<(), Hopeless> {
     let mut rows: Vec<u32> =
         (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Open).collect();
     rows.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
+    rows.sort_by_key(|r| last.binary_search(r).is_ok());
     for &row in &rows {
         system.fate[row as usize] = Fate::Secondary;
         pool.withheld(row);
@@ -65,28 +72,18 @@ pub(super) fn show_most(system: &mut System<'_>, pool: &mut Pool, search: Search
         Search::Thorough => (STEPS_WIDE, STEPS_MAX),
         Search::Quick => (QUICK_WIDE, QUICK_MAX),
     };
-    // Needs that have stood in the way before do so most often again.
-    let mut failed: HashMap<Need, u32> = HashMap::new();
-    for row in rows {
-        let Some(before) = circuits.show(system, row) else { continue };
-        system.fate[row as usize] = Fate::Open;
-        pool.shown(row);
-        let mend = Mend::new(system, row, &before);
-        let broken = pool.broken_by(system, row).into_iter();
-        let mut broken: Vec<Need> =
-            broken.flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
-        broken.sort_by_cached_key(|need| (Reverse(failed.get(need).copied()), *need));
-        match broken.into_iter().find(|&need| !circuits.serve(system, pool, Some(&mend), need)) {
-            None => pool.forget(row),
-            Some(need) => {
-                *failed.entry(need).or_default() += 1;
-                system.fate[row as usize] = Fate::Secondary;
-                pool.withheld(row);
-                circuits.undo(system, before);
-            }
-        }
-    }
+    circuits.show_each(system, pool, &rows);
     Ok(())
+}
+
+/// Shows the rows again that no need asks for, where what is withheld is safe already.
+pub(super) fn show_again(system: &mut System<'_>, pool: &mut Pool) {
+    let Ok(mut circuits) = Circuits::leaving(system, Fate::is_shown) else { return };
+    let secondary = |r: &u32| system.fate[*r as usize] == Fate::Secondary;
+    let mut rows: Vec<u32> = (0..system.raw.rows.len() as u32).filter(secondary).collect();
+    rows.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
+    circuits.limits = (QUICK_WIDE, QUICK_MAX);
+    circuits.show_each(system, pool, &rows);
 }
 
 /// What circuits say of needs while the pattern stays as it is.
@@ -99,9 +96,11 @@ pub(super) struct Met {
 }
 
 /// Adds what circuits meet of these needs, one attacker at a time.
-pub(super) fn meet(system: &System<'_>, pool: &mut Pool, needs: &[Need]) -> Met {
+/// After so many steps of programs, only single circuits are tried.
+pub(super) fn meet(system: &System<'_>, pool: &mut Pool, needs: &[Need], steps: u64) -> Met {
     let mut met = Met::default();
     let Ok(mut circuits) = Circuits::leaving(system, Fate::is_shown) else { return met };
+    circuits.limits = (steps.min(STEPS_WIDE), steps);
     for &need in needs {
         let mut given_up: Vec<u32> = Vec::new();
         while let Some(wanted) = pool.unmet(system, need) {
@@ -186,6 +185,31 @@ impl Circuits {
             }
         }
         Ok(circuits)
+    }
+
+    /// Shows those of these rows that no need asks for, in this order.
+    fn show_each(&mut self, system: &mut System<'_>, pool: &mut Pool, rows: &[u32]) {
+        // Needs that have stood in the way before do so most often again.
+        let mut failed: HashMap<Need, u32> = HashMap::new();
+        for &row in rows {
+            let Some(before) = self.show(system, row) else { continue };
+            system.fate[row as usize] = Fate::Open;
+            pool.shown(row);
+            let mend = Mend::new(system, row, &before);
+            let broken = pool.broken_by(system, row).into_iter();
+            let mut broken: Vec<Need> =
+                broken.flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
+            broken.sort_by_cached_key(|need| (Reverse(failed.get(need).copied()), *need));
+            match broken.into_iter().find(|&need| !self.serve(system, pool, Some(&mend), need)) {
+                None => pool.forget(row),
+                Some(need) => {
+                    *failed.entry(need).or_default() += 1;
+                    system.fate[row as usize] = Fate::Secondary;
+                    pool.withheld(row);
+                    self.undo(system, before);
+                }
+            }
+        }
     }
 
     /// The circuits that change a row, and by how much.
@@ -492,7 +516,7 @@ mod tests {
                 let raw = table(seed);
                 let (mut system, mut pool) = (ready(&raw, insiders), Pool::default());
                 let open = system.fate.iter().filter(|f| **f == Fate::Open).count();
-                let shown = show_most(&mut system, &mut pool, Search::Thorough);
+                let shown = show_most(&mut system, &mut pool, Search::Thorough, &[]);
                 if open <= 10 {
                     // As many choices as can be tried one by one.
                     assert_eq!(shown.is_ok(), cheapest_of_all(&raw, insiders).is_some(), "{seed} {insiders}");

@@ -5,12 +5,14 @@
 //! covering problem over the cuts; its bound is a bound on what any pattern costs. Each answer of the master is made
 //! safe by the cheapest moves that meet what it leaves unmet, and the cheapest safe pattern is kept.
 
+pub(super) mod large;
+
 use super::super::lp::{self, Column, Constraint, Method, Program};
 use super::attack::{Answer, Attack, Cut};
 use super::kelly::{self, Kelly};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
-use super::{Hopeless, circuits, needs, rectangles};
+use super::{Hopeless, balance, circuits, needs, rectangles};
 use std::collections::HashSet;
 
 /// Needs still unmet, times rows and bare atoms, in a search: the first counts the programs, the second what each takes.
@@ -37,19 +39,26 @@ pub(super) struct Effort {
     whole: usize,
     /// Nodes of one search of the master.
     nodes: i32,
+    /// Steps of programs over circuits.
+    met: u64,
 }
 
 impl Effort {
     /// Masters and cuts.
-    const FULL: Self = Self { gap: 0.0075, steps: 300_000, relaxed: 30, whole: 30, nodes: 2_000 };
+    const FULL: Self =
+        Self { gap: 0.0075, steps: 300_000, relaxed: 30, whole: 30, nodes: 2_000, met: circuits::STEPS_MAX };
 
     /// What a system allows; `None` when single programs over all of it already take too long.
     pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {
-        let single = system.raw.rows.iter().filter(|row| row.atoms.len() == 1).count();
-        let movers = system.raw.rows.len() + system.raw.atoms.len().saturating_sub(single);
         let unmet = needs(system).into_iter().filter(|&need| pool.unmet(system, need).is_some()).count();
-        (movers * unmet <= WORK_MAX).then_some(Self::FULL)
+        (movers(system) * unmet <= WORK_MAX).then_some(Self::FULL)
     }
+}
+
+/// Rows, and atoms that are no row.
+fn movers(system: &System<'_>) -> usize {
+    let single = system.raw.rows.iter().filter(|row| row.atoms.len() == 1).count();
+    system.raw.rows.len() + system.raw.atoms.len().saturating_sub(single)
 }
 
 /// What the search has found, as prices.
@@ -81,14 +90,7 @@ struct Search<'s, 'a> {
 /// # Errors
 /// A row for which the solver gave no move; what was found so far then means nothing.
 pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort) -> Result<Found, Hopeless> {
-    let mut attack = Attack::new(system);
-    for r in 0..system.raw.rows.len() as u32 {
-        if !system.fate[r as usize].is_shown() {
-            attack.set(r, 1.0);
-        }
-    }
-    let (near, cuts, known) = (HashSet::new(), Vec::new(), HashSet::new());
-    let mut search = Search { system, pool, attack, kelly: None, near, steps_met: 0, cuts, known, effort };
+    let mut search = Search::new(system, pool, effort);
     let hard = search.hard();
     if hard.is_empty() {
         return Ok(Found { bound: 0.0, cost: 0.0 });
@@ -99,7 +101,20 @@ pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort)
     search.whole(&of, relaxed)
 }
 
-impl Search<'_, '_> {
+impl<'s, 'a> Search<'s, 'a> {
+    fn new(system: &'s mut System<'a>, pool: &'s mut Pool, effort: Effort) -> Self {
+        let mut attack = Attack::new(system);
+        for r in 0..system.raw.rows.len() as u32 {
+            if !system.fate[r as usize].is_shown() {
+                attack.set(r, 1.0);
+            }
+        }
+        let (near, cuts, known) = (HashSet::new(), Vec::new(), HashSet::new());
+        let mut search = Self { system, pool, attack, kelly: None, near, steps_met: 0, cuts, known, effort };
+        balance::cuts(search.system).into_iter().for_each(|cut| search.keep(cut));
+        search
+    }
+
     /// What primary rows alone leave unmet, one attacker at a time, with first cuts.
     fn hard(&mut self) -> Vec<Unmet> {
         let mut hard = Vec::new();
@@ -113,7 +128,7 @@ impl Search<'_, '_> {
 
     /// Small programs over circuits first: they answer most needs in a fraction of what a program over everything takes.
     fn ask_circuits(&mut self, needs: &[Need]) {
-        let met = circuits::meet(self.system, self.pool, needs);
+        let met = circuits::meet(self.system, self.pool, needs, self.effort.met);
         self.near = met.near;
         self.steps_met += met.steps;
     }
@@ -193,25 +208,30 @@ impl Search<'_, '_> {
         let mut hot = vec![true; hard.len()];
         let mut bound = 0.0;
         for round in 0..self.effort.relaxed {
-            if round > 2 && self.steps() > self.effort.steps / 2 {
-                break;
-            }
             for cut in &self.cuts[given..] {
                 master.add_row(&constraint(cut));
             }
             given = self.cuts.len();
             let Some(optimum) = master.solve().optimum() else { break };
             bound = optimum.cost;
+            let shares = optimum.columns;
+            let for_whole = if self.effort.whole > 0 { self.effort.steps / 2 } else { 0 };
+            if round > 2 && self.steps() > self.effort.steps - for_whole {
+                break;
+            }
             for r in (0..rows).filter(|&r| open[r]) {
-                self.attack.set(r as u32, optimum.columns[r].clamp(0.0, 1.0));
+                self.attack.set(r as u32, shares[r].clamp(0.0, 1.0));
             }
             // Those that were near in the round before come first; all are asked before the rounds end.
             for all in [false, true] {
                 for (unmet, hot) in hard.iter().zip(&mut hot).filter(|(_, hot)| **hot != all) {
+                    if self.steps() > self.effort.steps {
+                        break;
+                    }
                     *hot = false;
                     if let Answer::Near(cuts) = self.attack.solve(self.system, unmet, false) {
                         for cut in cuts {
-                            let holds: f64 = cut.iter().map(|&(r, w)| w * optimum.columns[r as usize]).sum();
+                            let holds: f64 = cut.iter().map(|&(r, w)| w * shares[r as usize]).sum();
                             if holds < 1.0 - 1e-6 {
                                 *hot = true;
                                 self.keep(cut);
@@ -256,10 +276,6 @@ impl Search<'_, '_> {
         (0..self.system.raw.rows.len() as u32).filter(secondary).collect()
     }
 
-    fn cost(&self) -> f64 {
-        self.pattern().iter().map(|&r| self.system.price[r as usize]).sum()
-    }
-
     fn take(&mut self, pattern: &[u32]) {
         for r in self.pattern() {
             if pattern.binary_search(&r).is_err() {
@@ -287,7 +303,7 @@ impl Search<'_, '_> {
             if last || stuck <= NEARLY {
                 self.repair(hard)?;
                 self.release(hard);
-                let cost = self.cost();
+                let cost = self.system.cost();
                 if best.as_ref().is_none_or(|b| cost < b.0) {
                     best = Some((cost, self.pattern()));
                 }
@@ -307,7 +323,7 @@ impl Search<'_, '_> {
                 return Err(Hopeless { row: unmet.need.row });
             }
         }
-        Ok(Found { bound, cost: self.cost() })
+        Ok(Found { bound, cost: self.system.cost() })
     }
 
     /// The cheapest rows that satisfy every cut, and what the search has proved of them all.

@@ -3,8 +3,9 @@
 //!
 //! The work is in one system, all tables together. *Rectangles* find moves over what is withheld already by hashing, two
 //! or four atoms at a time. Then, where a search can be had, *cuts* choose the cheapest rows to withhold, with a bound on
-//! what any pattern costs. In a larger system *circuits* begin with everything withheld and show all that they can, the
-//! dearest rows first.
+//! what any pattern costs. In a larger system a few rounds of the same give advice and a bound, where that pays, and *circuits* show all
+//! that they can of what is withheld, the dearest rows first. In one too large for either, *cubes* of a few atoms meet
+//! needs one by one. What the sums of the tables alone say (*balance*) begins every search, and is a bound by itself.
 //!
 //! Solvers propose, exact arithmetic disposes: a move counts only once [`witness::Witness::check`] has checked it in
 //! whole numbers against everything shown. No verdict means withheld.
@@ -13,7 +14,9 @@ pub(super) mod system;
 pub(super) mod witness;
 
 mod attack;
+mod balance;
 mod circuits;
+mod cubes;
 mod cuts;
 mod kelly;
 mod rectangles;
@@ -25,6 +28,9 @@ pub(super) use cuts::Found;
 use std::collections::HashSet;
 use system::System;
 use witness::{Need, Pool, Side};
+
+/// Atoms above which everything that circuits and searches do over a whole system takes too long.
+const ATOMS_MAX: usize = 40_000;
 
 /// What was withheld, and the proof.
 pub(super) struct Pattern<'a> {
@@ -55,17 +61,34 @@ pub(super) fn suppress<'a>(
         (system, Pool::default())
     };
     let (mut system, mut pool) = fresh();
+    if raw.atoms.len() > ATOMS_MAX {
+        if cubes::withhold(&mut system, &mut pool).is_ok() {
+            let found = Found { bound: balance::bound(&system), cost: system.cost() };
+            return Ok(Pattern { system, pool, found: Some(found) });
+        }
+        (system, pool) = fresh();
+    }
     rectangles::rectangles(&system, &mut pool);
-    let quick = protection.search == Search::Quick;
-    if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !quick) {
+    let mut brief = protection.search == Search::Quick || raw.atoms.len() > ATOMS_MAX;
+    if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !brief) {
         // No verdict of the solver, or none that reads in fractions: the other way has more to try.
         if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort) {
             return Ok(Pattern { system, pool, found: Some(found) });
         }
         (system, pool) = fresh();
+        brief = true;
     }
-    circuits::show_most(&mut system, &mut pool, protection.search)?;
-    Ok(Pattern { system, pool, found: None })
+    let advised = !brief && cuts::large::pays(&system);
+    let advice = advised.then(|| cuts::large::advise(&mut system, &mut pool));
+    if advice.as_ref().is_some_and(|advice| advice.is_safe) {
+        circuits::show_again(&mut system, &mut pool);
+    } else {
+        let last = advice.as_ref().map_or(&[][..], |advice| &advice.chosen);
+        circuits::show_most(&mut system, &mut pool, protection.search, last)?;
+    }
+    let bound = advice.map_or_else(|| balance::bound(&system), |advice| advice.bound);
+    let found = Some(Found { bound, cost: system.cost() });
+    Ok(Pattern { system, pool, found })
 }
 
 /// What contributors know of rows, whatever is withheld: (row, whether the upper side, contributor).

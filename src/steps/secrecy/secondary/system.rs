@@ -32,6 +32,13 @@ pub(super) enum Parts {
     Atoms,
 }
 
+/// A row and the rows that it is the sum of, which share no atom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub whole: u32,
+    pub parts: Vec<u32>,
+}
+
 /// The raw tables made ready for attack and defence.
 pub(in super::super) struct System<'a> {
     pub raw: &'a RawTables,
@@ -44,6 +51,8 @@ pub(in super::super) struct System<'a> {
     /// What withholding a row costs: its value, dearer for totals, so that margins stay open.
     pub price: Vec<f64>,
     pub(super) parts: Vec<Parts>,
+    /// Every sum that some table shows.
+    pub(super) sums: Vec<Sum>,
     pub insiders: bool,
     /// What contributors know already, whatever is withheld: (row, whether the upper side, contributor).
     pub already_known: HashSet<(u32, bool, u32)>,
@@ -76,6 +85,7 @@ impl<'a> System<'a> {
                 atoms_of[who as usize].push(a as u32);
             }
         }
+        let sums = sums(raw);
         Self {
             raw,
             fate,
@@ -83,10 +93,17 @@ impl<'a> System<'a> {
             rows_of,
             atoms_of,
             price: prices(raw, protection),
-            parts: parts(raw),
+            parts: parts(raw, &sums),
+            sums,
             insiders: protection.insiders,
             already_known: HashSet::new(),
         }
+    }
+
+    /// What the rows cost that are withheld to protect others.
+    pub(super) fn cost(&self) -> f64 {
+        let fates = self.fate.iter().zip(&self.price);
+        fates.filter(|(fate, _)| **fate == Fate::Secondary).map(|(_, price)| price).sum()
     }
 
     /// Whether a shown row of value zero says that the atom is zero.
@@ -149,40 +166,48 @@ fn prices(raw: &RawTables, protection: &Protection) -> Vec<f64> {
 const PRICE_MAX: f64 = 1e9;
 
 /// For each row the refinement with the fewest parts, among all tables and dimensions that refine it.
-fn parts(raw: &RawTables) -> Vec<Parts> {
-    let mut best: Vec<Option<Vec<u32>>> = (0..raw.rows.len()).map(|_| None).collect();
+fn parts(raw: &RawTables, sums: &[Sum]) -> Vec<Parts> {
+    let mut best: Vec<Option<&Sum>> = vec![None; raw.rows.len()];
+    for sum in sums {
+        let known = &mut best[sum.whole as usize];
+        if known.is_none_or(|k| sum.parts.len() < k.parts.len()) {
+            *known = Some(sum);
+        }
+    }
+    best.into_iter()
+        .zip(&raw.rows)
+        .map(|(sum, row)| match sum {
+            Some(sum) if sum.parts.len() < row.atoms.len() => Parts::Rows(sum.parts.clone()),
+            _ => Parts::Atoms,
+        })
+        .collect()
+}
+
+/// Every sum that a table shows: each cell and the cells which share it out along one dimension, one level finer.
+fn sums(raw: &RawTables) -> Vec<Sum> {
+    let mut sums = Vec::new();
     for table in &raw.tables {
         for d in 0..table.dimensions.len() {
-            // Cells that differ in dimension d alone, one level finer than their parent there.
-            let depth = table.dimensions[d].levels.len() as u8;
             let mut children: HashMap<Vec<(u8, u32)>, Vec<u32>> = HashMap::new();
             let parent_code = parent_codes(raw, table, d);
             for cell in table.cells.iter().filter(|c| c.key[d].0 > 0) {
                 let mut key = cell.key.clone();
                 let (level, code) = key[d];
-                debug_assert!(level <= depth);
                 key[d] = if level == 1 { (0, 0) } else { (level - 1, parent_code[&(level, code)]) };
                 children.entry(key).or_default().push(cell.row);
             }
             for cell in &table.cells {
-                let Some(rows) = children.get(&cell.key) else { continue };
-                if rows.contains(&cell.row) {
-                    continue; // one part only, the row itself
-                }
-                let known = &mut best[cell.row as usize];
-                if known.as_ref().is_none_or(|k| rows.len() < k.len()) {
-                    *known = Some(rows.clone());
-                }
+                // One part only is the row itself.
+                let Some(parts) = children.remove(&cell.key).filter(|parts| !parts.contains(&cell.row)) else {
+                    continue;
+                };
+                sums.push(Sum { whole: cell.row, parts });
             }
         }
     }
-    best.into_iter()
-        .zip(&raw.rows)
-        .map(|(rows, row)| match rows {
-            Some(rows) if rows.len() < row.atoms.len() => Parts::Rows(rows),
-            _ => Parts::Atoms,
-        })
-        .collect()
+    sums.sort_unstable_by(|one, other| (one.whole, &one.parts).cmp(&(other.whole, &other.parts)));
+    sums.dedup();
+    sums
 }
 
 /// The coarse code above each fine code, by (level, code), read off the cells that refine dimension `d` alone.

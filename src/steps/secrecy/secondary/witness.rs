@@ -13,7 +13,7 @@ const ROUNDING: f64 = 1e-6;
 /// A move is enlarged at most so many times.
 const FAMILY_TIMES_MAX: i64 = 1_000;
 
-/// In place of the number of shown rows that a witness changes: it will never hold again.
+/// In place of the number of shown rows that a witness changes: it is dropped, and its number free.
 const FORGOTTEN: u32 = u32::MAX;
 
 /// One end of an interval.
@@ -141,6 +141,33 @@ pub(in super::super) struct Need {
     pub side: Side,
 }
 
+impl Need {
+    /// How far it must reach against a contributor, or against the public; 0 where nothing is asked.
+    pub fn distance(self, system: &System<'_>, who: Option<u32>) -> i64 {
+        let row = &system.raw.rows[self.row as usize];
+        let level = system.verdict[self.row as usize].as_ref().map_or(0, |v| v.level as i64);
+        // Nobody is kept from knowing what is public beside all tables.
+        let room = |(least, greatest): (u64, Option<u64>)| match self.side {
+            Side::Up => greatest.map_or(level, |end| level.min((end - row.value) as i64)),
+            Side::Down => level.min((row.value - least) as i64),
+        };
+        let far = room((row.least, row.greatest));
+        let Some(who) = who else { return far };
+        let known = system.already_known.contains(&(self.row, self.side == Side::Up, who));
+        let inside =
+            || row.atoms.iter().any(|&a| system.raw.atoms[a as usize].contributions.iter().any(|c| c.0 == who));
+        match far {
+            0 => 0,
+            _ if known => 0,
+            _ if !inside() => far,
+            // A row that is a contributor's own figure is nobody else's secret to keep from it; of any other it knows
+            // that its own weight is in it.
+            _ if !system.holds_others(self.row, who) => 0,
+            _ => far.min(room(system.raw.known_to(row, who))),
+        }
+    }
+}
+
 /// Why a need is not met yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Unmet {
@@ -161,11 +188,13 @@ pub(in super::super) struct Pool {
     users: HashMap<u32, Vec<u32>>,
     /// Witnesses that move a row that has needs, with the size of the move; by row.
     by_row: HashMap<u32, Vec<(u32, i64)>>,
+    /// Numbers of witnesses that were dropped, to be given again.
+    free: Vec<u32>,
 }
 
 impl Pool {
     pub fn add(&mut self, system: &System<'_>, witness: Witness) {
-        let id = self.witnesses.len() as u32;
+        let id = self.free.pop().unwrap_or(self.witnesses.len() as u32);
         for &(row, by) in &witness.rows {
             if system.verdict[row as usize].is_some() {
                 // Towards zero: a part of a unit that is left over proves nothing more.
@@ -176,8 +205,13 @@ impl Pool {
         for &(row, _) in &witness.rows {
             self.users.entry(row).or_default().push(id);
         }
-        self.blocked.push(blocked as u32);
-        self.witnesses.push(witness);
+        if id as usize == self.witnesses.len() {
+            self.blocked.push(blocked as u32);
+            self.witnesses.push(witness);
+        } else {
+            self.blocked[id as usize] = blocked as u32;
+            self.witnesses[id as usize] = witness;
+        }
     }
 
     /// The witnesses that move a row, by name, with how far they move it in units of the weight.
@@ -213,11 +247,13 @@ impl Pool {
     /// Drops the witnesses that change a row which stays shown for good.
     pub fn forget(&mut self, row: u32) {
         let mut rows: Vec<u32> = Vec::new();
-        for id in self.users.remove(&row).unwrap_or_default() {
+        let dropped = self.users.remove(&row).unwrap_or_default();
+        for &id in &dropped {
             self.blocked[id as usize] = FORGOTTEN;
             let witness = &mut self.witnesses[id as usize];
             rows.extend(std::mem::take(&mut witness.rows).into_iter().map(|r| r.0));
             witness.moves = Vec::new();
+            witness.spoiled_by = Vec::new();
         }
         rows.sort_unstable();
         rows.dedup();
@@ -229,6 +265,7 @@ impl Pool {
                 movers.retain(|m| self.blocked[m.0 as usize] != FORGOTTEN);
             }
         }
+        self.free.extend(dropped);
     }
 
     /// Counts a row as shown from now on: the witnesses that change it rest.
@@ -243,6 +280,11 @@ impl Pool {
         for &id in self.users.get(&row).into_iter().flatten() {
             self.blocked[id as usize] -= 1;
         }
+    }
+
+    /// How many witnesses change a row.
+    pub fn leaning(&self, row: u32) -> usize {
+        self.users.get(&row).map_or(0, Vec::len)
     }
 
     /// Unsafe rows that a witness moves which rests on this row.
