@@ -289,7 +289,8 @@ impl Puzzle {
 }
 
 /// Whether some pattern protects these tables beside all that was published before. None is sought where that is known
-/// without: everything that may be withheld is, and still nobody is told too much.
+/// without: everything that may be withheld is, and still no outsider is told too much. What single contributors are told is
+/// waived, and stands in the way of no pattern.
 fn can_be_protected(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<bool, NotProtected> {
     Ok(match Puzzle::of(micro, spec, past, Whom::Outsiders)? {
         Ok(puzzle) if puzzle.told.unknown.is_empty() => true,
