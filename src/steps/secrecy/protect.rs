@@ -156,7 +156,7 @@ pub struct Dossier {
     /// Counts for the report.
     pub counts: Counts,
     /// What the cells withheld to protect others cost, in the units the specification chose, and what no safe pattern can
-    /// cost less than; `None` where the system was too large for a search that proves it.
+    /// cost less than; `None` where cells were withheld afterwards, or earlier releases are in view.
     pub cost_and_bound: Option<(f64, f64)>,
 }
 
