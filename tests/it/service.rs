@@ -153,7 +153,11 @@ fn from_an_empty_directory_the_demo_serves_48_sectors_with_protected_figures() {
     assert_eq!(service.ask("GET", "/collections/secteurs/items", &format!("If-None-Match: {etag}\r\n")).0, 304);
 
     let log = service.stop();
-    assert!(!log.contains("9900") && !log.to_lowercase().contains("siret"), "no establishment is in the log");
+    // Enterprises of the demo have nine digits, the first of them 9900; times and names of requests have digits too.
+    let words = log.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut numbers = words.filter(|word| word.len() >= 9 && word.bytes().all(|b| b.is_ascii_digit()));
+    let named = numbers.any(|number| number.starts_with("9900"));
+    assert!(!named && !log.to_lowercase().contains("siret"), "no establishment is in the log");
 
     // What was published is served again from the store, the same release.
     let again = Service::start(&["serve", "--data", &data]);
