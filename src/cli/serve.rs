@@ -1,7 +1,7 @@
 //! `arpent serve`: serves what is published.
 
 use super::desk::settings;
-use super::log::{Lines, Scribe};
+use super::log::{Lines, Plain, Scribe};
 use crate::config::{Config, LogForm};
 use crate::http::{self, ForPartners, Shelf, Site, Stock, TakenBack};
 use crate::pipeline::office::{self, Office, Shown, Withdrawn};
@@ -74,14 +74,16 @@ pub(super) fn run_async<T>(work: impl Future<Output = Result<T, String>>) -> Res
 fn run_logged<T>(form: LogForm, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ARPENT_LOG").unwrap_or_else(|_| "info".into());
     let lines = Lines::default();
+    let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(lines.clone())
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(colours)
         .with_target(false);
     // A second command of the same process keeps the first log.
     let _ = match form {
-        LogForm::Text => log.try_init(),
+        LogForm::Text if colours => log.try_init(),
+        LogForm::Text => log.event_format(Plain).try_init(),
         LogForm::Json => log.json().flatten_event(true).try_init(),
     };
     // Until the work is over.

@@ -18,13 +18,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Limits are looked at this many times within the shortest of them, so that none is passed by more than a quarter.
 const LOOKS: u32 = 4;
 
-/// A listener that keeps its connections few and swift.
+/// Keeps connections few, and deals them to lanes.
 pub struct Door {
     listener: TcpListener,
     limits: Arc<Limits>,
@@ -68,8 +68,8 @@ impl Drop for AtWork {
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+impl Connected<IncomingStream<'_, Lane>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Lane>) -> Self {
         Self { peer: *stream.remote_addr(), line: stream.io().line.clone() }
     }
 }
@@ -81,11 +81,17 @@ impl Door {
     }
 }
 
-impl Listener for Door {
-    type Io = Watched<TcpStream>;
-    type Addr = SocketAddr;
+impl Door {
+    /// Lets connections in for as long as somebody waits for it, and deals them to the lanes in turn.
+    pub async fn deal(mut self, lanes: Vec<mpsc::UnboundedSender<Arrival>>) {
+        for lane in (0..lanes.len()).cycle() {
+            let arrival = self.arrival().await;
+            // A lane that has ended takes nobody any more; its caller finds the line closed.
+            let _ = lanes[lane].send(arrival);
+        }
+    }
 
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+    async fn arrival(&mut self) -> Arrival {
         loop {
             // A place first: who comes when there is none waits in the queue of the system.
             let Ok(place) = self.places.clone().acquire_owned().await else { pending().await };
@@ -98,14 +104,51 @@ impl Listener for Door {
             };
             // An answer goes out whole: nothing is gained by waiting for more.
             let _ = stream.set_nodelay(true);
+            let Ok(stream) = stream.into_std() else { continue };
             self.metrics.opened();
-            let seat = Held { _place: place, _seat: seat, metrics: self.metrics.clone() };
-            return (Watched::new(stream, &self.limits, Some(seat)), peer);
+            return Arrival { stream, peer, held: Held { _place: place, _seat: seat, metrics: self.metrics.clone() } };
+        }
+    }
+}
+
+/// A connection on its way from the door to its lane.
+pub struct Arrival {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    held: Held,
+}
+
+/// Connections that one thread serves, as a listener: who answers them wakes no other thread.
+pub struct Lane {
+    address: SocketAddr,
+    limits: Arc<Limits>,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+}
+
+impl Lane {
+    /// A lane behind the door at this address, and its entrance. As many wait there as the door has places, at most.
+    pub fn new(address: SocketAddr, limits: Arc<Limits>) -> (mpsc::UnboundedSender<Arrival>, Self) {
+        let (entrance, arrivals) = mpsc::unbounded_channel();
+        (entrance, Self { address, limits, arrivals })
+    }
+}
+
+impl Listener for Lane {
+    type Io = Watched<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let Some(Arrival { stream, peer, held }) = self.arrivals.recv().await else { pending().await };
+            // A line that this thread cannot watch is closed, and its place is free again.
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                return (Watched::new(stream, &self.limits, Some(held)), peer);
+            }
         }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        Ok(self.address)
     }
 }
 

@@ -4,7 +4,7 @@
 //! the part that was asked for, counts and logs. The log names routes, never a path, a query or a figure.
 
 use super::answer::{Public, held};
-use super::connection::Caller;
+use super::connection::{self, Caller};
 use super::health::{Metrics, Route};
 use super::kept::{Answer, Kept};
 use super::part::{self, Part};
@@ -27,6 +27,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
@@ -58,7 +60,7 @@ const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
 /// The house behind its front, as a router.
 pub fn router(house: Router, app: &App, limits: &Limits) -> Router {
-    Router::new().fallback_service(Front::of(house, app, limits))
+    Router::new().fallback_service(Front::of(house, app, limits, None))
 }
 
 /// Tells the front by which route a request went.
@@ -72,11 +74,15 @@ async fn tell_route(request: Request, next: Next) -> Response {
 }
 
 /// The service that is met first.
+///
+/// What is kept, or refused, is answered by whoever calls, at once; all else is made at `home`, where a long work holds up
+/// nobody's connection.
 #[derive(Clone)]
 pub struct Front(Arc<Desk>);
 
 impl Front {
-    pub fn of(house: Router, app: &App, limits: &Limits) -> Self {
+    /// Without a home, answers are made where they are asked for.
+    pub fn of(house: Router, app: &App, limits: &Limits, home: Option<Handle>) -> Self {
         Self(Arc::new(Desk {
             house: house.layer(axum::middleware::from_fn(tell_route)),
             shelf: app.shelf.clone(),
@@ -85,6 +91,7 @@ impl Front {
             kept: Kept::new(limits.kept_mebibytes << 20),
             rate: Rate::new(limits),
             limits: limits.clone(),
+            home,
         }))
     }
 }
@@ -97,20 +104,47 @@ struct Desk {
     kept: Kept,
     rate: Option<Rate>,
     limits: Limits,
+    home: Option<Handle>,
 }
 
 impl Service<Request> for Front {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let desk = self.0.clone();
-        Box::pin(async move { Ok(desk.receive(request).await) })
+    fn call(&mut self, mut request: Request) -> Answering {
+        let visit = Visit::of(&self.0, &request);
+        match self.0.meet(&mut request) {
+            Ok(given) => Answering::Now(Some(visit.leave(given))),
+            Err(asked) => {
+                let desk = self.0.clone();
+                Answering::Later(Box::pin(async move {
+                    let given = desk.at_home(request, asked, visit.id.clone()).await;
+                    visit.leave(given)
+                }))
+            }
+        }
+    }
+}
+
+/// An answer that is there, or in the making.
+pub enum Answering {
+    Now(Option<Response>),
+    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Now(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Self::Later(answer) => answer.as_mut().poll(cx).map(Ok),
+        }
     }
 }
 
@@ -121,42 +155,59 @@ struct Given {
     kept: bool,
 }
 
-/// Counts a request as being answered, even when its client goes away.
-struct AtWork<'d>(&'d Metrics);
+/// What is asked for where no answer is at hand.
+struct Asked {
+    wish: Wish,
+    /// The state of the shelf before it was asked.
+    turn: u64,
+    /// By which an answer is kept, if it may be.
+    name: Option<String>,
+}
 
-impl<'d> AtWork<'d> {
-    fn of(metrics: &'d Metrics) -> Self {
+/// Counts a request as being answered, even when its client goes away.
+struct AtWork(Metrics);
+
+impl AtWork {
+    fn of(metrics: &Metrics) -> Self {
         metrics.begun();
-        Self(metrics)
+        Self(metrics.clone())
     }
 }
 
-impl Drop for AtWork<'_> {
+impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.ended();
     }
 }
 
-impl Desk {
-    async fn receive(&self, mut request: Request) -> Response {
-        let begun = Instant::now();
-        let _counted = AtWork::of(&self.metrics);
-        let caller = request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.clone());
-        let _heard = caller.as_ref().map(Caller::begin);
-        let (id, trace, method) = (id(request.headers()), trace(request.headers()), request.method().clone());
-        let sender = Sender::of(&self.limits, caller.as_ref().map(|caller| caller.peer.ip()), request.headers());
-        let given = match self.refusal(&request, sender.client) {
-            Some(refused) => Given { answer: refused, route: self.metrics.route("refused"), kept: false },
-            None => {
-                let base = sender.base(&self.site, request.headers(), request.uri());
-                request.extensions_mut().insert(base.clone());
-                self.give(request, &base, &id).await
-            }
-        };
+/// A request from its arrival to its line in the log.
+struct Visit {
+    begun: Instant,
+    id: HeaderValue,
+    trace: Option<String>,
+    method: Method,
+    _counted: AtWork,
+    _heard: Option<connection::AtWork>,
+}
+
+impl Visit {
+    fn of(desk: &Desk, request: &Request) -> Self {
+        Self {
+            begun: Instant::now(),
+            id: id(request.headers()),
+            trace: trace(request.headers()),
+            method: request.method().clone(),
+            _counted: AtWork::of(&desk.metrics),
+            _heard: request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.begin()),
+        }
+    }
+
+    /// Dresses, counts and logs what is given.
+    fn leave(self, given: Given) -> Response {
         let mut answer = given.answer;
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Some(trace) = &trace
+        if let Some(trace) = &self.trace
             && let Ok(told) = HeaderValue::from_str(&format!("00-{trace}-{:016x}-00", rand::random::<u64>()))
         {
             headers.insert(TRACE_RESPONSE, told);
@@ -164,21 +215,69 @@ impl Desk {
         // How long the answers to partners are would tell those who read the counts what partners are given.
         let told = answer.extensions().get::<OfPartner>().is_none();
         let bytes = answer.body().size_hint().exact().filter(|_| told).unwrap_or(0);
-        let (status, elapsed) = (answer.status(), begun.elapsed());
+        let (status, elapsed) = (answer.status(), self.begun.elapsed());
         given.route.count(status, elapsed, bytes);
         tracing::info!(
-            id = id.to_str().unwrap_or_default(),
-            trace,
-            method = method.as_str(),
+            id = self.id.to_str().unwrap_or_default(),
+            trace = self.trace,
+            method = self.method.as_str(),
             route = given.route.path.as_str(),
             status = status.as_u16(),
-            milliseconds = elapsed.as_secs_f64() * 1e3,
+            milliseconds = elapsed.as_micros() as f64 / 1e3,
             bytes,
             kept = given.kept,
             "answered"
         );
-        answer.headers_mut().insert(REQUEST_ID, id);
+        answer.headers_mut().insert(REQUEST_ID, self.id);
         answer
+    }
+}
+
+/// Work that ends when nobody waits for it any more.
+struct Waited<T>(JoinHandle<T>);
+
+impl<T> Drop for Waited<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Desk {
+    /// What is refused or kept, at once; else what has to be made.
+    fn meet(&self, request: &mut Request) -> Result<Given, Asked> {
+        let peer = request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.peer.ip());
+        let sender = Sender::of(&self.limits, peer, request.headers());
+        if let Some(answer) = self.refusal(request, sender.client) {
+            return Ok(Given { answer, route: self.metrics.route("refused"), kept: false });
+        }
+        let base = sender.base(&self.site, request.headers(), request.uri());
+        let wish = Wish::of(request);
+        // Read before the release is: an answer of an older release is never kept as one of this turn.
+        let turn = self.shelf.turn();
+        let name = name(request, &base, wish.coding);
+        if let Some(name) = &name
+            && let Some(kept) = self.kept.get(turn, name)
+            && let Some(answer) = wish.show(&kept)
+        {
+            self.metrics.kept_used();
+            return Ok(Given { answer, route: kept.route.clone(), kept: true });
+        }
+        request.extensions_mut().insert(base);
+        Err(Asked { wish, turn, name })
+    }
+
+    async fn at_home(self: Arc<Self>, request: Request, asked: Asked, id: HeaderValue) -> Given {
+        let desk = self.clone();
+        let making = async move { desk.have_made(request, asked, &id).await };
+        let Some(home) = &self.home else { return making.await };
+        let mut made = Waited(home.spawn(making));
+        match (&mut made.0).await {
+            Ok(given) => given,
+            Err(why) => {
+                let answer = Problem::failure(&why.to_string()).into_response();
+                Given { answer, route: self.metrics.route("unknown"), kept: false }
+            }
+        }
     }
 
     /// What is refused before anybody looks at it.
@@ -218,20 +317,10 @@ impl Desk {
         Some(answer)
     }
 
-    async fn give(&self, mut request: Request, base: &Base, id: &HeaderValue) -> Given {
-        let head = request.method() == Method::HEAD;
-        let wish = Wish::of(&request);
-        // Read before the release is: an answer of an older release is never kept as one of this turn.
-        let turn = self.shelf.turn();
-        let name = name(&request, base, wish.coding);
-        if let Some(name) = &name
-            && let Some(answer) = self.kept.get(turn, name)
-        {
-            self.metrics.kept_used();
-            return Given { answer: wish.show(&answer, head), route: answer.route.clone(), kept: true };
-        }
+    async fn have_made(&self, mut request: Request, asked: Asked, id: &HeaderValue) -> Given {
+        let Asked { wish, turn, name } = asked;
         // A HEAD is made as the GET it speaks of, so that both say the same; a part is cut from the whole.
-        if head {
+        if wish.head {
             *request.method_mut() = Method::GET;
         }
         let headers = request.headers_mut();
@@ -247,8 +336,15 @@ impl Desk {
         let route = self.metrics.route(route);
         name_coding(answer.headers_mut());
         let public = answer.extensions().get::<Public>().is_some() && answer.headers().contains_key(header::ETAG);
+        if public && answer.status() == StatusCode::NOT_MODIFIED {
+            // Who holds the bytes need not have them made for the next one who does.
+            if let (Some(name), Some(made)) = (name, Answer::bodiless(answer.headers().clone(), route.clone())) {
+                self.keep(turn, name, Arc::new(made));
+            }
+            return Given { answer, route, kept: false };
+        }
         if !public || answer.status() != StatusCode::OK {
-            if head {
+            if wish.head {
                 answer = without_body(answer);
             }
             return Given { answer, route, kept: false };
@@ -259,18 +355,19 @@ impl Desk {
             Ok(body) => Answer::new(parts.headers, body, route.clone()).map(Arc::new),
             Err(_) => None,
         };
-        let Some(made) = made else {
-            return Given {
-                answer: Problem::failure("a body could not be packed").into_response(),
-                route,
-                kept: false,
-            };
+        let Some((made, answer)) = made.and_then(|made| wish.show(&made).map(|answer| (made, answer))) else {
+            let answer = Problem::failure("a body could not be packed").into_response();
+            return Given { answer, route, kept: false };
         };
         if let Some(name) = name {
-            self.kept.put(turn, name, made.clone());
-            self.metrics.kept_filled(self.kept.filled());
+            self.keep(turn, name, made);
         }
-        Given { answer: wish.show(&made, head), route, kept: false }
+        Given { answer, route, kept: false }
+    }
+
+    fn keep(&self, turn: u64, name: String, made: Arc<Answer>) {
+        self.kept.put(turn, name, made);
+        self.metrics.kept_filled(self.kept.filled());
     }
 }
 
@@ -306,6 +403,8 @@ fn name(request: &Request, base: &Base, coding: Option<&str>) -> Option<String> 
 
 /// What of an answer is wished, and in which coding.
 struct Wish {
+    /// Whether all but the body is.
+    head: bool,
     coding: Option<&'static str>,
     tags: Vec<HeaderValue>,
     range: Option<HeaderValue>,
@@ -317,6 +416,7 @@ impl Wish {
         let headers = request.headers();
         let range = headers.get(header::RANGE).filter(|_| request.method() == Method::GET).cloned();
         Self {
+            head: request.method() == Method::HEAD,
             // Parts are of the plain bytes: a download that goes on later may ask for another coding.
             coding: if range.is_some() { None } else { coding(headers) },
             tags: headers.get_all(header::IF_NONE_MATCH).into_iter().cloned().collect(),
@@ -325,28 +425,34 @@ impl Wish {
         }
     }
 
-    fn show(&self, answer: &Answer, head: bool) -> Response {
-        let tags = self.tags.iter().filter_map(|tag| tag.to_str().ok());
-        if let Some(shown) = held(tags, &answer.tag) {
+    /// `None` where the body is wanted of which only the headers are there.
+    fn show(&self, answer: &Answer) -> Option<Response> {
+        let tags = || self.tags.iter().filter_map(|tag| tag.to_str().ok());
+        // Any tag will do for him, and of what has no body the tag at hand may be that of another coding.
+        if answer.body.is_none() && tags().any(|tags| tags.contains('*')) {
+            return None;
+        }
+        if let Some(shown) = held(tags(), &answer.tag) {
             let mut reply = StatusCode::NOT_MODIFIED.into_response();
             *reply.headers_mut() = answer.headers_without_body.clone();
             reply.headers_mut().insert(header::ETAG, shown);
-            return reply;
+            return Some(reply);
         }
-        let whole = answer.body.len();
+        let body = answer.body.as_ref()?;
+        let whole = body.len();
         let part = match &self.range {
             Some(range) => part::wanted(range, self.if_range.as_ref(), &answer.tag, whole),
             None => Part::Whole,
         };
         let mut reply = Response::new(Body::empty());
         match part {
-            Part::Whole if head => {
+            Part::Whole if self.head => {
                 *reply.headers_mut() = answer.headers.clone();
                 reply.headers_mut().insert(header::CONTENT_LENGTH, whole.into());
             }
             Part::Whole => {
                 *reply.headers_mut() = answer.headers.clone();
-                *reply.body_mut() = Body::from(answer.body.clone());
+                *reply.body_mut() = Body::from(body.clone());
             }
             Part::Bytes(bytes) => {
                 *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -355,7 +461,7 @@ impl Wish {
                 if let Ok(said) = HeaderValue::from_str(&said) {
                     reply.headers_mut().insert(header::CONTENT_RANGE, said);
                 }
-                *reply.body_mut() = Body::from(answer.body.slice(bytes));
+                *reply.body_mut() = Body::from(body.slice(bytes));
             }
             Part::Outside => {
                 let expected = format!("a range within {whole} bytes");
@@ -369,7 +475,7 @@ impl Wish {
                 }
             }
         }
-        reply
+        Some(reply)
     }
 }
 

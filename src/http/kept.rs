@@ -32,7 +32,7 @@ struct Shelves {
     bytes: usize,
 }
 
-/// A whole public answer of status 200.
+/// A public answer of status 200, or what is said of it to those who hold it.
 pub struct Answer {
     /// Its headers, the tag included.
     pub headers: HeaderMap,
@@ -40,8 +40,8 @@ pub struct Answer {
     pub headers_without_body: HeaderMap,
     /// Its entity tag, with quotes and the suffix of its coding.
     pub tag: HeaderValue,
-    /// Its body, in its coding.
-    pub body: Bytes,
+    /// Its body, in its coding; `None` while only those asked who hold it, or where it is too large to be kept.
+    pub body: Option<Bytes>,
     /// Where it is counted.
     pub route: Arc<Route>,
     used: AtomicBool,
@@ -49,7 +49,16 @@ pub struct Answer {
 
 impl Answer {
     /// `None` when the headers have no tag.
-    pub fn new(mut headers: HeaderMap, body: Bytes, route: Arc<Route>) -> Option<Self> {
+    pub fn new(headers: HeaderMap, body: Bytes, route: Arc<Route>) -> Option<Self> {
+        Self::of(headers, Some(body), route)
+    }
+
+    /// The same of an answer of status 304.
+    pub fn bodiless(headers: HeaderMap, route: Arc<Route>) -> Option<Self> {
+        Self::of(headers, None, route)
+    }
+
+    fn of(mut headers: HeaderMap, body: Option<Bytes>, route: Arc<Route>) -> Option<Self> {
         let tag = headers.get(header::ETAG)?.clone();
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::TRANSFER_ENCODING);
@@ -59,6 +68,19 @@ impl Answer {
             headers_without_body.remove(name);
         }
         Some(Self { headers, headers_without_body, tag, body, route, used: AtomicBool::new(false) })
+    }
+}
+
+impl Answer {
+    fn without_body(&self) -> Self {
+        Self {
+            headers: self.headers.clone(),
+            headers_without_body: self.headers_without_body.clone(),
+            tag: self.tag.clone(),
+            body: None,
+            route: self.route.clone(),
+            used: AtomicBool::new(false),
+        }
     }
 }
 
@@ -77,11 +99,13 @@ impl Kept {
 
     /// Keeps an answer that was made during this turn, and lets those go that nobody asked for since their last look.
     pub fn put(&self, turn: u64, name: String, answer: Arc<Answer>) {
-        let size = |name: &str, answer: &Answer| ENTRY_BYTES + 2 * name.len() + answer.body.len();
-        let bytes = size(&name, &answer);
-        if bytes > self.most_bytes / SHARE {
-            return;
+        let size =
+            |name: &str, answer: &Answer| ENTRY_BYTES + 2 * name.len() + answer.body.as_ref().map_or(0, Bytes::len);
+        let mut answer = answer;
+        if size(&name, &answer) > self.most_bytes / SHARE {
+            answer = Arc::new(answer.without_body());
         }
+        let bytes = size(&name, &answer);
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         if shelves.turn != turn {
             // An answer of an older turn comes too late.
@@ -90,11 +114,14 @@ impl Kept {
             }
             *shelves = Shelves { turn, ..Shelves::default() };
         }
-        if shelves.by_name.contains_key(name.as_str()) {
+        let there = shelves.by_name.get_key_value(name.as_str());
+        let there = there.map(|(name, there)| (name.clone(), size(name, there), there.body.is_some()));
+        if there.as_ref().is_some_and(|(_, _, whole)| *whole || answer.body.is_none()) {
             return;
         }
-        let name: Arc<str> = name.into();
-        shelves.bytes += bytes;
+        let known = there.is_some();
+        let (name, room) = there.map_or_else(|| (name.into(), 0), |(name, room, _)| (name, room));
+        shelves.bytes += bytes - room;
         shelves.by_name.insert(name.clone(), answer);
         while shelves.bytes > self.most_bytes {
             let Some(oldest) = shelves.queue.pop_front() else { break };
@@ -104,7 +131,9 @@ impl Kept {
                 shelves.bytes -= size(&oldest, &answer);
             }
         }
-        shelves.queue.push_back(name);
+        if !known {
+            shelves.queue.push_back(name);
+        }
     }
 
     /// How many are kept, and their bytes.
@@ -137,7 +166,19 @@ mod tests {
         }
         assert!(kept.get(1, "cold 0").is_none() && kept.get(1, "cold 999").is_some());
         kept.put(1, "huge".to_owned(), answer(most));
-        assert!(kept.get(1, "huge").is_none() && kept.get(1, "hot").is_some());
+        assert!(kept.get(1, "huge").is_none_or(|huge| huge.body.is_none()) && kept.get(1, "hot").is_some());
+    }
+
+    #[test]
+    fn an_answer_without_its_body_gives_way_to_the_whole_one_and_never_the_other_way_round() {
+        let kept = Kept::new(100 * ENTRY_BYTES);
+        for (put, whole) in [(false, false), (true, true), (false, true)] {
+            let answer = if put { answer(1000) } else { Arc::new(answer(1000).without_body()) };
+            kept.put(1, "name".to_owned(), answer);
+            assert_eq!(kept.get(1, "name").unwrap().body.is_some(), whole);
+            let bytes = ENTRY_BYTES + 2 * "name".len() + if whole { 1000 } else { 0 };
+            assert_eq!(kept.filled(), (1, bytes));
+        }
     }
 
     #[test]

@@ -155,7 +155,8 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = App::new(shelf, site);
-    let front = front::Front::of(assemble(routes(), office.clone(), app.clone(), &limits), &app, &limits);
+    let house = assemble(routes(), office.clone(), app.clone(), &limits);
+    let front = front::Front::of(house, &app, &limits, Some(tokio::runtime::Handle::current()));
     let at_rest = async {
         if let Some(office) = office {
             office.at_rest().await;
