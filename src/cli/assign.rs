@@ -91,6 +91,11 @@ pub fn run(args: &AssignArgs) -> Result<ExitCode, Vec<Reject>> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// An index of so many bytes stays in the caches of a processor, where points need not be gathered by place in large
+/// batches; then small ones stay there as well, from reading to writing.
+const INDEX_BYTES_NEAR: usize = 8 << 20;
+const BATCH_ROWS_NEAR: usize = 16_384;
+
 /// Places the points, writes the outputs and the report file, and gives the report.
 fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> {
     let one = |unreadable: Unreadable| vec![unreadable.0];
@@ -109,11 +114,14 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
         one(Unreadable::file("input_unreadable", &points_name, found, "a file that can be read"))
     })?;
     let named = PointColumns { id: args.id.clone(), x: args.x.clone(), y: args.y.clone() };
-    let points = points(&points_name, Input::File(file), &named, args.points_crs.as_ref()).map_err(one)?;
+    let mut points = points(&points_name, Input::File(file), &named, args.points_crs.as_ref()).map_err(one)?;
     let chosen = points.chosen().clone();
     let format = points.table().format().to_string();
 
     let ready = Ready::get(args, points.table().rows_about(), &mut clock)?;
+    if ready.index.bytes().is_none_or(|bytes| bytes <= INDEX_BYTES_NEAR) {
+        points.in_batches_of(BATCH_ROWS_NEAR);
+    }
 
     // The identifier keeps its column's name and its type, so that the output joins to the input.
     let id_name = if matches!(chosen.id.as_str(), "zone" | "placement" | "distance_m") { "id" } else { &chosen.id };
@@ -137,7 +145,8 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
         tally.clock.add(&done.clock);
         let begun = Instant::now();
         tally.rejected(done.rejected, done.unknown);
-        let words = tally.count(&ready.index, &done.points, &done.placements);
+        let words = done.words;
+        tally.count(&done.points, &words);
         tally.mistaken(&done.mistaken);
         if let Some(file) = &mut missing {
             words.missing().try_for_each(|row| {

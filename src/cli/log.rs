@@ -1,7 +1,7 @@
 //! The log on its way to standard error: lines are gathered for a moment and written together, since a write for each
 //! request would cost as much as its answer. Warnings and errors are written at once, with all that came before.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,7 +158,7 @@ impl Fields<'_> {
                 self.line.write_str(field.name())?;
                 self.line.write_char('=')?;
             }
-            self.line.write_fmt(value)
+            write!(Harmless(&mut self.line), "{value}")
         });
     }
 }
@@ -167,13 +167,23 @@ impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.write(field, format_args!("{value:?}"));
     }
+}
 
-    fn record_str(&mut self, field: &Field, value: &str) {
-        // A message is for people; of any other text it must be seen where it ends, and that it is one line.
-        match field.name() {
-            "message" => self.write(field, format_args!("{}", value.escape_debug())),
-            _ => self.write(field, format_args!("{value:?}")),
+/// Writes control characters that a terminal would obey as their numbers; ends of lines stay.
+struct Harmless<'l, 'w>(&'l mut Writer<'w>);
+
+impl fmt::Write for Harmless<'_, '_> {
+    fn write_str(&mut self, mut text: &str) -> fmt::Result {
+        let obeyed = |c: char| c.is_control() && !['\n', '\r', '\t', '\0'].contains(&c);
+        while let Some((at, found)) = text.char_indices().find(|(_, c)| obeyed(*c)) {
+            self.0.write_str(&text[..at])?;
+            match u32::from(found) {
+                code @ ..0x80 => write!(self.0, "\\x{code:02x}")?,
+                code => write!(self.0, "\\u{{{code:x}}}")?,
+            }
+            text = &text[at + found.len_utf8()..];
         }
+        self.0.write_str(text)
     }
 }
 
@@ -197,7 +207,7 @@ mod tests {
                 "said"
             );
             let _bare = tracing::info_span!("bare").entered();
-            tracing::info!("a message with {} é\nand a second line", "a \u{1b}[31m word");
+            tracing::info!("a message with {} é\nand a second line", "a \u{1b}[31m word\u{7f} and \u{9b}one");
             tracing::info!(code = 7);
             tracing::debug!("not to be heard");
         };

@@ -1,5 +1,6 @@
 //! Files written by commands: whole or not at all, as CSV, gzipped CSV or Parquet by their extension.
 
+mod pages;
 mod parquet;
 
 use std::collections::BTreeSet;

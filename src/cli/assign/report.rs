@@ -31,7 +31,7 @@ pub(super) const ON_BORDER: u32 = 1;
 pub(super) const OUTSIDE: u32 = 2;
 pub(super) const UNPLACED: u32 = 3;
 
-/// The columns `zone` and `placement` of a batch, as words of their lists.
+/// The columns `zone` and `placement` of a batch, as words of their lists; made by whichever thread placed it.
 pub(super) struct Words {
     pub(super) zone: Vec<u32>,
     pub(super) how: Vec<u32>,
@@ -46,6 +46,13 @@ pub(super) struct Ambiguous {
     why: Why,
     /// All of them, in the order of their codes; the first one got the point.
     zones: Vec<u32>,
+}
+
+impl Ambiguous {
+    /// `None` where it is one zone that has the point.
+    fn of(row: usize, why: Why, zones: Vec<u32>) -> Option<Self> {
+        (zones.len() > 1).then_some(Self { row, why, zones })
+    }
 }
 
 /// Why several zones have a point.
@@ -65,6 +72,31 @@ impl Why {
 }
 
 impl Words {
+    pub(super) fn of(index: &ZoneIndex, points: &PointBatch, placements: &Placements) -> Self {
+        let column = || Vec::with_capacity(placements.len());
+        let mut words = Self { zone: column(), how: column(), ambiguous: Vec::new() };
+        for (row, (placed, unplaced)) in placements.iter().zip(&points.unplaced).enumerate() {
+            let (zone, how) = match (unplaced, placed) {
+                (Some(_), _) => (u32::MAX, UNPLACED),
+                (None, Placed::Inside(zone)) => (zone, INSIDE),
+                (None, Placed::Overlap(zone)) => {
+                    let zones = index.around(points.x[row], points.y[row]).inside;
+                    words.ambiguous.extend(Ambiguous::of(row, Why::Overlap, zones));
+                    (zone, INSIDE)
+                }
+                (None, Placed::OnBorder(zone)) => {
+                    let zones = index.around(points.x[row], points.y[row]).border;
+                    words.ambiguous.extend(Ambiguous::of(row, Why::SharedBorder, zones));
+                    (zone, ON_BORDER)
+                }
+                (None, Placed::Outside) => (u32::MAX, OUTSIDE),
+            };
+            words.zone.push(zone);
+            words.how.push(how);
+        }
+        words
+    }
+
     /// The rows that no zone got.
     pub(super) fn missing(&self) -> impl Iterator<Item = usize> {
         self.how.iter().enumerate().filter(|(_, how)| matches!(**how, OUTSIDE | UNPLACED)).map(|(row, _)| row)
@@ -153,53 +185,29 @@ impl Tally {
         }
     }
 
-    /// Counts a batch and gives its columns `zone` and `placement`.
-    pub(super) fn count(&mut self, index: &ZoneIndex, points: &PointBatch, placements: &Placements) -> Words {
-        let column = || Vec::with_capacity(placements.len());
-        let mut words = Words { zone: column(), how: column(), ambiguous: Vec::new() };
-        for (row, (placed, unplaced)) in placements.iter().zip(&points.unplaced).enumerate() {
-            let (zone, how) = match (unplaced, placed) {
-                (Some(why), _) => {
-                    *self.unplaced.entry(why.code()).or_default() += 1;
-                    (u32::MAX, UNPLACED)
-                }
-                (None, Placed::Inside(zone)) => (zone, INSIDE),
-                (None, Placed::Overlap(zone)) => {
-                    let zones = index.around(points.x[row], points.y[row]).inside;
-                    words.ambiguous.extend(self.several(row, Why::Overlap, zones));
-                    (zone, INSIDE)
-                }
-                (None, Placed::OnBorder(zone)) => {
-                    let zones = index.around(points.x[row], points.y[row]).border;
-                    words.ambiguous.extend(self.several(row, Why::SharedBorder, zones));
-                    (zone, ON_BORDER)
-                }
-                (None, Placed::Outside) => (u32::MAX, OUTSIDE),
-            };
+    /// Counts a batch.
+    pub(super) fn count(&mut self, points: &PointBatch, words: &Words) {
+        for &how in &words.how {
             self.by_placement[how as usize] += 1;
+        }
+        for &zone in &words.zone {
             if let Some(n) = self.by_zone.get_mut(zone as usize) {
                 *n += 1;
             }
-            words.zone.push(zone);
-            words.how.push(how);
         }
-        self.rows += placements.len();
-        words
-    }
-
-    /// Counts a point of some zones, when they are several.
-    fn several(&mut self, row: usize, why: Why, zones: Vec<u32>) -> Option<Ambiguous> {
-        if zones.len() < 2 {
-            return None;
+        for why in points.unplaced.iter().flatten() {
+            *self.unplaced.entry(why.code()).or_default() += 1;
         }
-        *self.ambiguous.entry(why.code()).or_default() += 1;
-        let n = self.between.len();
-        match self.between.get_mut(&(why, zones.clone())) {
-            Some(points) => *points += 1,
-            None if n < BETWEEN_LISTED => drop(self.between.insert((why, zones.clone()), 1)),
-            None => {}
+        for Ambiguous { why, zones, .. } in &words.ambiguous {
+            *self.ambiguous.entry(why.code()).or_default() += 1;
+            let n = self.between.len();
+            match self.between.get_mut(&(*why, zones.clone())) {
+                Some(points) => *points += 1,
+                None if n < BETWEEN_LISTED => drop(self.between.insert((*why, zones.clone()), 1)),
+                None => {}
+            }
         }
-        Some(Ambiguous { row, why, zones })
+        self.rows += words.how.len();
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use super::report::Clock;
+use super::report::{Clock, Words};
 use crate::model::establishment::Unplaced;
 use crate::model::{Crs, Reject, Unreadable};
-use crate::steps::assign::{Placements, place as place_points};
+use crate::steps::assign::place as place_points;
 use crate::steps::index::ZoneIndex;
 use crate::steps::read::points::{PointBatch, Points};
 use crate::steps::reproject::{Mistaken, Reprojector};
@@ -30,7 +30,7 @@ pub(super) struct Work<'a> {
 pub(super) struct Done {
     /// With coordinates in EPSG:2154 metres; NaN where there is none.
     pub(super) points: PointBatch,
-    pub(super) placements: Placements,
+    pub(super) words: Words,
     pub(super) distance_m: Option<Vec<f64>>,
     pub(super) rejected: Vec<Reject>,
     /// Systems that rows name and that cannot be had: the code and the first such row.
@@ -165,6 +165,9 @@ impl Work<'_> {
         let placements = place_points(self.index, &points.x, &points.y, 1);
         clock.spent("assign", begun);
         let begun = Instant::now();
+        let words = Words::of(self.index, &points, &placements);
+        clock.spent("count", begun);
+        let begun = Instant::now();
         let distance_m = self.distance.then(|| {
             let distance = |(&x, &y)| self.index.distance_m(x, y);
             let finite = |d: f64| if d.is_finite() { d } else { f64::NAN };
@@ -173,7 +176,7 @@ impl Work<'_> {
         if self.distance {
             clock.spent("distance", begun);
         }
-        Done { points, placements, distance_m, rejected, unknown, mistaken, clock }
+        Done { points, words, distance_m, rejected, unknown, mistaken, clock }
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct ParquetBody {
     reader: Option<ParquetRecordBatchReader>,
     /// Rows of the whole file.
     rows: usize,
+    /// Rows of a batch, at most.
+    pub(super) batch_rows: usize,
     bytes_max: u64,
 }
 
@@ -49,7 +51,8 @@ impl ParquetBody {
         let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
         let groups = 0..metadata.metadata().num_row_groups();
         let input = Arc::new(input);
-        Ok((headers, Self { input, metadata, groups, selection: None, reader: None, rows, bytes_max }))
+        let (selection, reader, batch_rows) = (None, None, BATCH_ROWS);
+        Ok((headers, Self { input, metadata, groups, selection, reader, rows, batch_rows, bytes_max }))
     }
 
     pub(super) fn select(
@@ -114,6 +117,7 @@ impl ParquetBody {
             selection: self.selection.clone(),
             reader: None,
             rows: self.rows,
+            batch_rows: self.batch_rows,
             bytes_max: self.bytes_max,
         };
         self.groups.start = end;
@@ -146,7 +150,7 @@ impl ParquetBody {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
                 .with_projection(selection.mask.clone())
                 .with_row_groups(self.groups.clone().collect())
-                .with_batch_size(BATCH_ROWS);
+                .with_batch_size(self.batch_rows);
             let reader = guarded(name, || builder.build())?;
             self.reader = Some(reader.map_err(|error| damaged(name, &error.to_string()))?);
         }

@@ -159,6 +159,10 @@ impl Points {
     pub fn table(&self) -> &Table {
         &self.table
     }
+    /// Lets batches be smaller: see [`Table::in_batches_of`].
+    pub fn in_batches_of(&mut self, rows: usize) {
+        self.table.in_batches_of(rows);
+    }
     /// The points in parts that can be read side by side, in their order: see [`Table::parts`].
     pub fn parts(self) -> impl Iterator<Item = Self> + Send {
         let Self { table, chosen, place, whole_ids } = self;

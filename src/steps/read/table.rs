@@ -383,6 +383,14 @@ impl Table {
         Ok(batch)
     }
 
+    /// Lets batches have no more than so many rows, where the format leaves a choice (Parquet): small ones stay in the
+    /// caches of a processor from one stage to the next.
+    pub fn in_batches_of(&mut self, rows: usize) {
+        if let Body::Parquet(body) = &mut self.body {
+            body.batch_rows = rows.clamp(1, BATCH_ROWS);
+        }
+    }
+
     /// The table in parts that can be read side by side, each as a table that begins where the one before ends: groups of
     /// rows of a Parquet file, and any other table whole.
     pub fn parts(self) -> Parts {
