@@ -215,8 +215,13 @@ fn snap(zones: &mut [ZoneInMetres], within_m: f64, changes: &mut Vec<Change>) {
         let mut polygons = Vec::new();
         for polygon in before {
             let exterior = rings.next().unwrap_or_default();
-            let holes: Vec<LineString> =
-                polygon.interiors().iter().filter_map(|_| rings.next()).filter(encloses).map(LineString::new).collect();
+            let holes: Vec<LineString> = polygon
+                .interiors()
+                .iter()
+                .filter_map(|_| rings.next())
+                .filter(|ring| encloses(ring))
+                .map(LineString::new)
+                .collect();
             if encloses(&exterior) {
                 polygons.push(Polygon::new(LineString::new(exterior), holes));
             }
@@ -278,8 +283,8 @@ fn with_added<'a>(ring: &[Coord], added: impl Fn(usize) -> Option<&'a Vec<Coord>
     whole
 }
 
-fn encloses(ring: &Vec<Coord>) -> bool {
-    ring.len() > 3 && Polygon::new(LineString::new(ring.clone()), vec![]).unsigned_area() >= RING_AREA_MIN_M2
+fn encloses(ring: &[Coord]) -> bool {
+    ring.len() > 3 && Polygon::new(LineString::new(ring.to_vec()), vec![]).unsigned_area() >= RING_AREA_MIN_M2
 }
 
 /// An open ring that follows anchors: each vertex moves to the nearest anchor within the distance, and each edge takes up

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 fn demo_rows(n: usize) -> Vec<Vec<String>> {
     let all = text(&demo("etablissements.csv.gz"));
     let fields = |line: &str| line.split(';').map(str::to_owned).collect::<Vec<_>>();
-    let of_year = all.lines().map(fields).filter(|f| f[3] == "2024" && f[4] == "urssaf" && f[8] == "11" && f[1] != "");
+    let of_year =
+        all.lines().map(fields).filter(|f| f[3] == "2024" && f[4] == "urssaf" && f[8] == "11" && !f[1].is_empty());
     of_year.take(n).collect()
 }
 

@@ -125,7 +125,7 @@ impl Office {
         if !named.is_empty() {
             return Ok((named.to_vec(), Source::Urssaf));
         }
-        for draft in self.desk().drafts(1).await? {
+        if let Some(draft) = self.desk().drafts(1).await?.into_iter().next() {
             let request: Value = serde_json::from_str(&draft.request).map_err(Fault::broken)?;
             let list = request["registers"].as_array().into_iter().flatten();
             let keep = request["keep"].as_str().and_then(Source::from_code).unwrap_or(Source::Urssaf);
@@ -309,7 +309,7 @@ fn line_of(who: &Who, asked: &Value) -> Result<String, Fault> {
     for site in sites {
         let [x, y, epsg, share] = ["x", "y", "epsg", "share"].map(|name| text(site, name));
         let cells = [&siret, &decision, &x?, &y?, &epsg?, &share?, &since, &who.name, today, &reason];
-        lines += &cells.map(|cell| csv_cell(cell)).join(",");
+        lines += &cells.map(csv_cell).join(",");
         lines.push('\n');
     }
     Ok(lines)

@@ -262,11 +262,8 @@ pub(super) fn decide<'a>(cpg: Option<&[u8]>, language_byte: u8, texts: impl Iter
     let fallback = language.unwrap_or(TextEncoding::Web(WINDOWS_1252));
     let quote = |cpg: &[u8]| format!("`{}`", String::from_utf8_lossy(cpg).trim().chars().take(40).collect::<String>());
     let wrong = |code, said: String, encoding: TextEncoding, why| {
-        let what = if encoding == TextEncoding::Web(UTF_8) {
-            "valid UTF-8".to_owned()
-        } else {
-            format!("{}", encoding.name())
-        };
+        let what =
+            if encoding == TextEncoding::Web(UTF_8) { "valid UTF-8".to_owned() } else { encoding.name().to_string() };
         let found = format!("{said} beside text which is {what}");
         Decision { encoding, why, doubt: Some((code, found, format!("{}, used instead", encoding.name()))) }
     };

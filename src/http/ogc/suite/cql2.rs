@@ -107,7 +107,7 @@ async fn conf_basic_cql2_logical() {
                 .iter()
                 .filter(|zone| {
                     let [h1, h2, h3, h4] = [first, second, third, fourth].map(|at| holds(at, zone));
-                    (!h1 && h2) || (h3 && !h4) || !(h1 && h4)
+                    [!h1 && h2, h3 && !h4, !(h1 && h4)].contains(&true)
                 })
                 .cloned()
                 .collect();

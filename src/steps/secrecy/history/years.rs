@@ -40,12 +40,11 @@ pub(super) fn demand_last_year(
                         demands.push(Demand { row: cell.row, rule: "last_year", level: 1 });
                     }
                 }
-                Some(&Cell::Open { headcount, .. }) => {
-                    if verdicts[cell.row as usize].is_some() {
-                        let level = primary::share_of(headcount, spec.protection.width);
-                        demands.push(Demand { row: cell.row, rule: "last_year", level });
-                    }
+                Some(&Cell::Open { headcount, .. }) if verdicts[cell.row as usize].is_some() => {
+                    let level = primary::share_of(headcount, spec.protection.width);
+                    demands.push(Demand { row: cell.row, rule: "last_year", level });
                 }
+                Some(Cell::Open { .. }) => {}
             }
         }
     }

@@ -48,8 +48,7 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
     let mut of: Vec<Need> = hard.iter().map(|u| u.need).collect();
     of.dedup();
     let end = search.steps() + search.effort.steps / WHOLE_SHARE;
-    loop {
-        let Some((chosen, proved)) = search.master() else { break };
+    while let Some((chosen, proved)) = search.master() {
         bound = bound.max(proved);
         search.take(&chosen);
         let before = search.cuts.len();
