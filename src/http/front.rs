@@ -145,6 +145,7 @@ impl Desk {
         let _heard = caller.as_ref().map(Caller::begin);
         let (id, trace, method) = (id(request.headers()), trace(request.headers()), request.method().clone());
         let sender = Sender::of(&self.limits, caller.as_ref().map(|caller| caller.peer.ip()), request.headers());
+        let varies = sender.varies(&self.site);
         let given = match self.refusal(&request, sender.client) {
             Some(refused) => Given { answer: refused, route: self.metrics.route("refused"), kept: false },
             None => {
@@ -156,6 +157,12 @@ impl Desk {
         let mut answer = given.answer;
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // An answer is kept for all who asked by one address, and told each of them by what theirs was known.
+        if let Some(varies) = varies
+            && headers.get(header::CACHE_CONTROL).is_some_and(|told| told.as_bytes().starts_with(b"public"))
+        {
+            headers.append(header::VARY, varies);
+        }
         if let Some(trace) = &trace
             && let Ok(told) = HeaderValue::from_str(&format!("00-{trace}-{:016x}-00", rand::random::<u64>()))
         {
