@@ -2,9 +2,10 @@
 
 use super::Encoded;
 use super::rows::{Extract, Kind, Value};
-use crate::http::state::around;
-use geo::BoundingRect;
+use crate::http::state::around_both;
+use geo::{BoundingRect, Rect};
 use geozero::{CoordDimensions, ToWkb};
+use rusqlite::serialize::Data;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params, params_from_iter};
 use serde_json::{Map, Value as Json};
@@ -78,15 +79,16 @@ pub fn encode(extract: &Extract<'_>) -> Encoded {
         "CREATE TABLE \"{layer}\" (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom MULTIPOLYGON, {})",
         declared.join(", ")
     ))?;
-    let rows: Vec<_> = extract.rows().into_iter().filter_map(|row| Some((row.contour()?, row))).collect();
-    let bounds = around(rows.iter().map(|(contour, _)| contour));
+    let mut bounds = None;
     {
         let places = vec!["?"; names.len() + 1].join(", ");
         let mut insert =
             work.prepare(&format!("INSERT INTO \"{layer}\" (geom, {}) VALUES ({places})", names.join(", ")))?;
-        for (contour, row) in rows {
-            let envelope = contour.bounding_rect().map(|r| vec![r.min().x, r.max().x, r.min().y, r.max().y]);
-            let envelope = envelope.unwrap_or_default();
+        for row in extract.rows() {
+            let Some(contour) = row.contour() else { continue };
+            let own = contour.bounding_rect();
+            bounds = around_both(bounds, own);
+            let envelope = own.map(|r| vec![r.min().x, r.max().x, r.min().y, r.max().y]).unwrap_or_default();
             let contour =
                 geo::Geometry::MultiPolygon(contour).to_gpkg_wkb(CoordDimensions::xy(), Some(WGS84), envelope)?;
             let geom: [&dyn ToSql; 1] = [&contour];
@@ -100,7 +102,7 @@ pub fn encode(extract: &Extract<'_>) -> Encoded {
     let metadata: Map<String, Json> =
         about.iter().map(|(name, _, words)| ((*name).to_owned(), words.as_str().into())).collect();
     let at = extract.updated_at();
-    let bounds = bounds.map_or([None; 4], |b| [b.min().x, b.min().y, b.max().x, b.max().y].map(Some));
+    let bounds = bounds.map_or([None; 4], |b: Rect| [b.min().x, b.min().y, b.max().x, b.max().y].map(Some));
     work.execute(
         "INSERT INTO gpkg_contents VALUES (?1, 'features', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![layer, extract.title, description, at, bounds[0], bounds[1], bounds[2], bounds[3], WGS84],
@@ -118,5 +120,11 @@ pub fn encode(extract: &Extract<'_>) -> Encoded {
         params![layer, at],
     )?;
     work.commit()?;
-    Ok(file.serialize("main")?.to_vec())
+    // The pages are let go before the file is copied out of the memory of SQLite: two copies of it at once, not three.
+    let written: Data<'static> = match file.serialize("main")? {
+        Data::Shared(pages) => return Ok(Data::Shared(pages).to_vec()),
+        Data::Owned(written) => Data::Owned(written),
+    };
+    drop(file);
+    Ok(written.to_vec())
 }
