@@ -117,8 +117,10 @@ impl Service<Request> for Front {
     }
 
     fn call(&mut self, mut request: Request) -> Answering {
-        let visit = Visit::of(&self.0, &request);
-        match self.0.meet(&mut request) {
+        let peer = request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.peer.ip());
+        let sender = Sender::of(&self.0.limits, peer, request.headers());
+        let visit = Visit::of(&self.0, &request, &sender);
+        match self.0.meet(&mut request, sender) {
             Ok(given) => Answering::Now(Some(visit.leave(given))),
             Err(asked) => {
                 let desk = self.0.clone();
@@ -186,17 +188,20 @@ struct Visit {
     id: HeaderValue,
     trace: Option<String>,
     method: Method,
+    /// The headers by which its sender told us our own address.
+    varies: Option<HeaderValue>,
     _counted: AtWork,
     _heard: Option<connection::AtWork>,
 }
 
 impl Visit {
-    fn of(desk: &Desk, request: &Request) -> Self {
+    fn of(desk: &Desk, request: &Request, sender: &Sender) -> Self {
         Self {
             begun: Instant::now(),
             id: id(request.headers()),
             trace: trace(request.headers()),
             method: request.method().clone(),
+            varies: sender.varies(&desk.site),
             _counted: AtWork::of(&desk.metrics),
             _heard: request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.begin()),
         }
@@ -207,6 +212,12 @@ impl Visit {
         let mut answer = given.answer;
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // An answer is kept for all who asked by one address, and told each of them by what theirs was known.
+        if let Some(varies) = self.varies
+            && headers.get(header::CACHE_CONTROL).is_some_and(|told| told.as_bytes().starts_with(b"public"))
+        {
+            headers.append(header::VARY, varies);
+        }
         if let Some(trace) = &self.trace
             && let Ok(told) = HeaderValue::from_str(&format!("00-{trace}-{:016x}-00", rand::random::<u64>()))
         {
@@ -244,9 +255,7 @@ impl<T> Drop for Waited<T> {
 
 impl Desk {
     /// What is refused or kept, at once; else what has to be made.
-    fn meet(&self, request: &mut Request) -> Result<Given, Asked> {
-        let peer = request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.peer.ip());
-        let sender = Sender::of(&self.limits, peer, request.headers());
+    fn meet(&self, request: &mut Request, sender: Sender) -> Result<Given, Asked> {
         if let Some(answer) = self.refusal(request, sender.client) {
             return Ok(Given { answer, route: self.metrics.route("refused"), kept: false });
         }

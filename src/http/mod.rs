@@ -30,7 +30,7 @@ use crate::pipeline::office::Office;
 use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get};
 use std::convert::Infallible;
@@ -40,8 +40,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -221,6 +221,7 @@ fn assemble(
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(problem::dress))
         .layer(from_fn(odata::speak))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(packable().and(is_of_odata)))
         .layer(CompressionLayer::new().compress_when(packable()))
         .layer(cors)
         .layer(RequestBodyTimeoutLayer::new(limits.body_pause))
@@ -239,6 +240,11 @@ fn packable() -> impl Predicate {
         .and(packed("application/zip"))
         .and(packed("application/vnd.openxmlformats-officedocument"))
         .and(packed("application/vnd.apache.parquet"))
+}
+
+/// Pages of rows are long, and each is asked for once: they are packed at a third of the cost, half as long again.
+fn is_of_odata(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"application/json;odata."))
 }
 
 #[cfg(test)]

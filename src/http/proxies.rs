@@ -5,9 +5,16 @@
 
 use super::Site;
 use crate::config::{Limits, ProxyHeaders};
-use axum::http::{HeaderMap, HeaderName, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Where links follow the request: its own header that decides them, and those of the proxies before us.
+const HOST: &str = "Host";
+const OF_X_FORWARDED: &str = "Host, X-Forwarded-Host, X-Forwarded-Proto";
+/// Where proxies add to these headers, the one that counts hops decides which of their values is read.
+const OF_X_FORWARDED_LISTS: &str = "Host, X-Forwarded-Host, X-Forwarded-Proto, X-Forwarded-For";
+const OF_FORWARDED: &str = "Host, Forwarded";
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -30,6 +37,7 @@ pub struct Sender {
     pub client: Option<IpAddr>,
     scheme: Option<String>,
     host: Option<String>,
+    read: &'static str,
 }
 
 /// What one proxy says of whom it heard. Words are borrowed, since a client may send as many hops as a head holds.
@@ -51,12 +59,12 @@ impl Sender {
     pub fn of(limits: &Limits, neighbour: Option<IpAddr>, headers: &HeaderMap) -> Self {
         let neighbour = neighbour.map(|address| address.to_canonical());
         if neighbour.is_some_and(|address| !limits.trusts(address)) {
-            return Self { client: neighbour, ..Self::default() };
+            return Self { client: neighbour, read: HOST, ..Self::default() };
         }
         let itself = neighbour.filter(|address| !address.is_loopback());
-        let hops = match limits.proxy_headers {
+        let (hops, read) = match limits.proxy_headers {
             ProxyHeaders::XForwarded => x_forwarded(headers),
-            ProxyHeaders::Forwarded => forwarded(headers),
+            ProxyHeaders::Forwarded => (forwarded(headers), OF_FORWARDED),
         };
         let ours = |hop: &Hop<'_>| hop.client.is_some_and(|address| limits.trusts(address));
         // Where all of them are ours the last one stands: the first is the client's own word.
@@ -67,9 +75,16 @@ impl Sender {
                 client: hop.client.or(if hop.names_client { neighbour } else { itself }),
                 scheme: hop.scheme.map(str::to_owned),
                 host: hop.host.map(str::to_owned),
+                read,
             },
-            None => Self { client: itself, ..Self::default() },
+            None => Self { client: itself, read, ..Self::default() },
         }
+    }
+
+    /// The headers that decide the links of an answer, as `Vary` names them (RFC 9110, 12.5.5), so that no cache before us
+    /// gives links that follow one request to another; `None` where links are configured.
+    pub fn varies(&self, site: &Site) -> Option<HeaderValue> {
+        site.public_url.is_none().then_some(HeaderValue::from_static(self.read))
     }
 
     /// By which address the service was asked. What a request says of itself is written in our answers: a name or an
@@ -91,8 +106,9 @@ impl Sender {
 }
 
 /// Hops by `X-Forwarded-For`. The other two headers have a value a hop as well where proxies add to them, and one value
-/// in all where they set them: each is counted from the end, and the first one stands for all before it.
-fn x_forwarded(headers: &HeaderMap) -> Vec<Hop<'_>> {
+/// in all where they set them: each is counted from the end, and the first one stands for all before it. Beside them the
+/// headers that decide host and scheme.
+fn x_forwarded(headers: &HeaderMap) -> (Vec<Hop<'_>>, &'static str) {
     let clients = values(headers, &X_FORWARDED_FOR);
     let (hosts, schemes) = (values(headers, &X_FORWARDED_HOST), values(headers, &X_FORWARDED_PROTO));
     let hops = clients.len().max(usize::from(!hosts.is_empty() || !schemes.is_empty()));
@@ -102,7 +118,8 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop<'_>> {
         scheme: counted_back(&schemes, hops - hop),
         host: counted_back(&hosts, hops - hop),
     };
-    (0..hops).map(hop).collect()
+    let read = if hosts.len() > 1 || schemes.len() > 1 { OF_X_FORWARDED_LISTS } else { OF_X_FORWARDED };
+    ((0..hops).map(hop).collect(), read)
 }
 
 /// The value that stands so far from the end of a list, counted from 1; the first one for all before it.
@@ -199,7 +216,7 @@ mod tests {
     fn bytes_that_are_no_text_hide_nobody() {
         let mut headers = HeaderMap::new();
         let value = [&b"\xff, "[..], b"198.51.100.2"].concat();
-        headers.append(X_FORWARDED_FOR, axum::http::HeaderValue::from_bytes(&value).unwrap());
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(&value).unwrap());
         let sender = Sender::of(&Limits::default(), Some("127.0.0.1".parse().unwrap()), &headers);
         assert_eq!(sender.client, Some("198.51.100.2".parse().unwrap()));
     }

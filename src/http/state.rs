@@ -472,11 +472,14 @@ fn extent(zoning: &ReleasedZoning) -> Option<Rect> {
 
 /// The box around contours; none around what has no ground.
 pub(super) fn around<'c>(contours: impl Iterator<Item = &'c MultiPolygon>) -> Option<Rect> {
-    let boxes = contours.filter_map(BoundingRect::bounding_rect);
-    boxes.reduce(|one, other| {
-        let least = (one.min().x.min(other.min().x), one.min().y.min(other.min().y));
-        Rect::new(least, (one.max().x.max(other.max().x), one.max().y.max(other.max().y)))
-    })
+    contours.map(BoundingRect::bounding_rect).fold(None, around_both)
+}
+
+/// The box around two, where there are two.
+pub(super) fn around_both(one: Option<Rect>, other: Option<Rect>) -> Option<Rect> {
+    let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
+    let least = (one.min().x.min(other.min().x), one.min().y.min(other.min().y));
+    Some(Rect::new(least, (one.max().x.max(other.max().x), one.max().y.max(other.max().y))))
 }
 
 /// A title as it goes on after a comma.

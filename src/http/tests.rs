@@ -767,6 +767,70 @@ async fn links_are_absolute_and_follow_the_configured_address_then_proxies_then_
     }
 }
 
+/// All that `Vary` names, in lower case.
+fn varies(answer: &Answer) -> BTreeSet<String> {
+    let lines = answer.headers.get_all("vary").iter().map(|line| line.to_str().unwrap());
+    lines.flat_map(|line| line.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+}
+
+/// A cache before us holds an answer under its address and what `Vary` names: where two requests are told different links,
+/// one of those headers differs between them, and so do the tags. Also of an answer that is kept, a part and a 304.
+#[tokio::test]
+async fn what_decides_links_is_named_by_vary_and_other_links_have_other_tags() {
+    let shelf = Shelf::new();
+    shelf.put(release());
+    let house = router(shelf.clone(), Site::default());
+    let asked: [&[(&str, &str)]; 7] = [
+        &[("host", "one.test")],
+        &[("host", "two.test")],
+        &[("host", "one.test"), ("x-forwarded-host", "public.fr")],
+        &[("host", "one.test"), ("x-forwarded-host", "public.fr"), ("x-forwarded-proto", "https")],
+        &[("host", "one.test"), ("x-forwarded-host", "public.fr, second.fr")],
+        &[
+            ("host", "one.test"),
+            ("x-forwarded-host", "public.fr, second.fr"),
+            ("x-forwarded-for", "192.0.2.7, 10.0.0.2"),
+        ],
+        &[("host", "one.test"), ("x-forwarded-proto", "https")],
+    ];
+    for path in ["/", "/api", ITEMS, "/collections/secteurs/items/S01?f=html", "/odata/Zones", "/catalogue"] {
+        let mut told: Vec<(&[(&str, &str)], Answer)> = Vec::new();
+        for headers in asked {
+            let answer = send(&house, Method::GET, path, headers).await;
+            let (tag, names) = (answer.header("etag").to_owned(), varies(&answer));
+            assert!(names.contains("host") && names.contains("x-forwarded-host"), "{path} {headers:?}: {names:?}");
+            for more in [("if-none-match", tag.as_str()), ("range", "bytes=0-3"), ("x-again", "kept")] {
+                let again = send(&house, Method::GET, path, &[headers, &[more]].concat()).await;
+                assert_eq!((again.header("etag"), varies(&again)), (tag.as_str(), names.clone()), "{path} {more:?}");
+            }
+            told.push((headers, answer));
+        }
+        for (i, j) in (0..told.len()).flat_map(|i| (0..told.len()).map(move |j| (i, j))) {
+            let ((kept_for, kept), (by, own)) = (&told[i], &told[j]);
+            let is_same = kept.body == own.body;
+            assert_eq!(kept.header("etag") == own.header("etag"), is_same, "{path}: {kept_for:?} {by:?}");
+            let value = |headers: &[(&str, &str)], name: &str| {
+                headers.iter().find(|header| header.0 == name).map_or(String::new(), |header| header.1.to_owned())
+            };
+            let is_taken = varies(kept).iter().all(|name| value(kept_for, name) == value(by, name));
+            assert!(is_same || !is_taken, "{path}: {by:?} is given what {kept_for:?} was told");
+        }
+        let bodies: BTreeSet<&[u8]> = told.iter().map(|(_, answer)| &answer.body[..]).collect();
+        assert_eq!(bodies.len(), 6, "{path}");
+    }
+    let configured = router(shelf, Site { public_url: Some("https://emploi.example.fr".into()) });
+    let tags: BTreeSet<(String, BTreeSet<String>)> = {
+        let mut tags = BTreeSet::new();
+        for headers in asked {
+            let answer = send(&configured, Method::GET, ITEMS, headers).await;
+            tags.insert((answer.header("etag").to_owned(), varies(&answer)));
+        }
+        tags
+    };
+    assert_eq!(tags.len(), 1, "links are the same for all: {tags:?}");
+    assert!(!tags.iter().any(|(_, names)| names.contains("host")), "{tags:?}");
+}
+
 #[tokio::test]
 async fn clients_find_what_they_look_for() {
     let landing = ask("/").await.json();
@@ -890,12 +954,7 @@ async fn the_contract_and_the_service_say_the_same() {
         assert!(faults.is_empty(), "{place}: {faults:?}");
     };
     for path in written {
-        let filled = path.replace("{zoning}", "secteurs").replace("{code}", "S03").replace("{file}", "secteurs.xlsx");
-        let filled = filled
-            .replace("{resource}/{part}", "Zones/$count")
-            .replace("{resource}", "Zones('secteurs.S03')")
-            .replace("{tileMatrixSetId}", "WebMercatorQuad")
-            .replace("{tileMatrix}/{tileRow}/{tileCol}", "9/179/263");
+        let filled = filled(path).replace("{file}", "secteurs.xlsx");
         let operation = &contract["paths"][path]["get"];
         for (query, status) in
             [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]
@@ -927,6 +986,58 @@ async fn the_contract_and_the_service_say_the_same() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     for feature in ask(ITEMS).await.json()["features"].as_array().unwrap() {
         assert!(validator.is_valid(feature), "{feature}");
+    }
+}
+
+/// The path of a route with something that there is in the place of each name, but that of a file.
+fn filled(path: &str) -> String {
+    path.replace("{zoning}", "secteurs")
+        .replace("{code}", "S03")
+        .replace("{resource}/{part}", "Zones/$count")
+        .replace("{resource}", "Zones('secteurs.S03')")
+        .replace("{tileMatrixSetId}", "WebMercatorQuad")
+        .replace("{tileMatrix}/{tileRow}/{tileCol}", "9/179/263")
+}
+
+/// Names of the parameters in the query that the contract gives an operation; those of an object stand for themselves.
+pub(super) fn told_parameters(contract: &Value, operation: &Value) -> BTreeSet<String> {
+    fn followed<'c>(contract: &'c Value, node: &'c Value) -> &'c Value {
+        node["$ref"].as_str().map_or(node, |to| contract.pointer(to.trim_start_matches('#')).unwrap())
+    }
+    fn properties(contract: &Value, schema: &Value) -> Vec<String> {
+        let schema = followed(contract, schema);
+        let own = schema["properties"].as_object().into_iter().flat_map(|named| named.keys().cloned());
+        let parts = schema["allOf"].as_array().into_iter().flatten();
+        own.chain(parts.flat_map(|part| properties(contract, part))).collect()
+    }
+    let parameters = operation["parameters"].as_array().into_iter().flatten().map(|p| followed(contract, p));
+    let named = parameters.filter(|parameter| parameter["in"] == "query").flat_map(|parameter| {
+        match properties(contract, &parameter["schema"]) {
+            none if none.is_empty() => vec![parameter["name"].as_str().unwrap().to_owned()],
+            properties => properties,
+        }
+    });
+    named.collect()
+}
+
+/// The parameters that a refusal names as possible.
+pub(super) fn possible(problem: &Value) -> BTreeSet<String> {
+    let expected = problem["expected"].as_str().unwrap_or_else(|| panic!("{problem}"));
+    if expected == "no parameter" {
+        return BTreeSet::new();
+    }
+    expected.strip_prefix("only ").unwrap_or_else(|| panic!("{problem}")).split(", ").map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_contract_names_the_parameters_that_each_route_takes() {
+    let contract: Value = serde_yaml_ng::from_str(include_str!("../../openapi.yaml")).unwrap();
+    // The doors of the operator take none, and look at none.
+    for (path, _) in routes().iter().filter(|(path, _)| !["/livez", "/readyz", "/metrics"].contains(path)) {
+        let answer = ask(&format!("{}?nope=1", filled(path).replace("{file}", "secteurs.csv"))).await.json();
+        let problem = if path.starts_with("/odata") { &answer["error"]["innererror"] } else { &answer };
+        assert_eq!(problem["code"], "unknown_parameter", "{path}: {answer}");
+        assert_eq!(possible(problem), told_parameters(&contract, &contract["paths"][path]["get"]), "{path}");
     }
 }
 

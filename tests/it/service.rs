@@ -239,11 +239,18 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
 fn of_a_proxy_one_family_of_headers_is_believed() {
     let said =
         "X-Forwarded-Host: one.test\r\nX-Forwarded-Proto: https\r\nForwarded: for=203.0.113.7;host=other.test\r\n";
-    for (settings, seen) in [("", "https://one.test"), ("[limits]\nproxy_headers = 'forwarded'", "http://other.test")] {
+    for (settings, seen, varies) in [
+        ("", "https://one.test", "vary: host, x-forwarded-host, x-forwarded-proto"),
+        ("[limits]\nproxy_headers = 'forwarded'", "http://other.test", "vary: host, forwarded"),
+        ("[limits]\nproxies = ['192.0.2.1/32']", "http://127.0.0.1", "vary: host"),
+        ("public_url = 'https://emploi.example.fr'", "https://emploi.example.fr", "vary: accept, accept-encoding"),
+    ] {
         let (_folder, service) = settled(settings);
-        let (status, _, contract) = service.ask("GET", "/api", said);
+        let (status, head, contract) = service.ask("GET", "/api", said);
         assert_eq!(status, 200);
-        assert!(contract.contains(&format!("[{{\"url\":\"{seen}\"}}]")), "{settings}");
+        assert!(contract.contains(&format!("[{{\"url\":\"{seen}")), "{settings}");
+        let told: Vec<&str> = head.lines().filter(|line| line.starts_with("vary: ")).collect();
+        assert_eq!(told.last(), Some(&varies), "{settings}: {told:?}");
         service.stop();
     }
 }

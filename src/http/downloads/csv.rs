@@ -46,6 +46,5 @@ fn write(extract: &Extract<'_>, delimiter: u8, start: Vec<u8>, guard: impl Fn(&s
         Value::Withheld => String::new(),
     };
     let columns: Vec<&str> = extract.columns().iter().map(|column| column.name).collect();
-    let rows = extract.rows();
-    lines(delimiter, start, &columns, rows.iter().map(|row| row.values.iter().map(field).collect()))
+    lines(delimiter, start, &columns, extract.rows().map(|row| row.values.iter().map(field).collect()))
 }

@@ -32,8 +32,11 @@ use rows::Extract;
 use std::error::Error;
 use std::sync::Arc;
 
-/// What an encoder gives back; a failure is ours, since what it is given is sound.
-type Encoded = Result<Vec<u8>, Box<dyn Error + Send + Sync>>;
+/// A failure of an encoder is ours, since what it is given is sound.
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// What an encoder gives back.
+type Encoded = Result<Vec<u8>, Failure>;
 
 /// Name, before the extension, of the files that hold every cell of a vintage.
 pub const TABLES: &str = "tableaux";

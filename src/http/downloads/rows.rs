@@ -8,7 +8,6 @@ use crate::steps::publish::{Release, ReleasedZone, ReleasedZoning, Selection};
 use crate::steps::secrecy::{Cell, Coordinate, ProtectedTable};
 use geo::orient::{Direction, Orient};
 use geo::{MapCoords, MultiPolygon};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What is said of withheld figures in every file.
@@ -47,7 +46,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value<'r> {
     /// Text.
-    Text(Cow<'r, str>),
+    Text(&'r str),
     /// A year, or a figure that is shown.
     Whole(u64),
     /// A figure that is withheld: its status stands in another column.
@@ -146,13 +145,18 @@ impl<'r> Extract<'r> {
         columns
     }
 
-    /// The rows, in the order of codes; `f` is called for one after the other.
-    pub fn rows(&self) -> Vec<Row<'r>> {
+    /// Whether rows have contours.
+    pub fn has_contours(&self) -> bool {
+        matches!(self.of, Of::Zones(..))
+    }
+
+    /// The rows, in the order of codes, each made when it is asked for: a country has 35 000 communes.
+    pub fn rows(&self) -> Box<dyn Iterator<Item = Row<'_>> + '_> {
         match &self.of {
             Of::Zones(zoning, selection) => {
-                zoning.zones.iter().map(|zone| self.zone(zoning, zone, selection)).collect()
+                Box::new(zoning.zones.iter().map(move |zone| self.zone(zoning, zone, selection)))
             }
-            Of::Tables => self.release.zonings.iter().flat_map(|zoning| self.cells(zoning)).collect(),
+            Of::Tables => Box::new(self.release.zonings.iter().flat_map(|zoning| self.cells(zoning))),
         }
     }
 
@@ -221,9 +225,9 @@ impl<'r> Extract<'r> {
         }
     }
 
-    fn zone(&self, zoning: &'r ReleasedZoning, zone: &'r ReleasedZone, selection: &Selection) -> Row<'r> {
+    fn zone<'s>(&'s self, zoning: &'s ReleasedZoning, zone: &'s ReleasedZone, selection: &'s Selection) -> Row<'s> {
         let shown = view::figures(self.release, &zoning.id, zone.code.as_str(), selection);
-        let total = |code: &Option<String>| text(code.clone().unwrap_or_else(|| TOTAL.to_owned()));
+        let total = |code: &'s Option<String>| text(code.as_deref().unwrap_or(TOTAL));
         let mut values = vec![text(zone.code.as_str()), text(zone.label.as_str())];
         values.extend(figures(shown));
         values.push(Value::Whole(u64::from(selection.vintage)));
@@ -233,10 +237,10 @@ impl<'r> Extract<'r> {
     }
 
     /// The cells of a zoning in every table, each once: totals of zones stand in several tables.
-    fn cells(&self, zoning: &'r ReleasedZoning) -> Vec<Row<'r>> {
-        let Some(tables) = self.release.vintages.get(&self.vintage) else { return Vec::new() };
+    fn cells<'s>(&'s self, zoning: &'s ReleasedZoning) -> impl Iterator<Item = Row<'s>> {
+        let tables = self.release.vintages.get(&self.vintage).into_iter().flat_map(|tables| tables.iter());
         let tables: Vec<&ProtectedTable> =
-            tables.iter().filter(|table| table.dimensions.iter().any(|d| d.name == zoning.id)).collect();
+            tables.filter(|table| table.dimensions.iter().any(|d| d.name == zoning.id)).collect();
         let mut cells: BTreeMap<[&str; 4], Option<(u64, u64)>> = BTreeMap::new();
         for table in &tables {
             for (at, cell) in table.cells() {
@@ -259,24 +263,22 @@ impl<'r> Extract<'r> {
             Ok(at) => zoning.zones[at].label.as_str(),
             Err(_) => "Ensemble des zones",
         };
-        let row = |([code, naf, tranche, source], shown): ([&str; 4], Option<(u64, u64)>)| {
+        cells.into_iter().map(move |([code, naf, tranche, source], shown)| {
             let mut values = vec![Value::Whole(u64::from(self.vintage)), text(zoning.id.as_str())];
-            values.extend([text(code.to_owned()), text(label(code))]);
-            values.extend([naf, tranche, source].map(|code| text(code.to_owned())));
+            values.extend([code, label(code), naf, tranche, source].map(text));
             values.extend(figures(shown));
             values.extend(self.mentions(zoning));
             Row { values, zone: None }
-        };
-        cells.into_iter().map(row).collect()
+        })
     }
 
-    fn mentions(&self, zoning: &'r ReleasedZoning) -> Vec<Value<'r>> {
+    fn mentions<'s>(&'s self, zoning: &'s ReleasedZoning) -> Vec<Value<'s>> {
         let about = &self.release.provenance;
         let mut mentions = vec![&about.source, &about.updated, &zoning.version, &about.licence];
         if !about.notice.is_empty() {
             mentions.push(&about.notice);
         }
-        mentions.into_iter().map(|words| text(words.as_str())).collect()
+        mentions.into_iter().map(|words| text(words)).collect()
     }
 }
 
@@ -312,8 +314,8 @@ fn figures(shown: Option<(u64, u64)>) -> [Value<'static>; 4] {
     [figure(shown.map(|s| s.0)), status(), figure(shown.map(|s| s.1)), status()]
 }
 
-fn text<'r>(text: impl Into<Cow<'r, str>>) -> Value<'r> {
-    Value::Text(text.into())
+fn text(text: &str) -> Value<'_> {
+    Value::Text(text)
 }
 
 /// The day of an RFC 3339 date; the first day of 1980, the oldest a zip can tell, when it is none.

@@ -44,7 +44,7 @@ fn figures(sheet: &mut Worksheet, extract: &Extract<'_>) -> Result<(), XlsxError
             match value {
                 Value::Text(text) => {
                     *width = text.chars().count().max(*width);
-                    sheet.write_string(line, at, text.as_ref())?;
+                    sheet.write_string(line, at, *text)?;
                 }
                 // Figures of a territory are far below 2^53, up to which a cell holds whole numbers exactly.
                 Value::Whole(whole) if columns[usize::from(at)].kind == Kind::Figure => {

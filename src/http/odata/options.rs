@@ -72,17 +72,18 @@ pub fn only(ask: &Ask, known: &[&str]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a format other than the one there is.
+/// Refuses a format other than the one there is. Parameters of JSON (OData JSON 4.0, 3) are of no other format.
 pub fn format(ask: &Ask, short: &str, media: &str) -> Result<(), Problem> {
     let Some(asked) = value(ask, "$format") else { return Ok(()) };
-    let mut parts = asked.split(';').map(str::trim);
+    let mut parts = asked.split(';').map(|part| part.trim_matches(' '));
     let named = parts.next().is_some_and(|name| name == short || name == media);
+    let is_json = short == "json";
     let minimal = |part: &str| {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         match name {
-            "odata.metadata" => value == "minimal",
-            "odata.streaming" => matches!(value, "true" | "false"),
-            "IEEE754Compatible" => value == "false",
+            "odata.metadata" => is_json && value == "minimal",
+            "odata.streaming" => is_json && matches!(value, "true" | "false"),
+            "IEEE754Compatible" => is_json && value == "false",
             "charset" => value.eq_ignore_ascii_case("utf-8"),
             _ => false,
         }
@@ -90,7 +91,7 @@ pub fn format(ask: &Ask, short: &str, media: &str) -> Result<(), Problem> {
     match named && parts.all(minimal) {
         true => Ok(()),
         false => {
-            let expected = format!("{short}, or {media} with minimal metadata");
+            let expected = format!("{short}, or {media}{}", if is_json { " with minimal metadata" } else { "" });
             let (place, found) = ("parameter `$format`", format!("`{asked}`"));
             Err(Problem::refused(StatusCode::NOT_ACCEPTABLE, "bad_format", place, found, expected))
         }

@@ -206,7 +206,8 @@ impl Aggregates {
     }
 
     fn at(&self, row: usize) -> (&Rows, &Release, usize) {
-        let part = self.ends.partition_point(|end| *end <= row);
+        // Most sets are of one part.
+        let part = if self.ends.len() == 1 { 0 } else { self.ends.partition_point(|end| *end <= row) };
         let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
         (self.parts[part].rows(), &self.parts[part].release, row - start)
     }

@@ -6,6 +6,7 @@ use crate::http::filter::{Row, Value};
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::cmp::Ordering;
 use std::io::Write;
+use std::ops::Range;
 
 /// About what a row takes, in bytes, so that the body is not moved often while it grows.
 const ROW_BYTES: usize = 700;
@@ -85,10 +86,10 @@ pub fn collection<T: Table>(
         pen.bytes(format!(",\"@odata.count\":{matched}").as_bytes());
     }
     pen.bytes(b",\"value\":[");
-    let columns = members::<T>(select);
+    let mut columns = members::<T>(select);
     for (i, row) in page.rows.iter().enumerate() {
         pen.bytes(if i == 0 { b"{" } else { b",{" });
-        pen.row(table, &columns, *row);
+        pen.row(table, &mut columns, *row);
         pen.bytes(b"}");
     }
     pen.bytes(b"]");
@@ -106,7 +107,7 @@ pub fn entity<T: Table>(table: &T, select: Option<&[usize]>, context: &str, row:
     pen.bytes(b"{\"@odata.context\":");
     pen.text(context);
     pen.bytes(b",");
-    pen.row(table, &members::<T>(select), row);
+    pen.row(table, &mut members::<T>(select), row);
     pen.bytes(b"}");
     pen.out
 }
@@ -157,13 +158,23 @@ fn value<'t, T>(table: &'t T, columns: &[Column<T>], row: usize, column: usize) 
     }
 }
 
-/// The columns to be written, each with its name as JSON has it.
-fn members<T: Table>(select: Option<&[usize]>) -> Vec<(String, &'static Column<T>)> {
+/// A column to be written.
+struct Member<'t, T: 'static> {
+    /// Its name as JSON has it, with the comma before it.
+    name: String,
+    column: &'static Column<T>,
+    /// The text written last, and where: rows that follow each other mostly share theirs.
+    last: Option<(&'t str, Range<usize>)>,
+}
+
+/// The columns to be written.
+fn members<'t, T: Table>(select: Option<&[usize]>) -> Vec<Member<'t, T>> {
     let columns = T::columns();
     let places = select.map_or_else(|| (0..columns.len()).collect(), <[usize]>::to_vec);
     let member = |(i, place): (usize, usize)| {
         let comma = if i == 0 { "" } else { "," };
-        (format!("{comma}\"{}\":", columns[place].heading.name), &columns[place])
+        let name = format!("{comma}\"{}\":", columns[place].heading.name);
+        Member { name, column: &columns[place], last: None }
     };
     places.into_iter().enumerate().map(member).collect()
 }
@@ -180,12 +191,29 @@ impl Pen {
         self.out.extend_from_slice(bytes);
     }
 
-    fn row<T>(&mut self, table: &T, members: &[(String, &Column<T>)], row: usize) {
-        for (name, column) in members {
-            self.bytes(name.as_bytes());
+    fn row<'t, T>(&mut self, table: &'t T, members: &mut [Member<'t, T>], row: usize) {
+        for Member { name, column, last } in members {
             match (column.get)(table, row) {
-                Cell::Value(value) => self.value(value, column.heading.edm),
-                Cell::Made(text) => self.text(&text),
+                Cell::Value(Value::Text(text)) => match last {
+                    // The very same text, not only an equal one: to tell so takes no look at it.
+                    Some((known, written)) if std::ptr::eq(*known, text) => {
+                        self.out.extend_from_within(written.clone());
+                    }
+                    _ => {
+                        let start = self.out.len();
+                        self.bytes(name.as_bytes());
+                        self.text(text);
+                        *last = Some((text, start..self.out.len()));
+                    }
+                },
+                Cell::Value(value) => {
+                    self.bytes(name.as_bytes());
+                    self.value(value, column.heading.edm);
+                }
+                Cell::Made(text) => {
+                    self.bytes(name.as_bytes());
+                    self.text(&text);
+                }
             }
         }
     }
@@ -195,11 +223,11 @@ impl Pen {
         match value {
             Value::Null => self.bytes(b"null"),
             Value::Text(text) => self.text(text),
+            Value::Number(number) if edm == Edm::Double => {
+                let _ = write!(self.out, "{number}");
+            }
             Value::Number(number) => {
-                let _ = match edm {
-                    Edm::Double => write!(self.out, "{number}"),
-                    _ => write!(self.out, "{}", number as i64),
-                };
+                let _ = serde_json::to_writer(&mut self.out, &(number as i64));
             }
             Value::DateTime(instant) => {
                 if self.last.as_ref().is_none_or(|(last, _)| *last != instant) {

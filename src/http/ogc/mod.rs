@@ -130,7 +130,7 @@ fn items_in(place: &Place, ask: &Ask) -> Result<Response, Problem> {
         Format::Json => json(&view::items(ask, place, &wanted, &page)),
         Format::Html => page::items(ask, place, &wanted, &page),
         Format::Csv => view::csv(place, &wanted, &page),
-        Format::Topojson => Ok(topology(ask, place, &wanted, &page, steps).to_string()),
+        Format::Topojson => json(&topology(ask, place, &wanted, &page, steps)),
     })?;
     link_headers(reply.headers_mut(), &view::page_links(ask, place, &wanted, &page, format));
     link_headers(reply.headers_mut(), &[view::queryables_link(ask, place), view::licence_link(ask, place.release())]);

@@ -12,7 +12,7 @@ use crate::http::tiles::view::{TILESETS_REL, TILING_SCHEMES_REL};
 use crate::steps::publish::{Published, Release, ReleasedZone, ReleasedZoning, Selection};
 use geo::MultiPolygon;
 use geo::orient::{Direction, Orient};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// Media type of GeoJSON (RFC 7946).
@@ -152,7 +152,7 @@ struct Temporal {
 /// A page of zones.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct FeatureCollection {
+pub struct FeatureCollection<'p> {
     #[serde(rename = "type")]
     kind: &'static str,
     number_matched: usize,
@@ -162,8 +162,22 @@ pub struct FeatureCollection {
     mentions: Mentions,
     /// Links of the page.
     pub links: Vec<Link>,
-    /// Zones of the page.
-    pub features: Vec<Feature>,
+    features: Features<'p>,
+}
+
+/// Zones of a page, each made while it is written: thousands of contours never lie beside what is written of them.
+struct Features<'p> {
+    place: &'p Place,
+    wanted: &'p Wanted,
+    numbers: &'p [usize],
+    contours: Option<Contours<'p>>,
+}
+
+impl Serialize for Features<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { place, wanted, numbers, contours } = self;
+        serializer.collect_seq(numbers.iter().map(|number| feature(place, *number, contours.as_ref(), wanted)))
+    }
 }
 
 /// One zone.
@@ -331,9 +345,8 @@ pub fn queryables_link(ask: &Ask, place: &Place) -> Link {
 }
 
 /// A page of zones as GeoJSON.
-pub fn items(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>) -> FeatureCollection {
-    let contours = contours(place, wanted);
-    let features = page.numbers.iter().map(|number| feature(place, *number, contours.as_ref(), wanted)).collect();
+pub fn items<'p>(ask: &Ask, place: &'p Place, wanted: &'p Wanted, page: &'p Page<'_>) -> FeatureCollection<'p> {
+    let features = Features { place, wanted, numbers: &page.numbers, contours: contours(place, wanted) };
     let (release, zoning) = (place.release(), place.zoning());
     FeatureCollection {
         kind: "FeatureCollection",

@@ -45,29 +45,32 @@ pub type Act = (&'static str, Method, Duty, MethodRouter<Staff>);
 
 /// The routes of staff; `openapi.yaml` has the same ones.
 pub fn routes() -> Vec<Act> {
-    let read = |path, duty, handler| (path, Method::GET, duty, handler);
-    let act = |path, duty, handler| (path, Method::POST, duty, handler);
+    let asked = |path, duty, handler| (path, Method::GET, duty, handler);
+    let sent = |path, duty, handler| (path, Method::POST, duty, handler);
+    // Nothing of these reads a query.
+    let read = |path, duty, handler: MethodRouter<Staff>| asked(path, duty, handler.route_layer(from_fn(unasked)));
+    let act = |path, duty, handler: MethodRouter<Staff>| sent(path, duty, handler.route_layer(from_fn(unasked)));
     vec![
         read("/api/v1/me", Duty::ReadHistory, get(acts::me)),
         read("/api/v1/zonings", Duty::ReadZonings, get(acts::zonings)),
         read("/api/v1/zonings/{zoning}/versions", Duty::ReadZonings, get(acts::versions)),
-        act("/api/v1/zonings/{zoning}/versions", Duty::SendZoning, post(acts::send_zoning)),
+        sent("/api/v1/zonings/{zoning}/versions", Duty::SendZoning, post(acts::send_zoning)),
         read("/api/v1/zonings/{zoning}/versions/{version}", Duty::ReadZonings, get(acts::version)),
         read("/api/v1/zonings/{zoning}/versions/{version}/file", Duty::ReadZonings, get(acts::file)),
         read("/api/v1/zonings/{zoning}/versions/{version}/items", Duty::ReadZonings, get(acts::contours)),
-        read("/api/v1/zonings/{zoning}/versions/{version}/compare", Duty::ReadZonings, get(acts::compare)),
-        read("/api/v1/zonings/{zoning}/versions/{version}/what-if", Duty::ReadZonings, get(acts::what_if)),
-        read("/api/v1/zonings/{zoning}/versions/{version}/topology", Duty::ReadZonings, get(acts::topology)),
-        act("/api/v1/zonings/{zoning}/check", Duty::SendZoning, post(acts::check_zoning)),
+        asked("/api/v1/zonings/{zoning}/versions/{version}/compare", Duty::ReadZonings, get(acts::compare)),
+        asked("/api/v1/zonings/{zoning}/versions/{version}/what-if", Duty::ReadZonings, get(acts::what_if)),
+        asked("/api/v1/zonings/{zoning}/versions/{version}/topology", Duty::ReadZonings, get(acts::topology)),
+        sent("/api/v1/zonings/{zoning}/check", Duty::SendZoning, post(acts::check_zoning)),
         act("/api/v1/zonings/{zoning}/versions/{version}/restore", Duty::SendZoning, post(acts::restore)),
         read("/api/v1/registers", Duty::ReadRegisters, get(acts::registers)),
-        act("/api/v1/registers", Duty::SendRegister, post(acts::send_register)),
+        sent("/api/v1/registers", Duty::SendRegister, post(acts::send_register)),
         read("/api/v1/registers/{digest}", Duty::ReadRegisters, get(acts::register)),
         read("/api/v1/registers/{digest}/rejects", Duty::ReadRegisters, get(acts::rejects)),
         read("/api/v1/mapping", Duty::SendRegister, get(acts::mapping)),
         act("/api/v1/mapping", Duty::SendRegister, post(acts::remember)),
-        read("/api/v1/review", Duty::ReadReview, get(review::worklist)),
-        read("/api/v1/decisions", Duty::ReadReview, get(review::decisions)),
+        asked("/api/v1/review", Duty::ReadReview, get(review::worklist)),
+        asked("/api/v1/decisions", Duty::ReadReview, get(review::decisions)),
         act("/api/v1/decisions", Duty::Decide, post(review::decide)),
         read("/api/v1/jobs", Duty::ReadJobs, get(acts::jobs)),
         read("/api/v1/jobs/{id}", Duty::ReadJobs, get(acts::job)),
@@ -77,14 +80,14 @@ pub fn routes() -> Vec<Act> {
         act("/api/v1/drafts", Duty::Draft, post(acts::draft)),
         read("/api/v1/drafts/{id}", Duty::ReadDrafts, get(acts::one_draft)),
         read("/api/v1/drafts/{id}/collections", Duty::Preview, get(acts::preview)),
-        read("/api/v1/drafts/{id}/collections/{zoning}/items", Duty::Preview, get(acts::preview_items)),
+        asked("/api/v1/drafts/{id}/collections/{zoning}/items", Duty::Preview, get(acts::preview_items)),
         act("/api/v1/drafts/{id}/approve", Duty::Approve, post(acts::approve)),
         act("/api/v1/drafts/{id}/publish", Duty::Publish, post(acts::publish)),
         read("/api/v1/releases", Duty::ReadHistory, get(acts::releases)),
         read("/api/v1/releases/{id}", Duty::ReadHistory, get(acts::release)),
         act("/api/v1/releases/{id}/withdraw", Duty::Withdraw, post(acts::withdraw)),
         act("/api/v1/releases/{id}/rollback", Duty::RollBack, post(acts::roll_back)),
-        read("/api/v1/history", Duty::ReadHistory, get(acts::history)),
+        asked("/api/v1/history", Duty::ReadHistory, get(acts::history)),
     ]
 }
 
@@ -138,6 +141,15 @@ async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<Who, Problem> {
         return Err(Problem::refused(StatusCode::FORBIDDEN, "role_may_not", "key", found, expected));
     }
     Ok(who)
+}
+
+/// Refuses a parameter where none is read, rather than to leave it aside in silence.
+async fn unasked(request: Request, next: Next) -> Response {
+    let Some(pair) = request.uri().query().and_then(|query| query.split('&').find(|pair| !pair.is_empty())) else {
+        return next.run(request).await;
+    };
+    let found = format!("parameter `{}`", pair.split('=').next().unwrap_or_default());
+    Problem::refused(StatusCode::BAD_REQUEST, "unknown_parameter", "query", found, "no parameter").into_response()
 }
 
 /// Nothing that a key opened is kept on the way.

@@ -4,6 +4,7 @@ mod partners;
 mod waiting;
 
 use super::routes;
+use crate::http::tests::{possible, told_parameters};
 use crate::http::{Shelf, Site, router_with_staff};
 use crate::model::{Duty, Role};
 use crate::pipeline::office::{Office, Settings, Who};
@@ -253,6 +254,34 @@ async fn the_contract_and_the_routes_of_staff_say_the_same() {
         asked += 1;
     }
     assert!(fitted >= 11, "{fitted} of {asked} answered with what they are for");
+}
+
+#[tokio::test]
+async fn the_contract_names_the_parameters_that_each_act_takes_and_others_are_refused() {
+    let contract: Value = serde_yaml_ng::from_str(include_str!("../../../openapi.yaml")).unwrap();
+    let house = House::new().await;
+    let mut keys = Vec::new();
+    for role in ["owner", "gis", "partner:urssaf"] {
+        keys.push((role.parse::<Role>().unwrap(), house.key(role, None).await.0));
+    }
+    let mut compared = 0;
+    for (path, method, duty, _) in routes() {
+        let key = &keys.iter().find(|(role, _)| role.may(duty)).unwrap().1;
+        let answer = house.with_key(&method, &format!("{}?nope=1", filled(path)), key, TWO_ZONES).await;
+        if answer.status == StatusCode::NOT_FOUND && path.contains("/drafts/{id}/collections/") {
+            continue;
+        }
+        assert!(answer.status.is_client_error(), "{method} {path}: {}", answer.json);
+        let found = answer.json["found"].as_str().unwrap_or_default();
+        assert!(found.contains("`nope`"), "{method} {path}: {}", answer.json);
+        let operation = &contract["paths"][path][method.as_str().to_lowercase()];
+        let mut told = told_parameters(&contract, operation);
+        // What a raw body is called is no field of what is made of it.
+        told.remove("file_name");
+        assert_eq!(possible(&answer.json), told, "{method} {path}");
+        compared += 1;
+    }
+    assert_eq!(compared + 1, routes().len());
 }
 
 /// Two establishments in A, one of them 20 m from B, and one that nobody can place; and a row that is none.

@@ -7,6 +7,7 @@ use crate::http::state::{Place, around};
 use crate::steps::coverage::{Coverage, REACH_DEGREES, Ring, Walk};
 use geo::orient::{Direction, Orient};
 use geo::{Coord, MultiPolygon};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The parameter that asks for whole numbers.
@@ -27,7 +28,7 @@ pub fn steps(ask: &Ask) -> Result<Option<u32>, Problem> {
 }
 
 /// The page as a topology; its properties are those of GeoJSON.
-pub fn topology(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, steps: Option<u32>) -> Value {
+pub fn topology(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, steps: Option<u32>) -> Topology {
     let contours: Vec<MultiPolygon> = match wanted.skip_geometry {
         true => Vec::new(),
         false => {
@@ -70,11 +71,26 @@ pub fn topology(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, step
     }
     topology["links"] = json!(page_links(ask, place, wanted, page, Format::Topojson));
     topology["objects"] = json!({ place.zoning().id.as_str(): { "type": "GeometryCollection", "geometries": zones } });
-    topology["arcs"] = match &grid {
-        None => json!(arcs),
-        Some(_) => arcs.iter().map(|arc| deltas(arc)).collect(),
+    let arcs = match &grid {
+        None => Arcs::Places(arcs),
+        Some(_) => Arcs::Steps(arcs.iter().map(|arc| deltas(arc)).collect()),
     };
-    topology
+    Topology { told: topology, arcs }
+}
+
+/// A topology: borders as they are, since as JSON values they take six times the room.
+#[derive(Serialize)]
+pub struct Topology {
+    #[serde(flatten)]
+    told: Value,
+    arcs: Arcs,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Arcs {
+    Places(Vec<Vec<[f64; 2]>>),
+    Steps(Vec<Vec<[i64; 2]>>),
 }
 
 /// The grid of a quantized answer.
@@ -110,7 +126,7 @@ fn written(arc: &[Coord], grid: Option<&Grid>, decimals: i32) -> Vec<[f64; 2]> {
 }
 
 /// Each place told from the one before, in whole steps.
-fn deltas(arc: &[[f64; 2]]) -> Value {
+fn deltas(arc: &[[f64; 2]]) -> Vec<[i64; 2]> {
     let mut last = [0_i64; 2];
     let steps = arc.iter().map(|place| {
         let here = place.map(|v| v as i64);
@@ -118,7 +134,7 @@ fn deltas(arc: &[[f64; 2]]) -> Value {
         last = here;
         step
     });
-    json!(steps.collect::<Vec<_>>())
+    steps.collect()
 }
 
 /// The rings of a part by their arcs (`~n` is arc `n` walked backwards); none where rounding leaves the part no ground.
