@@ -11,10 +11,10 @@ use crate::steps::read::register::register;
 use crate::steps::read::table::Input;
 use crate::steps::reconcile::{self, BothSources, InBoth, reconcile};
 use crate::steps::review::decisions::{Act, Applied, Date, Decision, Decisions, Spot, apply};
-use crate::steps::review::{Line, Terms, Worklist, worklist};
+use crate::steps::review::{Line, Terms, Worklist, done, rate, worklist};
 use crate::store::{DecisionEntry, Kept};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Lines of a worklist in one answer.
 pub const LINES_MAX: usize = 10_000;
@@ -351,7 +351,6 @@ impl Reviewed {
     /// How far people have come, and the lines wanted.
     pub fn json(&self) -> Value {
         let Self { zoning, version, registers, asked, applied, list, decisions, refused, keep, in_both, .. } = self;
-        let rate = |done: usize, of: usize| if of == 0 { 1.0 } else { done as f64 / of as f64 };
         let zones: Vec<Value> = zoning
             .zones()
             .iter()
@@ -360,11 +359,7 @@ impl Reviewed {
                 json!({ "zone": zone.code.as_str(), "zone_label": zone.label, "listed": of, "done": done, "rate": rate(done, of) })
             })
             .collect();
-        let done = |lines: &[Line]| lines.iter().filter(|line| line.done).count();
         let of_list = |lines: &[Line]| json!({ "listed": lines.len(), "done": done(lines), "rate": rate(done(lines), lines.len()) });
-        let mut by_doubt: BTreeMap<&str, usize> = BTreeMap::new();
-        let doubts = list.ambiguous.iter().flat_map(|line| &line.doubts);
-        doubts.for_each(|doubt| *by_doubt.entry(doubt.code()).or_default() += 1);
         let last = decisions.last();
         let in_zone = |line: &&Line| {
             let code = line.zone.map(|zone| zoning.zones()[zone as usize].code.as_str());
@@ -385,7 +380,7 @@ impl Reviewed {
             "refused": refused, "keep": keep.code(), "in_both": in_both.len(),
             "top": asked.terms.top, "near_m": asked.terms.near_m,
             "since": asked.terms.since.map(|day| day.to_string()),
-            "largest": of_list(&list.largest), "ambiguous": of_list(&list.ambiguous), "by_doubt": by_doubt,
+            "largest": of_list(&list.largest), "ambiguous": of_list(&list.ambiguous), "by_doubt": list.by_doubt(),
             "completion": zones, "decisions": decisions.len(), "applied": words::decided(applied),
             "vanished": vanished, "moved_since": list.moved_since.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "numberMatched": lines.len(), "numberReturned": page.len(), "lines": page,
