@@ -1,7 +1,7 @@
 //! What a version that was sent would change, if it took the place of the one served now.
 
 use super::drafts::{no_past, not_published};
-use super::{Fault, Office, Who, now};
+use super::{Fault, FaultKind, Office, Who, now};
 use crate::model::Role;
 use crate::pipeline::inputs::{NoInputs, order_of};
 use crate::pipeline::ledger;
@@ -67,7 +67,8 @@ fn no_inputs(no: NoInputs) -> Fault {
     match no {
         NoInputs::Past(past) => no_past(past),
         NoInputs::NotListed { .. } | NoInputs::Missing { .. } => {
-            Fault::conflict("inputs_missing", "release served", text, "one whose inputs are all in this store")
+            let expected = "one whose inputs are all in this store";
+            Fault::said(FaultKind::Conflict, "inputs_missing", "release", &text, expected)
         }
         NoInputs::Unknown { .. } => Fault::broken(text),
     }
