@@ -1,5 +1,6 @@
 //! Drafts: made by the pipeline as a job, looked at, approved by partners, published.
 
+use super::jobs::apart;
 use super::{Fault, FaultKind, Office, Started, Who, new_name, now, why, words};
 use crate::config::{About, Publication};
 use crate::model::publication::{Act, missing};
@@ -115,13 +116,11 @@ impl Office {
         let order = self.order(&sought).await?;
         let known: Vec<String> = past.iter().map(|published| published.id.clone()).collect();
         pen.step("placing, protecting and auditing").await?;
-        let (order, made) = tokio::task::spawn_blocking(move || {
-            let made = run_after(&order, &past);
-            (order, made)
-        })
-        .await
-        .map_err(Fault::broken)?;
-        let made = made.map_err(not_published)?;
+        let run = move || {
+            let made = run_after(&order, &past).map_err(not_published)?;
+            Ok((order, made))
+        };
+        let (order, made) = apart((), run).await?;
         if let Some(year) = sought.vintages.iter().find(|year| !made.release.vintages.contains_key(year)) {
             let expected = "a year-end that the registers have";
             return Err(Fault::wrong("no_establishment", format!("vintage {year}"), "no establishment", expected));
@@ -198,7 +197,7 @@ impl Office {
         }
         let missing = || Fault::broken(format!("release {} of draft {id} is not in the store", draft.release));
         let kept = self.desk().release(&draft.release).await?.ok_or_else(missing)?;
-        Ok(Arc::new(seal::unseal(&kept.bytes).map_err(Fault::broken)?))
+        apart((), move || Ok(Arc::new(seal::unseal(&kept.bytes).map_err(Fault::broken)?))).await
     }
 
     /// Approves a draft in the name of the partner whose key this is.

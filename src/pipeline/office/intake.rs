@@ -1,5 +1,6 @@
 //! Zonings on their way in, and their versions: listed, read, compared, restored.
 
+use super::jobs::apart;
 use super::{Fault, FaultKind, Office, Started, Who, now, reasoned, words};
 use crate::model::{Crs, Lambert93, Reject, Unreadable, Wgs84, Zoning};
 use crate::pipeline::inputs::one_file;
@@ -203,7 +204,7 @@ impl Office {
             let Sending { parts, place } = sending;
             let held = Arc::new(place);
             let id = sent.zoning.clone();
-            let (file_name, bytes, digest) = apart(&held, move || {
+            let (file_name, bytes, digest) = apart(Arc::clone(&held), move || {
                 let (file_name, bytes) = packed(&id, parts)?;
                 let digest = sha256_hex(&bytes);
                 Ok((file_name, bytes, digest))
@@ -225,7 +226,8 @@ impl Office {
             if let Some(before) = &before {
                 pen.step("comparing with the version before").await?;
                 let (against, with) = office.zoning_of(&before.zoning, &before.version).await?;
-                report["since"] = apart(&held, move || Ok(words::comparison(&with.version, &against, &zoning))).await?;
+                let compared = move || Ok(words::comparison(&with.version, &against, &zoning));
+                report["since"] = apart(Arc::clone(&held), compared).await?;
             }
             pen.step("keeping").await?;
             let created = now();
@@ -263,14 +265,14 @@ impl Office {
         let Sending { parts, place } = sending;
         let held = Arc::new((turn, place));
         let id = sent.zoning.clone();
-        let (file_name, bytes) = apart(&held, move || packed(&id, parts)).await?;
+        let (file_name, bytes) = apart(Arc::clone(&held), move || packed(&id, parts)).await?;
         let mut reading = sent.reading;
         reading.groups = self.settled(reading.groups).await?;
         let mut upload = self.upload(&sent.zoning, &file_name, bytes.into(), &reading).await?;
         let expected = sent.expected.or(self.0.settings.expected.get(&sent.zoning).copied());
         upload.expected = expected.filter(|_| !sent.any_count);
         let ground = self.ground(sent.territory, &held).await?;
-        apart(&held, move || {
+        apart(held, move || {
             let mut intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
             let report = intake_told(&intake, ground.as_ref())?;
             let mut refused = std::mem::take(&mut intake.rejected);
@@ -290,7 +292,7 @@ impl Office {
         let turn = Arc::new(self.short_turn().await?);
         let upload = self.upload_of(zoning, version).await?;
         let ground = self.ground(territory, &turn).await?;
-        apart(&turn, move || {
+        apart(turn, move || {
             let intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
             let mut summary = words::topology(&intake.topology)?;
             summary["territory"] = ground_told(ground.as_ref());
@@ -310,14 +312,15 @@ impl Office {
             Some(Territory::Sent { files, layer, crs }) => {
                 let told = json!({ "file": files.name });
                 let options = ZoneOptions { layer, crs: crs.map(Crs::Epsg), ..ZoneOptions::default() };
-                let united = apart(held, move || territory(&files, &options).map_err(refused)).await?;
+                let united = apart(Arc::clone(held), move || territory(&files, &options).map_err(refused)).await?;
                 Ok(Some((united, told)))
             }
             Some(Territory::Kept { zoning, version }) => {
                 let entry = self.version_named(&zoning, version.as_deref()).await?;
                 let (zones, entry) = self.zoning_of(&zoning, &entry.version).await?;
                 let told = json!({ "zoning": entry.zoning, "version": entry.version });
-                Ok(Some((apart(held, move || ground(&zoning, &zones).map_err(refused)).await?, told)))
+                let united = apart(Arc::clone(held), move || ground(&zoning, &zones).map_err(refused)).await?;
+                Ok(Some((united, told)))
             }
         }
     }
@@ -385,13 +388,12 @@ impl Office {
     /// None of this name; the store's.
     pub async fn contours(&self, zoning: &str, version: &str) -> Result<Value, Fault> {
         let (zones, entry) = self.zoning_of(zoning, version).await?;
-        tokio::task::spawn_blocking(move || {
+        apart((), move || {
             let contours: Vec<_> = zones.zones().iter().map(|zone| &zone.contour).collect();
             let turned: Vec<Wgs84<_>> = reproject::to_wgs84(&contours).map_err(refused)?;
             Ok(words::contours(&entry, &zones, &turned))
         })
         .await
-        .map_err(Fault::broken)?
     }
 
     /// What differs between two versions: codes that appeared or vanished, names and contours that changed.
@@ -401,7 +403,7 @@ impl Office {
     pub async fn compare(&self, zoning: &str, version: &str, with: &str) -> Result<Value, Fault> {
         let ((after, _), (before, old)) = (self.zoning_of(zoning, version).await?, self.zoning_of(zoning, with).await?);
         let compared = move || Ok(words::comparison(&old.version, &before, &after));
-        let mut told = apart(&Arc::new(()), compared).await?;
+        let mut told = apart((), compared).await?;
         told["zoning"] = zoning.into();
         told["version"] = version.into();
         Ok(told)
@@ -508,20 +510,6 @@ impl Office {
     }
 }
 
-/// Work that takes all of a core, away from the threads that answer. What is held is held by the work too, which goes on
-/// when the asker has left.
-async fn apart<T: Send + 'static, H: Send + Sync + 'static>(
-    held: &Arc<H>,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    let held = Arc::clone(held);
-    let done = tokio::task::spawn_blocking(move || {
-        let _held = held;
-        work()
-    });
-    done.await.map_err(Fault::broken)?
-}
-
 /// What was found in a zone file.
 pub struct Checked {
     /// Counts, rejects and findings, as JSON.
@@ -591,7 +579,7 @@ pub(super) fn refused(unreadable: Unreadable) -> Fault {
 
 /// Reads and judges a zone file; the report says what was taken, what was mended, and how the zones lie.
 async fn read_zoning(upload: ZoningUpload, ground: Option<Ground>) -> Result<(Zoning, Value), Fault> {
-    let read = tokio::task::spawn_blocking(move || {
+    apart((), move || {
         let mut intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
         let report = intake_told(&intake, ground.as_ref())?;
         let name = upload.groups.as_ref().map_or(&upload.files.name, |table| &table.name);
@@ -601,8 +589,8 @@ async fn read_zoning(upload: ZoningUpload, ground: Option<Ground>) -> Result<(Zo
             Some(zoning) if rejected.is_empty() => Ok((zoning, report)),
             Some(_) | None => Err(zones_refused(name, rejected, report)),
         }
-    });
-    read.await.map_err(Fault::broken)?
+    })
+    .await
 }
 
 /// All that is to be said of a zone file.

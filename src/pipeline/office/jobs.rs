@@ -79,6 +79,19 @@ impl Drop for UnderWay {
     }
 }
 
+/// Work that takes all of a core, away from the threads that answer. What is held is held by the work too, which goes on
+/// when the asker has left.
+pub(super) async fn apart<T: Send + 'static>(
+    held: impl Send + 'static,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(move || {
+        let _held = held;
+        work()
+    });
+    done.await.map_err(Fault::broken)?
+}
+
 /// A job begun.
 pub struct Started {
     /// Its name.

@@ -1,6 +1,7 @@
 //! Registers on their way in: read, kept, read anew by another mapping or trust.
 
 use super::intake::{crs_json, refused};
+use super::jobs::apart;
 use super::{Fault, Office, Sending, Started, Who, now, words};
 use crate::model::establishment::Trust;
 use crate::model::{Crs, Source};
@@ -88,8 +89,7 @@ impl Office {
             let Some((file_name, bytes)) = parts.into_iter().next().filter(|(_, bytes)| !bytes.is_empty()) else {
                 return Err(Fault::wrong("empty_file", "body", "0 bytes", "a register"));
             };
-            let digested = tokio::task::spawn_blocking(move || (sha256_hex(&bytes), bytes)).await;
-            let (digest, bytes) = digested.map_err(Fault::broken)?;
+            let (digest, bytes) = apart((), move || Ok((sha256_hex(&bytes), bytes))).await?;
             let mut sent = sent;
             let told_mapping = sent.mapping.is_some();
             let mut from = "request";
@@ -107,8 +107,8 @@ impl Office {
             let options = sent.to_json().to_string();
             let (name, reading, shared) = (file_name.clone(), sent.options(), Bytes::from(bytes));
             let held = shared.clone();
-            let read = tokio::task::spawn_blocking(move || register_told(&name, held, &reading));
-            let mut report = read.await.map_err(Fault::broken)?.map_err(|fault| remembered(fault, from))?;
+            let read = apart((), move || register_told(&name, held, &reading)).await;
+            let mut report = read.map_err(|fault| remembered(fault, from))?;
             report["mapping"] = json!({ "from": from, "said": mapping_json(sent.mapping.as_ref()) });
             pen.step("keeping").await?;
             let entry = RegisterEntry { digest, created: now(), author: who_sends.name.clone(), file_name, options };
@@ -144,12 +144,11 @@ impl Office {
         let turn = self.short_turn().await?;
         let Kept { entry, bytes } = self.desk().register(digest).await?.ok_or_else(unknown)?;
         let options = RegisterSent::from_json(&entry.options)?.options();
-        let read = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        apart(turn, move || {
             let read = read_register(&entry.file_name, Input::from(Vec::from(bytes)), &options).map_err(refused)?;
             Ok(read.rejected.csv())
-        });
-        read.await.map_err(Fault::broken)?
+        })
+        .await
     }
 
     /// How the columns of this sender's registers are named.

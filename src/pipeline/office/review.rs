@@ -1,7 +1,7 @@
 //! Review: whom people should look at, what they decide, and how far they have come. It names establishments and their
 //! headcounts: for those who may see raw figures, apart from what partners and the public are given.
 
-use super::jobs::Turn;
+use super::jobs::apart;
 use super::registers::RegisterSent;
 use super::{Fault, Office, Who, new_name, now, words};
 use crate::model::reject::csv_cell;
@@ -99,8 +99,7 @@ impl Office {
         let keep = asked.keep.unwrap_or(usual);
         let uploads = self.register_uploads(&registers).await?;
         let decisions = self.decided().await?;
-        let made = tokio::task::spawn_blocking(move || {
-            let _turn: Turn = turn;
+        apart(turn, move || {
             let (mut all, mut refused) = (Register::default(), 0);
             for RegisterUpload { name, bytes, options } in uploads {
                 let read = register(&name, Input::from(bytes), &options).map_err(super::intake::refused)?;
@@ -112,8 +111,8 @@ impl Office {
             let list = worklist(&all.establishments, &zoning, &decisions, &asked.terms);
             let list = list.map_err(super::intake::refused)?;
             Ok(Reviewed { zoning, version, registers, asked, all, decisions, applied, list, refused, keep, in_both })
-        });
-        made.await.map_err(Fault::broken)?
+        })
+        .await
     }
 
     /// The registers named, or those that nobody need name; and which source is usually kept with them.
@@ -216,12 +215,14 @@ impl Office {
     /// # Errors
     /// Every line that is no decision; the store's.
     pub async fn decide_all(&self, who: &Who, name: &str, bytes: Vec<u8>) -> Result<Value, Fault> {
-        let (named, file) = (name.to_owned(), name.to_owned());
-        let read = tokio::task::spawn_blocking(move || Decisions::read(&named, bytes.into()));
-        let read = read.await.map_err(Fault::broken)?.map_err(|rejects| {
-            let found = format!("{} lines that are no decision", rejects.len());
-            Fault { rejects, ..Fault::wrong("not_a_decision", file, found, "decisions alone") }
-        })?;
+        let file = name.to_owned();
+        let read = move || {
+            Decisions::read(&file, bytes.into()).map_err(|rejects| {
+                let found = format!("{} lines that are no decision", rejects.len());
+                Fault { rejects, ..Fault::wrong("not_a_decision", &file, found, "decisions alone") }
+            })
+        };
+        let read = apart((), read).await?;
         self.keep_decisions(who, &read).await
     }
 
