@@ -367,3 +367,21 @@ fn now() -> String {
 fn new_name() -> String {
     format!("{:016x}", rand::random::<u64>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, FaultKind};
+
+    #[test]
+    fn a_sentence_that_says_place_found_and_expected_is_no_part_of_another() {
+        for (sentence, place, found, expected) in [
+            ("it is late", "release", "it is late", "none"),
+            ("release 7: found no list, expected one", "release 7", "no list", "one"),
+            ("vintage 2024: found a cell, expected none", "release, vintage 2024", "a cell", "none"),
+            ("found a cell, expected another cut", "release", "a cell", "another cut"),
+        ] {
+            let fault = Fault::said(FaultKind::Conflict, "code", "release", sentence, "none");
+            assert_eq!((&*fault.place, &*fault.found, &*fault.expected), (place, found, expected));
+        }
+    }
+}
