@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::files::{self, ZoneArgs};
-use super::output::{WholeFile, print};
+use super::output::{WholeFile, kept_apart, print};
 use super::protect::Refusal;
 use super::release::{self, ReadBack};
 use crate::model::Unreadable;
@@ -246,18 +246,7 @@ fn rewritten(bytes: &[u8], changed: &Spec, change: &Change) -> String {
 
 /// Outputs take the place of no input, nor of each other.
 fn refuse_overwriting(args: &Args) -> Result<(), Unreadable> {
-    let outputs: Vec<&PathBuf> = args.out.iter().chain(&args.out_micro).collect();
-    let inputs = [&args.micro, &args.spec].into_iter().chain(&args.zones);
-    let same = |one: &Path, other: &Path| {
-        one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
-    };
-    for (i, out) in outputs.iter().enumerate() {
-        if inputs.clone().chain(outputs[..i].iter().copied()).any(|other| same(out, other)) {
-            let place = out.display().to_string();
-            return Err(Unreadable::file("output_is_input", place, "another file of this command", "another name"));
-        }
-    }
-    Ok(())
+    kept_apart([&args.micro, &args.spec].into_iter().chain(&args.zones), args.out.iter().chain(&args.out_micro))
 }
 
 /// What the owner is told.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::output::{self, WholeFile};
+use super::output::{self, WholeFile, kept_apart};
 use super::protect::Refusal;
 use super::release::{bytes_of, cells_of, micro_of, records, spec_of};
 use crate::model::Unreadable;
@@ -168,9 +168,7 @@ fn write_folder(target: &Path, files: &[OwnerFile]) -> Result<(), Unreadable> {
 
 /// Reads records of τ-ARGUS.
 fn read(args: &ReadArgs) -> Result<(), Refusal> {
-    let inputs = [&args.asc, &args.rda];
-    refuse_overwriting(&args.out, &inputs)?;
-    args.spec.iter().try_for_each(|spec| refuse_overwriting(spec, &inputs))?;
+    kept_apart([&args.asc, &args.rda], [&args.out].into_iter().chain(&args.spec))?;
     let variables = fixed::read_rda(&args.rda.display().to_string(), &bytes_of(&args.rda)?)?;
     let asc = args.asc.display().to_string();
     let table = fixed::read_asc(&asc, &bytes_of(&args.asc)?, &variables)?;
@@ -226,6 +224,7 @@ fn specification(micro: &Unfolded) -> String {
 
 /// Protects or judges an instance.
 fn instance(args: &JjArgs) -> Result<(), Refusal> {
+    kept_apart([&args.file], &args.out)?;
     let file = args.file.display().to_string();
     let instance = jj::read(&file, &bytes_of(&args.file)?)?;
     let stated = |c: &jj::Cell| matches!(c.status, Status::Unsafe | Status::Withheld);
@@ -243,9 +242,6 @@ fn instance(args: &JjArgs) -> Result<(), Refusal> {
             )));
         }
         return say(args, &report(&instance, &withheld, None));
-    }
-    if let Some(out) = &args.out {
-        refuse_overwriting(out, &[&args.file])?;
     }
     let shield = shield(&instance).map_err(|unmet| {
         let what = said(&unmet);
@@ -309,16 +305,6 @@ fn say(args: &JjArgs, report: &Value) -> Result<(), Refusal> {
 }
 
 /// No output may take the place of an input.
-fn refuse_overwriting(out: &Path, inputs: &[&PathBuf]) -> Result<(), Refusal> {
-    let Ok(out_at) = std::fs::canonicalize(out) else { return Ok(()) };
-    if inputs.iter().any(|input| std::fs::canonicalize(input).is_ok_and(|input| input == out_at)) {
-        let place = out.display().to_string();
-        let refused = Unreadable::file("output_is_input", place, "an input of this command", "another file");
-        return Err(refused.into());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

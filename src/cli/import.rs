@@ -2,7 +2,7 @@
 
 use super::desk::{self, Desk};
 use super::files;
-use super::register::trust;
+use super::register::{source, trust};
 use crate::model::establishment::Trust;
 use crate::model::{Crs, Source, Unreadable};
 use crate::pipeline::office::{
@@ -82,6 +82,12 @@ struct ZoningArgs {
     /// A zone file of the territory: what lies beyond it, or is left uncovered, is reported
     #[arg(long, value_name = "FILE")]
     territory: Option<PathBuf>,
+    /// Its layer, when it holds several
+    #[arg(long, value_name = "NAME", requires = "territory")]
+    territory_layer: Option<String>,
+    /// The system of its coordinates, above what it says
+    #[arg(long, value_name = "EPSG:N", value_parser = epsg, requires = "territory")]
+    territory_crs: Option<u32>,
     /// How many zones there should be [default: the settings' number]
     #[arg(long, value_name = "N")]
     expect: Option<usize>,
@@ -109,8 +115,9 @@ struct RegisterArgs {
     #[arg(long = "map", value_name = "ROLE=COLUMN")]
     map: Vec<String>,
     /// Which geocodes are placed: street (all but 33), sure-street (11, 12) or number (11)
-    #[arg(long, value_name = "QUALITY", default_value = "street", value_parser = trust)]
-    trust: Trust,
+    /// [default: as it was said of this file before, or street]
+    #[arg(long, value_name = "QUALITY", value_parser = trust)]
+    trust: Option<Trust>,
     #[command(flatten)]
     desk: Desk,
 }
@@ -150,7 +157,11 @@ pub fn run(args: &Args) -> ExitCode {
                 },
                 expected: args.expect,
                 any_count: args.any_count,
-                territory: territory.map(Territory::Sent),
+                territory: territory.map(|files| Territory::Sent {
+                    files,
+                    layer: args.territory_layer.clone(),
+                    crs: args.territory_crs,
+                }),
             };
             let sending = Sending { parts: files.parts, place: None };
             let told = office.send_zoning(&who, sent, sending).await?.end().await?;
@@ -231,8 +242,4 @@ fn unreadable(Unreadable(reject): Unreadable) -> Fault {
 
 fn epsg(text: &str) -> Result<u32, String> {
     Crs::epsg_code(text).ok_or_else(|| format!("found `{text}`, expected EPSG:2154 or the number of another system"))
-}
-
-fn source(text: &str) -> Result<Source, String> {
-    Source::from_code(text).ok_or_else(|| format!("found `{text}`, expected urssaf or msa"))
 }

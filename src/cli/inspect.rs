@@ -33,6 +33,12 @@ pub struct Args {
     /// A zone file of the territory: what lies beyond it, or is left uncovered, is reported
     #[arg(long, value_name = "FILE")]
     pub territory: Option<PathBuf>,
+    /// Its layer, when it holds several
+    #[arg(long, value_name = "NAME", requires = "territory")]
+    pub territory_layer: Option<String>,
+    /// The system of its coordinates, whatever it says
+    #[arg(long, value_name = "EPSG:N", value_parser = epsg, requires = "territory")]
+    pub territory_crs: Option<Crs>,
     /// Move vertices onto the border of a neighbour that runs within so many metres
     #[arg(long, value_name = "METRES")]
     pub snap: Option<f64>,
@@ -100,7 +106,10 @@ fn judge(files: &Files, args: &Args) -> Result<Report, Unreadable> {
 
 fn intake(files: &Files, args: &Args) -> Result<Intake, Unreadable> {
     let territory = match &args.territory {
-        Some(path) => Some(territory(&files::load(path)?, &ZoneOptions::default())?),
+        Some(path) => {
+            let (layer, crs) = (args.territory_layer.clone(), args.territory_crs.clone());
+            Some(territory(&files::load(path)?, &ZoneOptions { layer, crs, ..ZoneOptions::default() })?)
+        }
         None => None,
     };
     let groups = match &args.groups {

@@ -58,9 +58,16 @@ enum Command {
     Token(token::Args),
 }
 
-/// Reads the arguments and runs one command; clap itself answers wrong usage with 2.
+/// Reads the arguments and runs one command; wrong usage is answered with 2, and help that nobody could read too.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            let code = ExitCode::from(u8::from(told.use_stderr()) * 2);
+            return output::print_by(|| told.print(), code);
+        }
+    };
+    match arguments.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -179,13 +179,29 @@ pub fn print(command: &str, text: &str, code: ExitCode) -> ExitCode {
     }
 }
 
+/// Prints what a library prints by itself, such as help; see [`print`].
+pub fn print_by(print: impl FnOnce() -> io::Result<()>, code: ExitCode) -> ExitCode {
+    match taken(print().and_then(|()| io::stdout().flush())) {
+        Ok(()) => code,
+        Err(unreadable) => {
+            eprintln!("arpent: {unreadable}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 /// Prints on standard output.
 ///
 /// # Errors
 /// `output_unwritable`, unless the reader has gone away.
 pub fn say(text: &str) -> Result<(), Unreadable> {
     let mut out = io::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    taken(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Whether standard output took what was written.
+fn taken(written: io::Result<()>) -> Result<(), Unreadable> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let expected = "a place that can be written";
             Err(Unreadable::file("output_unwritable", "standard output", error.to_string(), expected))
@@ -408,7 +424,13 @@ pub fn kept_apart<'a>(
     inputs: impl IntoIterator<Item = &'a PathBuf>,
     outputs: impl IntoIterator<Item = &'a PathBuf>,
 ) -> Result<(), Unreadable> {
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    // A file that is not there yet is known by its folder.
+    let by_folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::canonicalize(folder).map(|folder| folder.join(path.file_name().unwrap_or_default()))
+    };
+    let real =
+        |path: &Path| std::fs::canonicalize(path).or_else(|_| by_folder(path)).unwrap_or_else(|_| path.to_owned());
     let mut taken: Vec<PathBuf> = inputs.into_iter().map(|path| real(path)).collect();
     for output in outputs {
         no_folder(output)?;
@@ -456,6 +478,10 @@ mod tests {
             assert_eq!(WholeFile::create(&nowhere).unwrap_err().0.code, "output_unwritable");
         }
         assert_eq!(kept_apart([], [&folder.path().to_owned()]).unwrap_err().0.code, "output_unwritable");
+        let again = folder.path().join("..").join(folder.path().file_name().unwrap());
+        let twice = [folder.path(), &again].map(|folder| folder.join("new.csv"));
+        assert_eq!(kept_apart([], &twice).unwrap_err().0.code, "output_is_input");
+        kept_apart([&twice[0]], [&folder.path().join("other.csv")]).unwrap();
 
         let (good, bad) = (folder.path().join("good"), folder.path().join("nowhere").join("bad"));
         write_together(&[(&good, b"1", true), (&bad, b"2", false)]).unwrap_err();

@@ -22,9 +22,9 @@ pub struct Args {
     /// A vintage to publish. Repeatable [default: all those of the registers]
     #[arg(long, value_name = "YEAR")]
     vintage: Vec<u16>,
-    /// Whose figure is kept of an establishment that both sources declare: urssaf or msa
-    #[arg(long, value_name = "SOURCE", default_value = "urssaf", value_parser = source)]
-    keep: Source,
+    /// Whose figure is kept of an establishment that both sources declare: urssaf or msa [default: urssaf]
+    #[arg(long, value_name = "SOURCE", value_parser = source)]
+    keep: Option<Source>,
     /// Name of the publication, for people
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
@@ -76,6 +76,10 @@ const KEY: &str = "ARPENT_KEY";
 
 /// 0 done, 1 the answer is no (secrecy, a missing approval, something overtaken), 2 the input is wrong.
 pub fn run(args: &Args) -> ExitCode {
+    if let Err(why) = args.heeded() {
+        eprintln!("arpent publish: {why}");
+        return ExitCode::from(2);
+    }
     let reason = args.reason.clone().unwrap_or_default();
     desk::act("publish", &args.desk, async |office, who| {
         if args.list {
@@ -104,6 +108,44 @@ pub fn run(args: &Args) -> ExitCode {
     })
 }
 
+impl Args {
+    /// Refuses what would not be heeded: a draft that is made is told what it is made from, and one that waits has it.
+    fn heeded(&self) -> Result<(), String> {
+        let acts = [
+            ("--list", self.list),
+            ("--withdraw", self.withdraw.is_some()),
+            ("--rollback", self.rollback.is_some()),
+            ("--approve", self.approve.is_some()),
+            ("--draft", self.draft.is_some()),
+        ];
+        let told = |said: &[(&'static str, bool)]| said.iter().find(|(_, said)| *said).map(|(option, _)| *option);
+        let of_a_new_draft = told(&[
+            ("--zoning", !self.zoning.is_empty()),
+            ("--register", !self.register.is_empty()),
+            ("--vintage", !self.vintage.is_empty()),
+            ("--keep", self.keep.is_some()),
+            ("--title", self.title.is_some()),
+            ("--source", self.source.is_some()),
+            ("--licence", self.licence.is_some()),
+            ("--notice", self.notice.is_some()),
+            ("--owner", !self.owner.is_empty()),
+            ("--dataset", self.dataset.is_some()),
+        ]);
+        if let (Some(act), Some(option)) = (told(&acts), of_a_new_draft) {
+            return Err(format!("{option}: found it beside {act}, expected it where a draft is made"));
+        }
+        let without_reason =
+            [("--list", self.list), ("--approve", self.approve.is_some()), ("--draft-only", self.draft_only)];
+        match told(&without_reason).filter(|_| self.reason.is_some()) {
+            Some(act) => {
+                let expected = "it where something is published, withdrawn or gone back to";
+                Err(format!("--reason: found it beside {act}, expected {expected}"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// What is asked for, as `/api/v1/drafts` takes it.
 async fn asked(office: &Office, args: &Args) -> Result<Value, Fault> {
     let mut zonings = Map::new();
@@ -127,7 +169,7 @@ async fn asked(office: &Office, args: &Args) -> Result<Value, Fault> {
     }
     let mut asked = json!({
         "title": args.title.clone().unwrap_or_else(|| "Publication".to_owned()),
-        "zonings": zonings, "registers": registers, "vintages": args.vintage, "keep": args.keep.code(),
+        "zonings": zonings, "registers": registers, "vintages": args.vintage, "keep": args.keep.map(Source::code),
     });
     let told =
         [("source", &args.source), ("licence", &args.licence), ("notice", &args.notice), ("dataset", &args.dataset)];
@@ -197,4 +239,41 @@ async fn list(office: &Office, who: &Who) -> Result<(String, Value), Fault> {
     };
     let lines = [of("draft", "drafts"), of("release", "releases")].concat();
     Ok((lines.join("\n"), told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn what_an_act_does_not_heed_is_refused_with_its_name() {
+        for (line, said) in [
+            ("--zoning secteurs --keep msa --reason r", None),
+            ("--draft-only --title t", None),
+            ("--draft 00 --reason r", None),
+            ("--withdraw 00 --reason r", None),
+            ("--list", None),
+            ("--draft 00 --keep msa", Some("--keep: found it beside --draft, expected it where a draft is made")),
+            ("--draft 00 --zoning secteurs", Some("--zoning: found it beside --draft")),
+            ("--approve 00 --vintage 2024", Some("--vintage: found it beside --approve")),
+            ("--rollback 00 --reason r --register 00", Some("--register: found it beside --rollback")),
+            ("--list --owner msa", Some("--owner: found it beside --list")),
+            ("--approve 00 --reason r", Some("--reason: found it beside --approve")),
+            ("--draft-only --reason r", Some("--reason: found it beside --draft-only")),
+        ] {
+            let line = Line::try_parse_from(std::iter::once("publish").chain(line.split(' '))).unwrap();
+            match (line.args.heeded(), said) {
+                (Ok(()), None) => {}
+                (Err(why), Some(said)) => assert!(why.starts_with(said), "{why}"),
+                (found, expected) => panic!("{found:?}, expected {expected:?}"),
+            }
+        }
+    }
 }

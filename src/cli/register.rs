@@ -50,8 +50,9 @@ pub struct Reading {
     #[arg(long, value_name = "FILE")]
     pub mapping: Option<PathBuf>,
     /// Which geocodes are placed: street (all but 33), sure-street (11, 12) or number (11)
-    #[arg(long, value_name = "QUALITY", default_value = "street", value_parser = trust)]
-    pub trust: Trust,
+    /// [default: street]
+    #[arg(long, value_name = "QUALITY", value_parser = trust)]
+    pub trust: Option<Trust>,
 }
 
 /// The source of a code.
@@ -76,7 +77,7 @@ impl Reading {
             ("--crs", self.crs.is_some()),
             ("--map", !self.map.is_empty()),
             ("--mapping", self.mapping.is_some()),
-            ("--trust", self.trust != Trust::default()),
+            ("--trust", self.trust.is_some()),
         ];
         said.into_iter().find(|(_, said)| *said).map(|(option, _)| option)
     }
@@ -85,7 +86,7 @@ impl Reading {
     pub fn options(&self) -> Result<RegisterOptions, String> {
         let mapping = mapping(&self.map, self.mapping.as_deref())?;
         let Self { vintage, source, crs, trust, .. } = self.clone();
-        Ok(RegisterOptions { vintage, source, crs, mapping, trust })
+        Ok(RegisterOptions { vintage, source, crs, mapping, trust: trust.unwrap_or_default() })
     }
 }
 

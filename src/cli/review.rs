@@ -10,7 +10,7 @@ use crate::steps::intake::{Wanted, take_in};
 use crate::steps::read::register::read_register;
 use crate::steps::reconcile::{self, BothSources, reconcile};
 use crate::steps::review::decisions::{Applied, Date, Decisions, apply};
-use crate::steps::review::{NEAR_M, TOP, Terms, Worklist, worklist};
+use crate::steps::review::{NEAR_M, TOP, Terms, Worklist, done, rate, worklist};
 use crate::store::sqlite;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -206,13 +206,6 @@ impl Said<'_> {
         if args.json { self.json() } else { self.text(args) }
     }
 
-    fn by_doubt(&self) -> std::collections::BTreeMap<&'static str, usize> {
-        let mut counts = std::collections::BTreeMap::new();
-        let doubts = self.list.ambiguous.iter().flat_map(|line| &line.doubts);
-        doubts.for_each(|doubt| *counts.entry(doubt.code()).or_default() += 1);
-        counts
-    }
-
     fn text(&self, args: &Args) -> String {
         let mut text = String::new();
         let mut line = |what: &str, said: String| {
@@ -231,10 +224,9 @@ impl Said<'_> {
             "",
             format!("{} confirmed establishments that the register now places elsewhere", self.list.moved_since.len()),
         );
-        let done = |lines: &[crate::steps::review::Line]| lines.iter().filter(|line| line.done).count();
         line("largest", format!("{} listed, {} done", self.list.largest.len(), done(&self.list.largest)));
         line("ambiguous", format!("{} listed, {} done", self.list.ambiguous.len(), done(&self.list.ambiguous)));
-        self.by_doubt().iter().for_each(|(doubt, n)| line("", format!("{n} {doubt}")));
+        self.list.by_doubt().iter().for_each(|(doubt, n)| line("", format!("{n} {doubt}")));
         for (zone, (of, done)) in self.zoning.zones().iter().zip(&self.list.completion) {
             line("zone", format!("{}: {done} of {of}", zone.code));
         }
@@ -252,8 +244,7 @@ impl Said<'_> {
             .iter()
             .zip(&self.list.completion)
             .map(|(zone, (of, done))| {
-                let rate = if *of == 0 { 1.0 } else { *done as f64 / *of as f64 };
-                json!({ "zone": zone.code.as_str(), "listed": of, "done": done, "rate": rate })
+                json!({ "zone": zone.code.as_str(), "listed": of, "done": done, "rate": rate(*done, *of) })
             })
             .collect();
         let Applied { confirmed, moved, closed, split, not_placed, vanished } = self.applied;
@@ -268,7 +259,7 @@ impl Said<'_> {
             },
             "largest": self.list.largest.len(),
             "ambiguous": self.list.ambiguous.len(),
-            "doubts": self.by_doubt(),
+            "doubts": self.list.by_doubt(),
             "zones": zones,
         });
         format!("{report:#}\n")

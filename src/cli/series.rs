@@ -1,9 +1,9 @@
 //! `arpent series`: the figures of several year-ends on one perimeter, and what lies between them.
 
-use super::output::{print, write_together};
+use super::output::{kept_apart, print, write_together};
 use super::protect::Refusal;
 use super::serve;
-use super::whatif::{Today, refused, said, today, wrong};
+use super::whatif::{Today, refused, said, today};
 use crate::pipeline;
 use crate::pipeline::inputs::{order_of, recomputed};
 use crate::pipeline::whatif::quoted;
@@ -11,7 +11,7 @@ use crate::steps::evolution::{Evolution, Figure, NoSeries, Series, Step, perimet
 use crate::steps::publish::Release;
 use crate::steps::seal;
 use crate::steps::secrecy::Coordinate;
-use crate::store::{SqliteStore, Store};
+use crate::store::{SqliteStore, Store, sqlite};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub zoning: String,
     /// The table; the first of the zoning unless told
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "recompute")]
     pub table: Option<String>,
     /// Write the series there as CSV, instead of standard output
     #[arg(long, value_name = "FILE", conflicts_with = "recompute")]
@@ -45,7 +45,8 @@ pub struct Args {
 
 /// 0 done, 1 the year-ends do not fit together or secrecy refuses, 2 the input or the usage is wrong.
 pub fn run(args: &Args) -> ExitCode {
-    let done = today(&args.data).and_then(|today| match args.recompute {
+    let apart = kept_apart(&sqlite::files(&args.data), &args.out).map_err(Refusal::from);
+    let done = apart.and_then(|()| today(&args.data)).and_then(|today| match args.recompute {
         true => recompute(args, today),
         false => show(args, &today),
     });
@@ -95,7 +96,7 @@ fn others(today: &Today, data: &Path) -> Result<Vec<Release>, Refusal> {
         }
         Ok(())
     });
-    read.map_err(|why| wrong("store", "store", why, "releases that can be read".to_owned()))?;
+    read.map_err(|why| said("store", "store", &why, "releases that can be read"))?;
     Ok(releases)
 }
 
@@ -129,9 +130,11 @@ fn recompute(args: &Args, today: Today) -> Result<String, Refusal> {
     match perimeter(&of, &args.zoning) {
         Err(NoSeries::MixedPerimeters { .. }) => {}
         Err(other) => return Err(unfit(other)),
-        Ok(version) => {
-            return Ok(format!("all year-ends stand on `{version}`: nothing to recompute\n"));
+        Ok(version) if args.json => {
+            let told = json!({ "verdict": "nothing_to_recompute", "zoning": args.zoning, "perimetre": version });
+            return Ok(format!("{told:#}\n"));
         }
+        Ok(version) => return Ok(format!("all year-ends stand on `{version}`: nothing to recompute\n")),
     }
     let mut older = Vec::new();
     let read = serve::run_async(async {
@@ -146,7 +149,7 @@ fn recompute(args: &Args, today: Today) -> Result<String, Refusal> {
         }
         Ok(())
     });
-    read.map_err(|why| wrong("store", "store", why, "the inputs of every year-end".to_owned()))?;
+    read.map_err(|why| said("store", "store", &why, "the inputs of every year-end"))?;
     let order = recomputed(order, older);
     let made = pipeline::run_after(&order, &past).map_err(refused)?;
     let years = made.report.counts.iter().map(|(year, counts)| {

@@ -25,6 +25,18 @@ pub fn geojson(topology: &TopologyReport) -> Result<String, Unreadable> {
     Ok(collection(topology.findings.iter().map(feature)))
 }
 
+/// How zones lie beside each other, with so many findings one by one; the others are counted.
+pub fn topology(report: &TopologyReport, degrees: &ToDegrees, listed: usize) -> Value {
+    let TopologyReport { zones, vertices, area_m2, findings, unlisted, below_tolerance, overlaid } = report;
+    let unlisted = unlisted + findings.len().saturating_sub(listed);
+    let findings: Vec<Value> = findings.iter().take(listed).map(|found| finding(found, degrees)).collect();
+    json!({
+        "zones": zones, "vertices": vertices, "area_m2": area_m2, "overlaid": overlaid,
+        "below_tolerance": below_tolerance, "unlisted": unlisted, "findings_count": findings.len() + unlisted,
+        "findings": findings,
+    })
+}
+
 /// One finding; `place` is longitude and latitude (CRS84), `place_l93` the same in EPSG:2154.
 pub fn finding(finding: &Finding, degrees: &ToDegrees) -> Value {
     json!({

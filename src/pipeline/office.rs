@@ -14,12 +14,13 @@ mod whatif;
 mod words;
 
 pub use intake::{Checked, GroupReading, Sending, Territory, ZoneReading, ZoningSent, packed};
-pub use jobs::Started;
+pub use jobs::{Started, UnderWay};
 pub use registers::{RegisterSent, parsed_mapping};
 pub use review::{LINES_MAX, NEAR_M_MAX, ReviewAsked, Reviewed, TOP_MAX};
 pub use shown::{ForPartners, Shown, Withdrawn};
 
 use crate::config::Publication;
+use crate::model::reject::parted;
 use crate::model::{Reject, Role};
 use crate::store::{Begun, Desk, Stamp, StoreError, Why};
 pub use crate::store::{KeptAnswer, REGISTER_BYTES_MAX, Slot};
@@ -141,6 +142,19 @@ impl Fault {
         expected: E,
     ) -> Self {
         Self::new(FaultKind::Conflict, code, place, found, expected)
+    }
+
+    /// What a sentence says, which may say itself what was found where, and what was expected.
+    fn said(kind: FaultKind, code: &'static str, place: &str, sentence: &str, expected: &str) -> Self {
+        let Some((of, found, expected)) = parted(sentence) else {
+            return Self::new(kind, code, place, sentence, expected);
+        };
+        let place = match of {
+            "" => place.to_owned(),
+            of if of.starts_with(place) => of.to_owned(),
+            of => format!("{place}, {of}"),
+        };
+        Self::new(kind, code, place, found, expected)
     }
 
     fn broken(cause: impl std::fmt::Display) -> Self {
@@ -352,4 +366,22 @@ fn now() -> String {
 /// A new name: 64 bits drawn at random, so that two never meet.
 fn new_name() -> String {
     format!("{:016x}", rand::random::<u64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, FaultKind};
+
+    #[test]
+    fn a_sentence_that_says_place_found_and_expected_is_no_part_of_another() {
+        for (sentence, place, found, expected) in [
+            ("it is late", "release", "it is late", "none"),
+            ("release 7: found no list, expected one", "release 7", "no list", "one"),
+            ("vintage 2024: found a cell, expected none", "release, vintage 2024", "a cell", "none"),
+            ("found a cell, expected another cut", "release", "a cell", "another cut"),
+        ] {
+            let fault = Fault::said(FaultKind::Conflict, "code", "release", sentence, "none");
+            assert_eq!((&*fault.place, &*fault.found, &*fault.expected), (place, found, expected));
+        }
+    }
 }

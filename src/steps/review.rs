@@ -2,7 +2,7 @@
 
 pub mod decisions;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::establishment::{GeocodeQuality, Unplaced};
 use crate::model::reject::csv_cell;
@@ -87,6 +87,16 @@ pub struct Worklist {
     pub completion: Vec<(usize, usize)>,
     /// Confirmed establishments that the register now places elsewhere. For the owner alone.
     pub moved_since: Vec<Siret>,
+}
+
+/// How many lines are done.
+pub fn done(lines: &[Line]) -> usize {
+    lines.iter().filter(|line| line.done).count()
+}
+
+/// The share that is done; all of it where there is nothing to do.
+pub fn rate(done: usize, of: usize) -> f64 {
+    if of == 0 { 1.0 } else { done as f64 / of as f64 }
 }
 
 /// Makes the list of the last year-end of a register to which decisions were applied. An establishment that stands in both
@@ -209,6 +219,14 @@ impl Ways {
 }
 
 impl Worklist {
+    /// How many of those in doubt have each doubt, by its code.
+    pub fn by_doubt(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        let doubts = self.ambiguous.iter().flat_map(|line| &line.doubts);
+        doubts.for_each(|doubt| *counts.entry(doubt.code()).or_default() += 1);
+        counts
+    }
+
     /// The list as CSV, for those who review. It names establishments and their headcounts: for the owner alone.
     pub fn csv(&self, all: &[Establishment], zoning: &Zoning, decisions: &Decisions) -> String {
         let last = decisions.last();

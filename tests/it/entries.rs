@@ -4,6 +4,7 @@
 use arpent::config::{Config, Policy};
 use arpent::http::filter::{Kind, Queryable, cql2, odata};
 use arpent::model::{Crs, Siret, Source};
+use arpent::pipeline::sha256_hex;
 use arpent::steps::index::KeptIndex;
 use arpent::steps::intake::{Wanted, take_in, territory};
 use arpent::steps::read::columns::Mapping;
@@ -19,7 +20,8 @@ use arpent::steps::review::decisions::Decisions;
 use arpent::steps::seal::unseal;
 use arpent::steps::secrecy::argus::{apriori, fixed, hierarchy, jj, table};
 use arpent::steps::secrecy::{
-    Checks, Column, Microdata, NotAuditable, Past, ReleasedTables, Spec, examine, protect_in, reopen, store,
+    Checks, Column, Microdata, NotAuditable, Past, ReleasedTables, Spec, earlier_of, examine, keep, protect_in, reopen,
+    store,
 };
 use std::sync::OnceLock;
 
@@ -132,6 +134,8 @@ pub struct Small {
     released: ReleasedTables,
     /// Its tables, as a store keeps them.
     pub tables: Vec<u8>,
+    /// Its records, as the owner's store keeps them.
+    pub records: Vec<u8>,
     /// Its certificate.
     pub certificate: Vec<u8>,
 }
@@ -150,7 +154,8 @@ pub fn small() -> &'static Small {
         let micro = Microdata::new(ids.clone(), &ids, weight, vec![Column::of("zone", &zones)]);
         let made = protect_in(&micro, &spec, &Past::default()).expect("tables that can be protected");
         let released = ReleasedTables::of("t", &made.tables);
-        Small { released, tables: store(&made.tables), certificate: made.dossier.proof.bytes(), micro, spec }
+        let (tables, records) = (store(&made.tables), keep(&micro, &spec));
+        Small { released, tables, records, certificate: made.dossier.proof.bytes(), micro, spec }
     })
 }
 
@@ -159,10 +164,23 @@ pub fn kept_index(_: &str, bytes: Vec<u8>) {
     let _ = KeptIndex::read(&bytes[..]);
 }
 
-/// A release and tables as a store keeps them.
+/// A release, tables and records as a store keeps them: as they are, and with a digest that holds, as somebody would write
+/// them who knows the form.
 pub fn sealed(_: &str, bytes: Vec<u8>) {
-    let _ = unseal(&bytes);
-    let _ = reopen(&bytes);
+    let tables = reopen(&small().tables).expect("tables that were stored");
+    for bytes in [closed(&bytes), bytes] {
+        let _ = unseal(&bytes);
+        let _ = reopen(&bytes);
+        let _ = earlier_of("a", &bytes, &tables);
+    }
+}
+
+/// Bytes whose last 32 are the SHA-256 of those before.
+fn closed(bytes: &[u8]) -> Vec<u8> {
+    let mut closed = bytes[..bytes.len().saturating_sub(32)].to_vec();
+    let digits = sha256_hex(&closed);
+    closed.extend((0..32).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("hexadecimal digits")));
+    closed
 }
 
 /// A filter of OData.

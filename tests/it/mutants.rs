@@ -5,22 +5,28 @@
 use crate::entries;
 use arpent::config::Policy;
 use arpent::http::filter::{cql2, odata};
-use arpent::model::Source;
+use arpent::model::{ReleaseId, Source, Zoning};
+use arpent::pipeline::sha256_hex;
 use arpent::steps::index::{KeptIndex, ZoneIndex};
 use arpent::steps::intake::{Wanted, take_in};
+use arpent::steps::publish::{Provenance, Release, ReleasedZone, ReleasedZoning};
 use arpent::steps::read::Files;
 use arpent::steps::read::columns::Mapping;
 use arpent::steps::read::groups::groups;
 use arpent::steps::read::headcounts::headcounts;
 use arpent::steps::read::register::{RegisterOptions, register};
 use arpent::steps::read::table::Input;
+use arpent::steps::reproject::to_wgs84;
 use arpent::steps::review::decisions::Decisions;
+use arpent::steps::seal::{seal, unseal};
 use arpent::steps::secrecy::argus::{apriori, fixed, hierarchy, jj};
-use arpent::steps::secrecy::reopen;
+use arpent::steps::secrecy::{earlier_of, reopen};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use std::collections::BTreeSet;
 use std::io::{Cursor, Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
 /// A small sound file that its reader accepts, and which reader that is.
 struct Sample {
@@ -79,41 +85,62 @@ fn no_mutant_makes_a_reader_panic_for_minutes() {
     assert!(peak_kib < MEMORY_MAX_KIB, "{peak_kib} KiB, expected less than {MEMORY_MAX_KIB}");
 }
 
+/// Of each sample, the target that it is a file for.
+const TARGETS: [(&str, &str); 30] = [
+    ("squares.zip", "zip"),
+    ("wkt.zip", "zip"),
+    ("a.shp", "shp"),
+    ("a.shx", "shx"),
+    ("a.dbf", "dbf"),
+    ("a.cpg", "cpg"),
+    ("a.prj", "prj"),
+    ("zones.geojson", "geojson"),
+    ("zones.gpkg", "geopackage"),
+    ("register.csv", "csv"),
+    ("register.csv.gz", "csv"),
+    ("register.xls", "xls"),
+    ("register.xlsx", "xlsx"),
+    ("register.ods", "ods"),
+    ("register.parquet", "parquet"),
+    ("sirene.csv", "sirene"),
+    ("groups.csv", "groups"),
+    ("decisions.csv", "decisions"),
+    ("policy.toml", "settings"),
+    ("t.jsonl", "certificate"),
+    ("t.tables", "sealed"),
+    ("t.records", "sealed"),
+    ("t.release", "sealed"),
+    ("zones.index", "index"),
+    ("t.rda", "argus_rda"),
+    ("t.hrc", "argus_hrc"),
+    ("t.hst", "argus_hst"),
+    ("t.jj", "argus_jj"),
+    ("filter.odata", "odata"),
+    ("filter.cql2", "cql2"),
+];
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+/// Whatever the libFuzzer targets read is read here too, damaged, in the ordinary tests.
+#[test]
+fn each_target_has_a_sample() {
+    let files = std::fs::read_dir(fuzz().join("fuzz_targets")).unwrap();
+    let targets: BTreeSet<String> =
+        files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(targets, TARGETS.iter().map(|(_, target)| (*target).to_owned()).collect());
+    let samples: BTreeSet<&str> = samples().iter().map(|sample| sample.name).collect();
+    assert_eq!(samples, TARGETS.iter().map(|(name, _)| *name).collect());
+}
+
 /// For `make fuzz-seeds`: the samples where `cargo fuzz` looks for something to begin with.
 #[test]
 #[ignore = "writes fuzz/corpus: `make fuzz-seeds`"]
 fn each_target_gets_the_samples_of_its_kind() {
-    const TARGETS: [(&str, &str); 25] = [
-        ("squares.zip", "zip"),
-        ("wkt.zip", "zip"),
-        ("a.shp", "shp"),
-        ("a.dbf", "dbf"),
-        ("a.prj", "prj"),
-        ("zones.geojson", "geojson"),
-        ("zones.gpkg", "geopackage"),
-        ("register.csv", "csv"),
-        ("register.csv.gz", "csv"),
-        ("register.xlsx", "xlsx"),
-        ("register.ods", "ods"),
-        ("register.parquet", "parquet"),
-        ("sirene.csv", "sirene"),
-        ("groups.csv", "groups"),
-        ("decisions.csv", "decisions"),
-        ("policy.toml", "settings"),
-        ("t.jsonl", "certificate"),
-        ("t.tables", "sealed"),
-        ("zones.index", "index"),
-        ("t.rda", "argus_rda"),
-        ("t.hrc", "argus_hrc"),
-        ("t.hst", "argus_hst"),
-        ("t.jj", "argus_jj"),
-        ("filter.odata", "odata"),
-        ("filter.cql2", "cql2"),
-    ];
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let root = fuzz();
     for sample in samples() {
         let (_, target) = TARGETS.iter().find(|(name, _)| *name == sample.name).unwrap();
-        assert!(root.join(format!("fuzz_targets/{target}.rs")).is_file(), "{target}");
         let corpus = root.join("corpus").join(target);
         std::fs::create_dir_all(&corpus).unwrap();
         std::fs::write(corpus.join(sample.name), sample.bytes).unwrap();
@@ -220,6 +247,8 @@ fn samples() -> Vec<Sample> {
         sample("wkt.zip", wkt, entries::zones),
         sample("zones.geojson", text(geojson), entries::zones),
         sample("a.shp", part(".shp"), |_, bytes| entries::part_of_shapefile(".shp", bytes)),
+        sample("a.shx", part(".shx"), |_, bytes| entries::part_of_shapefile(".shx", bytes)),
+        sample("a.cpg", part(".cpg"), |_, bytes| entries::part_of_shapefile(".cpg", bytes)),
         sample("a.dbf", part(".dbf"), |_, bytes| entries::part_of_shapefile(".dbf", bytes)),
         sample("a.prj", part(".prj"), |_, bytes| entries::part_of_shapefile(".prj", bytes)),
         sample("zones.gpkg", geopackage(), entries::zones),
@@ -227,6 +256,8 @@ fn samples() -> Vec<Sample> {
         sample("register.csv", text(csv), entries::tables),
         sample("register.csv.gz", gzipped(csv.as_bytes()), entries::tables),
         sample("register.parquet", parquet(), entries::tables),
+        // The same rows as xlwt 1.3 writes them, a foreign hand for a form that we do not write.
+        sample("register.xls", include_bytes!("register.xls").to_vec(), entries::tables),
         sample("register.xlsx", xlsx(csv), entries::tables),
         sample("register.ods", ods(csv), entries::tables),
         sample("sirene.csv", text(sirene), entries::sirene),
@@ -246,6 +277,8 @@ fn samples() -> Vec<Sample> {
         sample("policy.toml", include_bytes!("../../data/policy.toml").to_vec(), entries::settings),
         sample("t.jsonl", entries::small().certificate.clone(), entries::certificate),
         sample("t.tables", entries::small().tables.clone(), entries::sealed),
+        sample("t.records", entries::small().records.clone(), entries::sealed),
+        sample("t.release", release(), entries::sealed),
         sample("zones.index", kept_index(), entries::kept_index),
         sample(
             "filter.odata",
@@ -297,10 +330,38 @@ fn ods(csv: &str) -> Vec<u8> {
     zipped(&files.map(|(name, text)| (name.to_owned(), text.into())))
 }
 
+/// Three squares.
+fn zoning() -> Zoning {
+    let files = Files { name: "a.shp".into(), parts: entries::squares(entries::PRJ) };
+    take_in(&files, &Wanted::default()).unwrap().zoning.unwrap()
+}
+
+/// A release of three squares and small tables.
+fn release() -> Vec<u8> {
+    let zoning = zoning();
+    let contours: Vec<_> = zoning.zones().iter().map(|zone| &zone.contour).collect();
+    let zones = zoning.zones().iter().zip(to_wgs84(&contours).unwrap());
+    let zones =
+        zones.map(|(zone, contour)| ReleasedZone { code: zone.code.clone(), label: zone.label.clone(), contour });
+    let word = |word: &str| word.to_owned();
+    let provenance = Provenance {
+        source: word("Urssaf et MSA"),
+        updated: word("2026-03-01T08:00:00Z"),
+        licence: word("CC0-1.0"),
+        notice: String::new(),
+        policy: sha256_hex(b"policy"),
+        policy_version: word("1"),
+        inputs: [(word("register"), sha256_hex(b"register"))].into(),
+        arpent: word("0"),
+    };
+    let zoning = ReleasedZoning { id: word("zone"), title: word("Zones"), version: word("1"), zones: zones.collect() };
+    let vintages = [(2024, reopen(&entries::small().tables).unwrap())].into();
+    seal(&Release { id: ReleaseId::from_digest("00"), zonings: vec![zoning], vintages, provenance })
+}
+
 /// The index of three squares.
 fn kept_index() -> Vec<u8> {
-    let files = Files { name: "a.shp".into(), parts: entries::squares(entries::PRJ) };
-    let zoning = take_in(&files, &Wanted::default()).unwrap().zoning.unwrap();
+    let zoning = zoning();
     let codes: Vec<_> = zoning.zones().iter().map(|zone| &zone.code).collect();
     let mut bytes = Vec::new();
     assert!(ZoneIndex::new(&zoning).keep(&codes, "{}", &mut bytes).unwrap());
@@ -399,7 +460,7 @@ fn each_sample_is_accepted_as_it_is() {
             }
             "decisions.csv" => assert_eq!(Decisions::read(name, bytes.into()).map(|read| read.len()), Ok(2)),
             "policy.toml" => assert!(Policy::parse(str::from_utf8(&bytes).unwrap()).is_ok()),
-            "a.shp" | "a.dbf" | "a.prj" => {
+            "a.shp" | "a.shx" | "a.dbf" | "a.prj" | "a.cpg" => {
                 let files = Files { name: "a.shp".into(), parts: entries::squares(entries::PRJ) };
                 assert!(files.parts.iter().any(|part| part.1 == bytes));
                 assert_eq!(take_in(&files, &Wanted::default()).map(|read| read.accepted).ok(), Some(3));
@@ -409,6 +470,11 @@ fn each_sample_is_accepted_as_it_is() {
                 assert!(told.is_ok_and(|faults| faults == 0), "its own certificate holds");
             }
             "t.tables" => assert!(reopen(&bytes).is_ok()),
+            "t.records" => {
+                let tables = reopen(&entries::small().tables).unwrap();
+                assert!(earlier_of("a", &bytes, &tables).is_ok());
+            }
+            "t.release" => assert_eq!(unseal(&bytes).map(|release| release.zonings[0].zones.len()), Ok(3)),
             "zones.index" => assert_eq!(KeptIndex::read(&bytes[..]).map(|kept| kept.codes.len()), Ok(3)),
             "t.jj" => assert_eq!(jj::read(name, &bytes).map(drop).map_err(|e| e.to_string()), Ok(())),
             _ => {

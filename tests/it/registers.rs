@@ -1,6 +1,6 @@
 //! Registers, from the files that partners send to the list of whom to look at, as their users do it.
 
-use crate::command::{arpent, demo, rows, said, text};
+use crate::command::{arpent, demo, heard_and_unheard, rows, said, text};
 use crate::desk::Desk;
 use arpent::cli::demo::order;
 use arpent::pipeline;
@@ -59,7 +59,7 @@ fn headcounts_become_a_register_and_its_review_survives_the_next_one() {
         (folder.write("urssaf.csv", &urssaf), folder.write("geo.csv", &geo), folder.write("stock.csv", &stock));
     let (register, refused) = (folder.path("register.csv"), folder.path("refused.csv"));
     let out = register.display().to_string();
-    let composed = json(&[
+    let compose: &[&str] = &[
         "compose",
         "--urssaf",
         &urssaf,
@@ -76,7 +76,9 @@ fn headcounts_become_a_register_and_its_review_survives_the_next_one() {
         "--rejects",
         &refused.display().to_string(),
         "--json",
-    ]);
+    ];
+    let composed = json(compose);
+    assert_eq!(heard_and_unheard(compose), (Some(0), Some(2)));
     assert_eq!(composed["register"]["rows"], 300);
     assert_eq!(composed["register"]["not_diffused"], 1);
     assert_eq!(composed["headcounts"][0]["columns"]["ignored"][0], "libellé");

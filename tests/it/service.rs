@@ -61,10 +61,29 @@ impl Service {
         self.process.wait().unwrap();
     }
 
-    /// SIGTERM, then everything it still said.
-    pub fn stop(mut self) -> String {
+    /// SIGTERM; comes back when the service has heard it.
+    pub fn tell_to_stop(&mut self) {
         let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
         assert!(killed.success());
+        let lines = self.rest.as_mut().unwrap();
+        loop {
+            let mut line = String::new();
+            assert!(lines.read_line(&mut line).unwrap() > 0, "it ended without a word: {:?}", self.log);
+            self.log.push(line);
+            if self.log.last().is_some_and(|line| line.contains("stopping: ")) {
+                break;
+            }
+        }
+    }
+
+    /// SIGTERM, then everything it still said.
+    pub fn stop(mut self) -> String {
+        self.tell_to_stop();
+        self.ended()
+    }
+
+    /// Everything that it says until it ends, once it was told to.
+    pub fn ended(mut self) -> String {
         let mut rest = String::new();
         self.rest.take().unwrap().read_to_string(&mut rest).unwrap();
         assert!(self.process.wait().unwrap().success(), "a graceful stop is a success");

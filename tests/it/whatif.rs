@@ -1,6 +1,6 @@
 //! A changed cut before it changes anything: what it would move, show and withhold, and the series it would break.
 
-use crate::command::{arpent, said, shared};
+use crate::command::{arpent, heard_and_unheard, said, shared};
 use arpent::config::{About, Policy};
 use arpent::model::Zoning;
 use arpent::model::establishment::Trust;
@@ -262,6 +262,26 @@ async fn a_series_stands_on_one_perimeter_and_the_past_is_recomputed_through_the
     ledger::keep(&store, &both, &made, "test", "recomputed").await.unwrap();
     let output = series(&["--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let (data, cut) = (home.path().display().to_string(), home.path().join("cut.geojson"));
+    std::fs::write(&cut, &street("v2", &SECOND).files.parts[0].1).unwrap();
+    let (series, cut) = (["series", "--data", &data, "--zoning", "secteurs"], cut.display().to_string());
+    let what_if = ["what-if", "--data", &data, "--zoning", "secteurs", "--quick", &cut];
+    for line in [&series[..], &what_if] {
+        for more in [&[][..], &["--json"]] {
+            let line = [line, more].concat();
+            assert_eq!(heard_and_unheard(&line), (Some(0), Some(2)), "{line:?}");
+        }
+    }
+    let recomputed = arpent([&series[..], &["--recompute", "--json"]].concat());
+    let recomputed: Value = serde_json::from_slice(&recomputed.stdout).unwrap();
+    assert_eq!(recomputed["verdict"], "nothing_to_recompute");
+    for (more, found) in [
+        (["--out", &data], "found a folder"),
+        (["--out", &format!("{data}/arpent.db")], "found a file this command already uses"),
+    ] {
+        let refused = arpent([&series[..], &more].concat());
+        assert_eq!((refused.status.code(), said(&refused).contains(found)), (Some(2), true), "{}", said(&refused));
+    }
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&json["perimetre"], &json["millesimes"]), (&json!("v2"), &json!([2023, 2024])));
     let total = json["cells"].as_array().unwrap().iter().find(|c| c["cell"]["secteurs"] == "TOTAL").unwrap();

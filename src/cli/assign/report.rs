@@ -106,7 +106,7 @@ impl Words {
     pub(super) fn why_missing(&self, points: &PointBatch, row: usize) -> Value {
         let reason = points.unplaced[row].map_or("outside", Unplaced::code);
         let placement = PLACEMENTS[self.how[row] as usize];
-        json!({"id": points.ids.text(row), "row": points.first_row + row, "placement": placement, "reason": reason})
+        json!({"id": points.ids.text(row), "row": points.places[row], "placement": placement, "reason": reason})
     }
 
     /// What a file of ambiguous points says of one of them.
@@ -115,7 +115,7 @@ impl Words {
         let named =
             |zones: &[u32]| zones.iter().map(|&zone| codes[zone as usize].as_str().to_owned()).collect::<Vec<_>>();
         json!({
-            "id": points.ids.text(row), "row": points.first_row + row,
+            "id": points.ids.text(row), "row": points.places[row],
             "placement": PLACEMENTS[self.how[row] as usize],
             "zone": codes[point.zones[0] as usize].as_str(), "others": named(&point.zones[1..]), "reason": point.why.code(),
         })

@@ -6,7 +6,6 @@ use crate::pipeline::findings::{self, collection, metres, nested};
 use crate::steps::intake::Intake;
 use crate::steps::read::LayerReport;
 use crate::steps::reproject::{ToDegrees, to_wgs84};
-use crate::steps::validate::TopologyReport;
 use geo::MultiPolygon;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -82,19 +81,8 @@ struct ZonesView<'a> {
     changes: Vec<Value>,
     groups: Vec<GroupView<'a>>,
     errors: Vec<RejectView<'a>>,
-    topology: TopologyView,
+    topology: Value,
     verdict: &'a str,
-}
-
-#[derive(Serialize)]
-struct TopologyView {
-    zones: usize,
-    vertices: usize,
-    area_m2: f64,
-    overlaid: bool,
-    below_tolerance: usize,
-    unlisted: usize,
-    findings: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -132,9 +120,6 @@ impl<'a> LayerView<'a> {
 
 impl<'a> ZonesView<'a> {
     fn of(intake: &'a Intake, degrees: &ToDegrees) -> Self {
-        let TopologyReport { zones, vertices, area_m2, ref findings, unlisted, below_tolerance, overlaid } =
-            intake.topology;
-        let findings = findings.iter().map(|finding| findings::finding(finding, degrees)).collect();
         Self {
             layer: &intake.layer.layer,
             crs: intake.layer.crs.to_string(),
@@ -146,7 +131,7 @@ impl<'a> ZonesView<'a> {
             changes: intake.changes.iter().map(|change| findings::change(change, degrees)).collect(),
             groups: intake.members.iter().map(|(group, members)| GroupView { group, members }).collect(),
             errors: RejectView::all(&intake.errors),
-            topology: TopologyView { zones, vertices, area_m2, overlaid, below_tolerance, unlisted, findings },
+            topology: findings::topology(&intake.topology, degrees, usize::MAX),
             verdict: super::verdict(intake),
         }
     }

@@ -162,7 +162,7 @@ pub fn shown(media: &'static str, text: String) -> Response {
 }
 
 /// Fields that say how a zone file is read and judged.
-const READING_FIELDS: [&str; 13] = [
+const READING_FIELDS: [&str; 15] = [
     "layer",
     "code_field",
     "label_field",
@@ -176,6 +176,8 @@ const READING_FIELDS: [&str; 13] = [
     "partial",
     "territory",
     "territory_version",
+    "territory_layer",
+    "territory_crs",
 ];
 
 /// Fields of a version on its way in, beside those.
@@ -192,10 +194,17 @@ fn zoning_sent(zoning: &str, delivery: &mut Delivery) -> Result<ZoningSent, Prob
         let expected = "`groups_of` too, which names the zoning whose zones are grouped";
         return Err(not_heeded("`groups_version` or `partial` alone", expected));
     }
+    let epsg =
+        |delivery: &mut Delivery, name: &str| delivery.take_as(name, "EPSG:2154, or its number alone", Crs::epsg_code);
     let (named, version_named) = (delivery.take("territory"), delivery.take("territory_version"));
+    let (layer, crs) = (delivery.take("territory_layer"), epsg(delivery, "territory_crs")?);
     let territory = match delivery.territory.take() {
+        None if layer.is_some() || crs.is_some() => {
+            let found = "`territory_layer` or `territory_crs` without the file of a territory";
+            return Err(not_heeded(found, "`territory` as a file, which they are about"));
+        }
         None => kept_territory(named, version_named)?,
-        Some(files) if named.is_none() && version_named.is_none() => Some(Territory::Sent(files)),
+        Some(files) if named.is_none() && version_named.is_none() => Some(Territory::Sent { files, layer, crs }),
         Some(_) => return Err(not_heeded("a territory by name beside the file of one", "one of the two")),
     };
     let metres = |text: &str| text.parse().ok().filter(|metres: &f64| metres.is_finite() && *metres > 0.0);
@@ -210,7 +219,7 @@ fn zoning_sent(zoning: &str, delivery: &mut Delivery) -> Result<ZoningSent, Prob
             layer: delivery.take("layer"),
             code_field: delivery.take("code_field"),
             label_field: delivery.take("label_field"),
-            crs: delivery.take_as("crs", "EPSG:2154, or its number alone", Crs::epsg_code)?,
+            crs: epsg(delivery, "crs")?,
             repair: Repair {
                 snap_m: delivery.take_as("snap", "metres, such as 0.5", metres)?,
                 make_valid: flag(delivery, "make_valid")?,
@@ -300,7 +309,7 @@ pub async fn send_register(
         vintage: delivery.take_as("vintage", "a year", |year| year.parse().ok())?,
         source: delivery.take_as("source", "urssaf or msa", Source::from_code)?,
         crs: delivery.take_as("crs", "EPSG:2154, or its number alone", Crs::epsg_code)?,
-        trust: delivery.take_as("trust", "street, sure-street or number", Trust::from_code)?.unwrap_or_default(),
+        trust: delivery.take_as("trust", "street, sure-street or number", Trust::from_code)?,
     };
     let (digest, sending) = (delivery.digest, delivery.sending);
     let (inside, sender, held) = (staff.clone(), who.clone(), headers.clone());
@@ -371,9 +380,7 @@ pub async fn draft(
     act(&staff, &who, &headers, asked.digest, async move {
         let (id, started) = inside.office.draft(&sender, &asked.json).await?;
         let mut reply = wait(&inside, &held, started, |_| at_draft(&id)).await?;
-        if reply.status == StatusCode::ACCEPTED {
-            reply.body["draft"] = id.into();
-        }
+        reply.body["draft"] = id.into();
         Ok(reply)
     })
     .await

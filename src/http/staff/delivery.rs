@@ -3,7 +3,7 @@
 use super::Staff;
 use super::spool::Spool;
 use crate::http::problem::Problem;
-use crate::pipeline::office::{Sending, packed};
+use crate::pipeline::office::{Fault, Sending, packed};
 use crate::steps::read::Files;
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, Multipart, Query, Request};
@@ -103,16 +103,20 @@ impl FromRequest<Staff> for Delivery {
         let place = staff.office.place_for_upload().await?;
         let (parts, beside) = (in_memory(spooled).await?, in_memory(beside).await?);
         drop(arriving);
-        let digest = digest(&path, &fields, &parts, &beside).await;
-        let territory = match beside.iter().all(|(_, bytes)| bytes.is_empty()) {
-            // As forms send what was not chosen.
-            true => None,
-            false => {
-                let (name, bytes) = packed(TERRITORY, beside)?;
-                Some(Files { name: name.clone(), parts: vec![(name, bytes)] })
-            }
-        };
-        Ok(Self { fields, sending: Sending { parts, place: Some(place) }, territory, digest })
+        // Half a gigabyte takes a second to be digested, and its place is held until then also when the sender has left.
+        let taken = tokio::task::spawn_blocking(move || {
+            let digest = digest(&path, &fields, &parts, &beside);
+            let territory = match beside.iter().all(|(_, bytes)| bytes.is_empty()) {
+                // As forms send what was not chosen.
+                true => None,
+                false => {
+                    let (name, bytes) = packed(TERRITORY, beside)?;
+                    Some(Files { name: name.clone(), parts: vec![(name, bytes)] })
+                }
+            };
+            Ok::<_, Fault>(Self { fields, sending: Sending { parts, place: Some(place) }, territory, digest })
+        });
+        Ok(taken.await.map_err(|panic| Problem::failure(&panic.to_string()))??)
     }
 }
 
@@ -233,7 +237,7 @@ impl FromRequest<Staff> for Asked {
                 wrong("body", &format!("text that is no JSON, at line {} column {}", e.line(), e.column()), "JSON")
             })?,
         };
-        let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.clone())], &[]).await;
+        let digest = digest(&path, &BTreeMap::new(), &[(String::new(), bytes.clone())], &[]);
         Ok(Self { json, digest })
     }
 }
@@ -262,7 +266,7 @@ impl FromRequest<Staff> for Told {
         }
         let path = request.uri().path().to_owned();
         let bytes = small_body(request).await?;
-        let digest = digest(&path, &BTreeMap::new(), &[("csv".to_owned(), bytes.clone())], &[]).await;
+        let digest = digest(&path, &BTreeMap::new(), &[("csv".to_owned(), bytes.clone())], &[]);
         Ok(Self::Table { bytes, digest })
     }
 }
@@ -315,7 +319,7 @@ fn extension(media: &str) -> &'static str {
 }
 
 /// Names a request by all that decides its answer; the boundary between parts, which changes each time, does not.
-async fn digest(
+fn digest(
     path: &str,
     fields: &BTreeMap<String, String>,
     parts: &[(String, Vec<u8>)],
@@ -333,7 +337,6 @@ async fn digest(
     for (name, bytes) in parts.iter().map(|(name, bytes)| (name.clone(), bytes)).chain(beside) {
         add(name.as_bytes());
         add(crate::pipeline::sha256_hex(bytes).as_bytes());
-        tokio::task::yield_now().await;
     }
     format!("{:x}", hash.finalize())
 }

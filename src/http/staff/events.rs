@@ -1,8 +1,9 @@
 //! Progress of a job by server-sent events (HTML, section 9.2): an answer that is held while the job goes on.
 //!
 //! An event says how the job stands, and is named by what it says: who was cut off comes back with `Last-Event-ID`, as a
-//! browser's `EventSource` does by itself, and misses nothing, also across a restart. The answer ends with the job, when
-//! the service closes its door, after [`HELD`], and when the key is revoked meanwhile.
+//! browser's `EventSource` does by itself, and is told how the job stands now unless that is what it had, also across a
+//! restart; steps that came and went between are not told. The answer ends with the job, when the service closes its door,
+//! after [`PACE`]`.held`, and when the key is revoked meanwhile.
 
 use super::{Gate, Staff, admit};
 use crate::http::connection::{AtWork, Caller};
@@ -22,16 +23,19 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-/// How often a silent answer says that it is there, in seconds: proxies cut what is silent for a minute, some for thirty
-/// seconds.
-const BEAT: Duration = Duration::from_secs(15);
+/// How an answer goes on while nothing happens.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// How often a silent answer says that it is there.
+    beat: Duration,
+    /// How often the store is asked for a job that another process works at.
+    look: Duration,
+    /// How long one answer is held. Who listens comes back by itself; who went away without a word gives its place back.
+    held: Duration,
+}
 
-/// How often the store is asked for a job that another process works at.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// How long one answer is held, in seconds: longer than most jobs. Who listens comes back by itself; who went away
-/// without a word gives its place back.
-const HELD: Duration = Duration::from_secs(600);
+/// Proxies cut what is silent for a minute, some for thirty seconds; ten minutes are longer than most jobs.
+const PACE: Pace = Pace { beat: Duration::from_secs(15), look: Duration::from_secs(1), held: Duration::from_secs(600) };
 
 /// How soon who was cut off comes back, in milliseconds.
 const RETRY_MS: u32 = 1_000;
@@ -55,7 +59,7 @@ pub async fn events(
     }
     let (tell, told) = mpsc::channel(AHEAD);
     let at_work = caller.map(|Extension(ConnectInfo(caller))| caller.begin());
-    tokio::spawn(Teller { staff, id, headers, seen, tell }.tell());
+    tokio::spawn(Teller { staff, id, headers, seen, tell, pace: PACE }.tell());
     let mut answer = Response::new(Body::new(Events { told, _place: place, _at_work: at_work }));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -90,6 +94,7 @@ struct Teller {
     /// Name of the last event the asker had.
     seen: String,
     tell: mpsc::Sender<Bytes>,
+    pace: Pace,
 }
 
 /// The asker has gone.
@@ -108,11 +113,12 @@ impl Teller {
     }
 
     async fn tell_until_over(&mut self) -> Result<(), Gone> {
-        let end = Instant::now() + HELD;
+        let Pace { beat: pause, look, held } = self.pace;
+        let end = Instant::now() + held;
         let mut bell = self.staff.office.bell();
         let mut closing = self.staff.app.metrics.closing();
         self.say(format!("retry: {RETRY_MS}\n\n")).await?;
-        let mut beat = Instant::now() + BEAT;
+        let mut beat = Instant::now() + pause;
         loop {
             let is_closing = *closing.borrow_and_update();
             // Marked as seen before the store is asked: what changes after that rings again.
@@ -125,7 +131,7 @@ impl Teller {
                 }
                 self.say(format!("id: {name}\nevent: job\ndata: {job}\n\n")).await?;
                 self.seen = name;
-                beat = Instant::now() + BEAT;
+                beat = Instant::now() + pause;
             }
             let now = Instant::now();
             if is_over(&job) || is_closing || now >= end {
@@ -136,13 +142,13 @@ impl Teller {
                     return Ok(());
                 }
                 self.say(":\n\n".to_owned()).await?;
-                beat = now + BEAT;
+                beat = now + pause;
             }
             tokio::select! {
                 () = self.tell.closed() => return Err(Gone),
                 _ = closing.changed() => {}
                 _ = bell.changed() => {}
-                () = sleep_until((now + LOOK).min(beat).min(end)) => {}
+                () = sleep_until((now + look).min(beat).min(end)) => {}
             }
         }
     }
@@ -159,4 +165,97 @@ fn is_over(job: &Value) -> bool {
 /// Names a state of a job by its content.
 fn name(job: &Value) -> String {
     crate::pipeline::sha256_hex(job.to_string().as_bytes())[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{App, Shelf, Site};
+    use crate::model::Role;
+    use crate::pipeline::office::{Office, Settings, Started, Who};
+    use crate::store::SqliteStore;
+    use std::sync::Arc;
+
+    /// An office with a job at work, and a key that may listen to it.
+    struct House {
+        staff: Staff,
+        headers: HeaderMap,
+        key: String,
+        job: Started,
+        at: mpsc::Sender<&'static str>,
+    }
+
+    impl House {
+        /// Its job is at the step `reading`, and stays there.
+        async fn new() -> Self {
+            let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+            let office = Office::new(store, Settings::default(), |_| ());
+            let told = office.new_key(&Who::operator("test"), "Jeanne Martin", &Role::Gis, None).await.unwrap();
+            let word = |name: &str| told[name].as_str().unwrap().to_owned();
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, format!("Bearer {}", word("key")).parse().unwrap());
+            let (job, at) = office.job_by_hand().await;
+            let mut bell = office.bell();
+            at.send("reading").await.unwrap();
+            while office.job(&job.id).await.unwrap()["report"]["step"] != "reading" {
+                bell.changed().await.unwrap();
+            }
+            let staff = Staff { office, app: App::new(Shelf::new(), Site::default()) };
+            Self { staff, headers, key: word("id"), job, at }
+        }
+
+        /// What is told to one asker who has been told how the job stands.
+        async fn listen(&self, pace: Pace) -> mpsc::Receiver<Bytes> {
+            let (tell, mut told) = mpsc::channel(AHEAD);
+            let (staff, id, headers) = (self.staff.clone(), self.job.id.clone(), self.headers.clone());
+            tokio::spawn(Teller { staff, id, headers, seen: String::new(), tell, pace }.tell());
+            assert_eq!(told.recv().await.unwrap(), format!("retry: {RETRY_MS}\n\n"));
+            let event = String::from_utf8(told.recv().await.unwrap().to_vec()).unwrap();
+            assert!(event.starts_with("id: ") && event.contains("reading"), "{event}");
+            told
+        }
+
+        async fn revoke(&self) {
+            self.staff.office.revoke_key(&Who::operator("test"), &self.key).await.unwrap();
+        }
+    }
+
+    /// What may be on its way when a key is revoked: the pieces ahead, and one whose key was looked at before.
+    const ON_THEIR_WAY: usize = AHEAD + 1;
+
+    #[tokio::test]
+    async fn a_silent_answer_beats_and_ends_once_its_key_is_revoked() {
+        let house = House::new().await;
+        let mut told = house.listen(Pace { beat: Duration::ZERO, ..PACE }).await;
+        for _ in 0..3 {
+            assert_eq!(told.recv().await.unwrap(), ":\n\n");
+        }
+        house.revoke().await;
+        let mut beats = 0;
+        while let Some(beat) = told.recv().await {
+            assert_eq!(beat, ":\n\n");
+            beats += 1;
+            assert!(beats <= ON_THEIR_WAY, "it beats for a key that was revoked");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_revoked_is_told_no_further_step() {
+        let house = House::new().await;
+        let mut told = house.listen(PACE).await;
+        house.revoke().await;
+        house.at.send("keeping").await.unwrap();
+        assert_eq!(told.recv().await, None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_held_for_a_time_or_until_the_door_is_closed_whatever_the_job_does() {
+        let house = House::new().await;
+        let mut told = house.listen(Pace { held: Duration::ZERO, ..PACE }).await;
+        assert_eq!(told.recv().await, None, "its time is up");
+        let mut told = house.listen(PACE).await;
+        house.staff.app.metrics.close();
+        assert_eq!(told.recv().await, None, "nobody is let in any more");
+        assert_eq!(house.staff.office.job(&house.job.id).await.unwrap()["state"], "running");
+    }
 }

@@ -128,11 +128,13 @@ async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<Who, Problem> {
     let place = "header `Authorization`";
     let expected = "`Bearer ` and a key that works; `arpent token new` makes one";
     let refused = |found: &str| Problem::refused(StatusCode::UNAUTHORIZED, "key_needed", place, found, expected);
-    let Some(header) = headers.get(header::AUTHORIZATION) else { return Err(refused("nothing")) };
-    let scheme = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-    let key = header.to_str().ok().filter(|text| scheme(text)).map(|text| text[7..].trim());
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Err(refused("nothing"));
+    }
     // What was sent may be a key with a slip of the pen: it is never repeated.
-    let Some(key) = key else { return Err(refused("something else")) };
+    let Some((_, key)) = authorization(headers).filter(|(scheme, _)| scheme == "bearer") else {
+        return Err(refused("something else"));
+    };
     let who =
         gate.office.who(key).await?.ok_or_else(|| refused("a key that is not known, was revoked or has ended"))?;
     if !who.role.may(gate.duty) {
@@ -150,6 +152,12 @@ async fn unasked(request: Request, next: Next) -> Response {
     };
     let found = format!("parameter `{}`", pair.split('=').next().unwrap_or_default());
     Problem::refused(StatusCode::BAD_REQUEST, "unknown_parameter", "query", found, "no parameter").into_response()
+}
+
+/// The scheme of the header `Authorization` in small letters, and what follows it (RFC 9110, 11.4).
+fn authorization(headers: &HeaderMap) -> Option<(String, &str)> {
+    let (scheme, credentials) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    Some((scheme.to_ascii_lowercase(), credentials.trim()))
 }
 
 /// Nothing that a key opened is kept on the way.

@@ -1,6 +1,7 @@
 //! Keys offered where none is needed. One of a partner shows what is published for partners; programs that were given
 //! another one send it everywhere, and OData tells them when it is wrong.
 
+use super::authorization;
 use crate::http::OfPartner;
 use crate::http::answer::Public;
 use crate::http::problem::Problem;
@@ -102,12 +103,14 @@ fn key(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     if let Some(key) = headers.get("x-api-key") {
         return key.to_str().ok().map(str::to_owned);
     }
-    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return of_query(uri) };
-    let (scheme, credentials) = authorization.to_str().ok()?.split_once(' ')?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => Some(credentials.trim().to_owned()),
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return of_query(uri);
+    }
+    let (scheme, credentials) = authorization(headers)?;
+    match scheme.as_str() {
+        "bearer" => Some(credentials.to_owned()),
         "basic" => {
-            let pair = String::from_utf8(base64(credentials.trim())?).ok()?;
+            let pair = String::from_utf8(base64(credentials)?).ok()?;
             pair.split_once(':').map(|(_, key)| key.to_owned())
         }
         _ => None,

@@ -71,7 +71,7 @@ impl Deed {
     }
 }
 
-/// Does an act to its end, whatever becomes of the connection; with `Idempotency-Key`, once for each name.
+/// Does an act to its end, whatever becomes of the connection, also when the service is told to stop; with `Idempotency-Key`, once for each name.
 ///
 /// A request that changed nothing leaves its name free, so that it may be asked again.
 pub async fn act<F>(
@@ -101,8 +101,9 @@ where
             Some(name.to_owned())
         }
     };
-    let (office, who) = (staff.office.clone(), who.clone());
+    let (office, who, under_way) = (staff.office.clone(), who.clone(), staff.office.begin_act());
     let done = tokio::spawn(async move {
+        let _under_way = under_way;
         let Some(name) = name else { return Ok(shown(work.await?)) };
         let slot = match office.once(&who, &name, &request).await? {
             Once::Again(answer) => return Ok(again(answer)),
@@ -184,5 +185,47 @@ fn answer(status: StatusCode, location: &str, body: String) -> Response {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         Self::of_staff(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{App, Shelf, Site};
+    use crate::pipeline::office::Settings;
+    use crate::store::SqliteStore;
+    use serde_json::json;
+    use std::future::poll_fn;
+    use std::pin::{Pin, pin};
+    use std::sync::Arc;
+    use std::task::Poll;
+
+    /// Goes as far as it can; whether it is not over then.
+    async fn waits(mut work: Pin<&mut impl Future>) -> bool {
+        poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_service_waits_for_an_act_whose_asker_has_left_and_its_answer_is_kept() {
+        let store = Arc::new(SqliteStore::in_memory().await.unwrap());
+        let office = Office::new(store, Settings::default(), |_| ());
+        let staff = Staff { office: office.clone(), app: App::new(Shelf::new(), Site::default()) };
+        let (who, mut headers) = (Who::operator("test"), HeaderMap::new());
+        headers.insert("idempotency-key", HeaderValue::from_static("n0"));
+        let (go, told) = tokio::sync::oneshot::channel::<()>();
+        let work = async move {
+            told.await.expect("a word");
+            Ok(Reply::ok(json!({ "done": true })))
+        };
+        {
+            let asked = pin!(act(&staff, &who, &headers, "digest".to_owned(), work));
+            assert!(waits(asked).await, "it is begun, and the connection is cut");
+        }
+        let mut at_rest = pin!(office.at_rest());
+        assert!(waits(at_rest.as_mut()).await, "the service would end in the midst of an act");
+        go.send(()).unwrap();
+        at_rest.await;
+        let Once::Again(kept) = office.once(&who, "n0", "digest").await.unwrap() else { panic!("no answer was kept") };
+        assert_eq!((kept.status, kept.body.as_str()), (200, r#"{"done":true}"#));
     }
 }

@@ -494,6 +494,10 @@ async fn a_file_can_be_checked_mended_and_grouped_and_what_is_wrong_laid_over_a_
     assert_eq!(again.json["reading"]["groups"]["version"], "1", "{}", again.json);
 }
 
+/// Twenty kilometres around the two zones, in EPSG:2154.
+const TERRITORY_IN_METRES: &str = r#"{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"CODE":"T"},
+    "geometry":{"type":"Polygon","coordinates":[[[840000,6680000],[860000,6680000],[860000,6700000],[840000,6700000],[840000,6680000]]]}}]}"#;
+
 #[tokio::test]
 async fn zones_are_held_against_a_territory_that_is_sent_with_them_or_kept() {
     let house = House::new().await;
@@ -540,11 +544,24 @@ async fn zones_are_held_against_a_territory_that_is_sent_with_them_or_kept() {
     assert_eq!(told["report"]["territory"], json!({ "file": "t.geojson" }));
     let unchosen = form("/api/v1/zonings/secteurs/check", &[zones.clone(), part("territory", "t", "")]).await.json;
     assert_eq!(unchosen["report"]["territory"], Value::Null, "as forms send what was not chosen");
+    // A GeoJSON in metres without a word of its system: the refusal names the cure, and the cure cures.
+    let in_metres = part("territory", "t.geojson", TERRITORY_IN_METRES);
+    let unsaid = form("/api/v1/zonings/secteurs/check", &[zones.clone(), in_metres.clone()]).await;
+    assert_eq!(unsaid.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unsaid.json);
+    assert!(unsaid.json["expected"].as_str().unwrap().contains("give the system"), "{}", unsaid.json);
+    let system = part("territory_crs", "", "EPSG:2154");
+    let told = form("/api/v1/zonings/secteurs/check", &[zones.clone(), in_metres, system]).await;
+    assert_eq!((told.status, beyond(&told.json["report"]["topology"]).len()), (StatusCode::OK, 0), "{}", told.json);
+    let layer = part("territory_layer", "", "communes");
+    let none = form("/api/v1/zonings/secteurs/check", &[zones.clone(), ground.clone(), layer]).await;
+    assert_eq!(none.json["code"], "no_such_layer", "{}", none.json);
     let by_name = part("territory", "", "communes");
     let both = form("/api/v1/zonings/secteurs/check", &[zones.clone(), ground.clone(), by_name]).await;
     assert_eq!((both.status.as_u16(), &both.json["code"]), (422, &json!("not_heeded")), "{}", both.json);
     for (more, status, code) in [
         ("&territory_version=1", 422, "not_heeded"),
+        ("&territory=communes&territory_crs=2154", 422, "not_heeded"),
+        ("&territory_layer=communes", 422, "not_heeded"),
         ("&territory=quartiers", 404, "unknown"),
         ("&territory=communes&territory_version=2", 404, "unknown"),
     ] {
@@ -573,6 +590,14 @@ async fn how_far_geocodes_are_trusted_and_whose_figure_counts_is_said_and_kept()
     let less = send("&trust=number").await.json;
     assert_eq!((&less["read_again"], &less["report"]["unplaced_for"]["poor_geocode"]), (&json!(true), &json!(1)));
     assert_eq!(send("&trust=blind").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // The same file once more, with nothing said of it: what was said before stands.
+    let untold = post("/api/v1/registers?file_name=r.csv", text).await.json;
+    assert_eq!((&untold["new"], &untold["read_again"]), (&json!(false), &json!(false)), "{untold}");
+    let kept = house.with_key(&Method::GET, "/api/v1/registers", &key, "").await.json;
+    let reading = &kept["registers"][0]["reading"];
+    assert_eq!((&reading["trust"], &reading["crs"]), (&json!("number"), &json!({ "epsg": 4326 })), "{kept}");
+    let back = send("&trust=street").await.json;
+    assert_eq!((&back["read_again"], &back["report"]["unplaced"]), (&json!(true), &json!(0)), "{back}");
 
     let review = async |more: &str| {
         house.with_key(&Method::GET, &format!("/api/v1/review?zoning=secteurs{more}"), &key, "").await

@@ -1,9 +1,9 @@
 //! Drafts: made by the pipeline as a job, looked at, approved by partners, published.
 
-use super::{Fault, Office, Started, Who, new_name, now, why, words};
+use super::jobs::apart;
+use super::{Fault, FaultKind, Office, Started, Who, new_name, now, why, words};
 use crate::config::{About, Publication};
 use crate::model::publication::{Act, missing};
-use crate::model::reject::parted;
 use crate::model::{Source, Stage};
 use crate::pipeline::ledger::{self, NoPast};
 use crate::pipeline::{Made, NotPublished, Order, run_after};
@@ -116,13 +116,11 @@ impl Office {
         let order = self.order(&sought).await?;
         let known: Vec<String> = past.iter().map(|published| published.id.clone()).collect();
         pen.step("placing, protecting and auditing").await?;
-        let (order, made) = tokio::task::spawn_blocking(move || {
-            let made = run_after(&order, &past);
-            (order, made)
-        })
-        .await
-        .map_err(Fault::broken)?;
-        let made = made.map_err(not_published)?;
+        let run = move || {
+            let made = run_after(&order, &past).map_err(not_published)?;
+            Ok((order, made))
+        };
+        let (order, made) = apart((), run).await?;
         if let Some(year) = sought.vintages.iter().find(|year| !made.release.vintages.contains_key(year)) {
             let expected = "a year-end that the registers have";
             return Err(Fault::wrong("no_establishment", format!("vintage {year}"), "no establishment", expected));
@@ -199,7 +197,7 @@ impl Office {
         }
         let missing = || Fault::broken(format!("release {} of draft {id} is not in the store", draft.release));
         let kept = self.desk().release(&draft.release).await?.ok_or_else(missing)?;
-        Ok(Arc::new(seal::unseal(&kept.bytes).map_err(Fault::broken)?))
+        apart((), move || Ok(Arc::new(seal::unseal(&kept.bytes).map_err(Fault::broken)?))).await
     }
 
     /// Approves a draft in the name of the partner whose key this is.
@@ -409,20 +407,7 @@ pub(super) fn no_past(no: NoPast) -> Fault {
 /// Why the pipeline made nothing, as a fault of what it was given.
 pub(super) fn not_published(no: NotPublished) -> Fault {
     let text = no.to_string();
-    let fault = |kind: fn(&'static str, String, String, String) -> Fault, code, place: &str, expected: &str| {
-        match parted(&text) {
-            Some((of, found, expected)) => {
-                let place = match of {
-                    "" => place.to_owned(),
-                    of if of.starts_with(place) => of.to_owned(),
-                    of => format!("{place}, {of}"),
-                };
-                kind(code, place, found.to_owned(), expected.to_owned())
-            }
-            None => kind(code, place.to_owned(), text.clone(), expected.to_owned()),
-        }
-    };
-    let (wrong, conflict) = (Fault::wrong::<String, String, String>, Fault::conflict::<String, String, String>);
+    let fault = |kind, code, place: &str, expected: &str| Fault::said(kind, code, place, &text, expected);
     match no {
         NotPublished::Unreadable(unreadable) => super::intake::refused(unreadable),
         NotPublished::Zoning(rejects) => {
@@ -430,10 +415,10 @@ pub(super) fn not_published(no: NotPublished) -> Fault {
             Fault { rejects, ..Fault::wrong("zoning_refused", "zonings", found, "zones without a fault") }
         }
         NotPublished::Policy(_) | NotPublished::PartnersForgotten { .. } => {
-            fault(conflict, "policy_does_not_fit", "policy", "a policy that fits what is published")
+            fault(FaultKind::Conflict, "policy_does_not_fit", "policy", "a policy that fits what is published")
         }
         NotPublished::Secrecy { .. } => {
-            fault(wrong, "not_protectable", "secrecy", "tables that hold beside everything published")
+            fault(FaultKind::Wrong, "not_protectable", "secrecy", "tables that hold beside everything published")
         }
         NotPublished::Empty => {
             let found = "no usable establishment";
@@ -444,7 +429,7 @@ pub(super) fn not_published(no: NotPublished) -> Fault {
             Fault::wrong("met_twice", "registers", found, "each of them once")
         }
         NotPublished::NoVerdict(_) | NotPublished::Audit { .. } => {
-            fault(wrong, "audit", "audit", "a verdict that nothing can be worked out")
+            fault(FaultKind::Wrong, "audit", "audit", "a verdict that nothing can be worked out")
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Zonings on their way in, and their versions: listed, read, compared, restored.
 
+use super::jobs::apart;
 use super::{Fault, FaultKind, Office, Started, Who, now, reasoned, words};
 use crate::model::{Crs, Lambert93, Reject, Unreadable, Wgs84, Zoning};
 use crate::pipeline::inputs::one_file;
@@ -64,7 +65,14 @@ pub struct ZoningSent {
 #[derive(Debug, Clone)]
 pub enum Territory {
     /// That of a file.
-    Sent(Files),
+    Sent {
+        /// The file.
+        files: Files,
+        /// Its layer, when it holds several.
+        layer: Option<String>,
+        /// The system of its coordinates, by its EPSG number, above what it says.
+        crs: Option<u32>,
+    },
     /// That of the zones of a version that is kept.
     Kept {
         /// The zoning.
@@ -195,8 +203,13 @@ impl Office {
             let mut sent = sent;
             let Sending { parts, place } = sending;
             let held = Arc::new(place);
-            let (file_name, bytes) = packed(&sent.zoning, parts)?;
-            let digest = sha256_hex(&bytes);
+            let id = sent.zoning.clone();
+            let (file_name, bytes, digest) = apart(Arc::clone(&held), move || {
+                let (file_name, bytes) = packed(&id, parts)?;
+                let digest = sha256_hex(&bytes);
+                Ok((file_name, bytes, digest))
+            })
+            .await?;
             let before = office.desk().latest_zoning(&sent.zoning).await?;
             let expected = sent.expected.or(office.0.settings.expected.get(&sent.zoning).copied());
             let counted = expected.filter(|_| !sent.any_count);
@@ -212,8 +225,9 @@ impl Office {
             }
             if let Some(before) = &before {
                 pen.step("comparing with the version before").await?;
-                let (against, _) = office.zoning_of(&before.zoning, &before.version).await?;
-                report["since"] = words::comparison(&before.version, &against, &zoning);
+                let (against, with) = office.zoning_of(&before.zoning, &before.version).await?;
+                let compared = move || Ok(words::comparison(&with.version, &against, &zoning));
+                report["since"] = apart(Arc::clone(&held), compared).await?;
             }
             pen.step("keeping").await?;
             let created = now();
@@ -250,15 +264,15 @@ impl Office {
         let turn = self.short_turn().await?;
         let Sending { parts, place } = sending;
         let held = Arc::new((turn, place));
-        let (file_name, bytes) = packed(&sent.zoning, parts)?;
+        let id = sent.zoning.clone();
+        let (file_name, bytes) = apart(Arc::clone(&held), move || packed(&id, parts)).await?;
         let mut reading = sent.reading;
         reading.groups = self.settled(reading.groups).await?;
         let mut upload = self.upload(&sent.zoning, &file_name, bytes.into(), &reading).await?;
         let expected = sent.expected.or(self.0.settings.expected.get(&sent.zoning).copied());
         upload.expected = expected.filter(|_| !sent.any_count);
         let ground = self.ground(sent.territory, &held).await?;
-        let checked = tokio::task::spawn_blocking(move || {
-            let _held = held;
+        apart(held, move || {
             let mut intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
             let report = intake_told(&intake, ground.as_ref())?;
             let mut refused = std::mem::take(&mut intake.rejected);
@@ -266,8 +280,8 @@ impl Office {
             let verdict = if refused.is_empty() { "accepted" } else { "refused" };
             let summary = json!({ "verdict": verdict, "rejects": words::rejects(&refused), "report": report });
             Ok(Checked { summary, findings: intake.topology })
-        });
-        checked.await.map_err(Fault::broken)?
+        })
+        .await
     }
 
     /// How the zones of a version lie beside each other, and on a territory where one is named.
@@ -278,45 +292,37 @@ impl Office {
         let turn = Arc::new(self.short_turn().await?);
         let upload = self.upload_of(zoning, version).await?;
         let ground = self.ground(territory, &turn).await?;
-        let checked = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        apart(turn, move || {
             let intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
             let mut summary = words::topology(&intake.topology)?;
             summary["territory"] = ground_told(ground.as_ref());
             Ok(Checked { summary, findings: intake.topology })
-        });
-        checked.await.map_err(Fault::broken)?
+        })
+        .await
     }
 
-    /// The ground of a territory, in metres. What is held is held by the work too, which goes on when the asker has left.
+    /// The ground of a territory, in metres.
     async fn ground<H: Send + Sync + 'static>(
         &self,
         named: Option<Territory>,
         held: &Arc<H>,
     ) -> Result<Option<Ground>, Fault> {
-        let held = Arc::clone(held);
-        let (united, told) = match named {
-            None => return Ok(None),
-            Some(Territory::Sent(files)) => {
+        match named {
+            None => Ok(None),
+            Some(Territory::Sent { files, layer, crs }) => {
                 let told = json!({ "file": files.name });
-                let work = move || {
-                    let _held = held;
-                    territory(&files, &ZoneOptions::default())
-                };
-                (tokio::task::spawn_blocking(work).await, told)
+                let options = ZoneOptions { layer, crs: crs.map(Crs::Epsg), ..ZoneOptions::default() };
+                let united = apart(Arc::clone(held), move || territory(&files, &options).map_err(refused)).await?;
+                Ok(Some((united, told)))
             }
             Some(Territory::Kept { zoning, version }) => {
                 let entry = self.version_named(&zoning, version.as_deref()).await?;
                 let (zones, entry) = self.zoning_of(&zoning, &entry.version).await?;
                 let told = json!({ "zoning": entry.zoning, "version": entry.version });
-                let work = move || {
-                    let _held = held;
-                    ground(&zoning, &zones)
-                };
-                (tokio::task::spawn_blocking(work).await, told)
+                let united = apart(Arc::clone(held), move || ground(&zoning, &zones).map_err(refused)).await?;
+                Ok(Some((united, told)))
             }
-        };
-        Ok(Some((united.map_err(Fault::broken)?.map_err(refused)?, told)))
+        }
     }
 
     /// A version by its name, or the latest.
@@ -382,13 +388,12 @@ impl Office {
     /// None of this name; the store's.
     pub async fn contours(&self, zoning: &str, version: &str) -> Result<Value, Fault> {
         let (zones, entry) = self.zoning_of(zoning, version).await?;
-        tokio::task::spawn_blocking(move || {
+        apart((), move || {
             let contours: Vec<_> = zones.zones().iter().map(|zone| &zone.contour).collect();
             let turned: Vec<Wgs84<_>> = reproject::to_wgs84(&contours).map_err(refused)?;
             Ok(words::contours(&entry, &zones, &turned))
         })
         .await
-        .map_err(Fault::broken)?
     }
 
     /// What differs between two versions: codes that appeared or vanished, names and contours that changed.
@@ -396,8 +401,9 @@ impl Office {
     /// # Errors
     /// None of these names; the store's.
     pub async fn compare(&self, zoning: &str, version: &str, with: &str) -> Result<Value, Fault> {
-        let ((after, _), (before, _)) = (self.zoning_of(zoning, version).await?, self.zoning_of(zoning, with).await?);
-        let mut told = words::comparison(with, &before, &after);
+        let ((after, _), (before, old)) = (self.zoning_of(zoning, version).await?, self.zoning_of(zoning, with).await?);
+        let compared = move || Ok(words::comparison(&old.version, &before, &after));
+        let mut told = apart((), compared).await?;
         told["zoning"] = zoning.into();
         told["version"] = version.into();
         Ok(told)
@@ -573,7 +579,7 @@ pub(super) fn refused(unreadable: Unreadable) -> Fault {
 
 /// Reads and judges a zone file; the report says what was taken, what was mended, and how the zones lie.
 async fn read_zoning(upload: ZoningUpload, ground: Option<Ground>) -> Result<(Zoning, Value), Fault> {
-    let read = tokio::task::spawn_blocking(move || {
+    apart((), move || {
         let mut intake = upload.take_in(ground.as_ref().map(|ground| &ground.0)).map_err(refused)?;
         let report = intake_told(&intake, ground.as_ref())?;
         let name = upload.groups.as_ref().map_or(&upload.files.name, |table| &table.name);
@@ -583,8 +589,8 @@ async fn read_zoning(upload: ZoningUpload, ground: Option<Ground>) -> Result<(Zo
             Some(zoning) if rejected.is_empty() => Ok((zoning, report)),
             Some(_) | None => Err(zones_refused(name, rejected, report)),
         }
-    });
-    read.await.map_err(Fault::broken)?
+    })
+    .await
 }
 
 /// All that is to be said of a zone file.

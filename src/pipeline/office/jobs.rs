@@ -36,6 +36,8 @@ pub(super) struct Jobs {
     uploads: Arc<Semaphore>,
     sending: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
+    /// Acts begun and not ended.
+    acts: watch::Sender<usize>,
     /// Rings when any job changes.
     bell: watch::Sender<u64>,
 }
@@ -49,6 +51,7 @@ impl Default for Jobs {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             sending: Arc::new(Semaphore::new(SENDING_MAX)),
             watchers: Arc::new(Semaphore::new(WATCHERS_MAX)),
+            acts: watch::Sender::new(0),
             bell: watch::Sender::new(0),
         }
     }
@@ -65,6 +68,28 @@ impl Jobs {
 pub(super) struct Turn {
     _waiting: OwnedSemaphorePermit,
     _turn: OwnedSemaphorePermit,
+}
+
+/// An act under way, until it is dropped.
+pub struct UnderWay(Office);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.0.jobs.acts.send_modify(|acts| *acts -= 1);
+    }
+}
+
+/// Work that takes all of a core, away from the threads that answer. What is held is held by the work too, which goes on
+/// when the asker has left.
+pub(super) async fn apart<T: Send + 'static>(
+    held: impl Send + 'static,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(move || {
+        let _held = held;
+        work()
+    });
+    done.await.map_err(Fault::broken)?
 }
 
 /// A job begun.
@@ -161,8 +186,16 @@ impl Office {
         &self.0.settings.spool
     }
 
-    /// Waits until no job is under way and nobody waits for a turn.
+    /// Begins an act that is done to its end, whatever becomes of the asker.
+    pub fn begin_act(&self) -> UnderWay {
+        self.0.jobs.acts.send_modify(|acts| *acts += 1);
+        UnderWay(self.clone())
+    }
+
+    /// Waits until no act and no job is under way and nobody waits for a turn.
     pub async fn at_rest(&self) {
+        // Acts begin jobs, and not the other way. This office holds the sender, so the wait cannot fail.
+        let _ = self.0.jobs.acts.subscribe().wait_for(|acts| *acts == 0).await;
         // Every job and question holds one of these places to its end. Nobody closes them.
         let _ = self.0.jobs.waiting.acquire_many(WAITING_MAX as u32).await;
     }

@@ -1,6 +1,7 @@
 //! Registers on their way in: read, kept, read anew by another mapping or trust.
 
 use super::intake::{crs_json, refused};
+use super::jobs::apart;
 use super::{Fault, Office, Sending, Started, Who, now, words};
 use crate::model::establishment::Trust;
 use crate::model::{Crs, Source};
@@ -12,7 +13,7 @@ use crate::store::{Kept, Put, RegisterEntry};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// A register on its way in.
+/// A register on its way in. What is `None` was not told: it stays as it was said of the same file before.
 #[derive(Debug, Clone, Default)]
 pub struct RegisterSent {
     /// The year whose 31 December it describes, where the file does not say.
@@ -21,9 +22,10 @@ pub struct RegisterSent {
     pub source: Option<Source>,
     /// The system of the coordinates, by its EPSG number, where the file does not say.
     pub crs: Option<u32>,
-    /// Which qualities of geocoding are placed.
-    pub trust: Trust,
-    /// Which column is what, one `role=column` a line; what is remembered of the sender when absent.
+    /// Which qualities of geocoding are placed; the usual ones when nobody ever said.
+    pub trust: Option<Trust>,
+    /// Which column is what, one `role=column` a line. When absent, what is remembered of the sender, then what was said of
+    /// the same file before.
     pub mapping: Option<Mapping>,
 }
 
@@ -34,7 +36,18 @@ impl RegisterSent {
             source: self.source,
             crs: self.crs.map(Crs::Epsg),
             mapping: self.mapping.clone().unwrap_or_default(),
-            trust: self.trust,
+            trust: self.trust.unwrap_or_default(),
+        }
+    }
+
+    /// What was not told now, as it was told of the same file before.
+    fn beside(self, before: Self) -> Self {
+        Self {
+            vintage: self.vintage.or(before.vintage),
+            source: self.source.or(before.source),
+            crs: self.crs.or(before.crs),
+            trust: self.trust.or(before.trust),
+            mapping: self.mapping.or(before.mapping),
         }
     }
 
@@ -42,7 +55,7 @@ impl RegisterSent {
         let mapping = self.mapping.as_ref().map(Mapping::to_string).unwrap_or_default();
         json!({
             "vintage": self.vintage, "source": self.source.map(Source::code), "crs": crs_json(self.crs),
-            "trust": self.trust.code(), "mapping": mapping,
+            "trust": self.trust.unwrap_or_default().code(), "mapping": mapping,
         })
     }
 
@@ -52,9 +65,11 @@ impl RegisterSent {
             vintage: json["vintage"].as_u64().and_then(|year| u16::try_from(year).ok()),
             source: json["source"].as_str().and_then(Source::from_code),
             crs: json["crs"]["epsg"].as_u64().and_then(|crs| u32::try_from(crs).ok()),
-            // What was kept before nobody could say is trusted as usual.
-            trust: json["trust"].as_str().and_then(Trust::from_code).unwrap_or_default(),
-            mapping: Some(Mapping::parse(json["mapping"].as_str().unwrap_or_default()).map_err(Fault::broken)?),
+            trust: json["trust"].as_str().and_then(Trust::from_code),
+            mapping: match json["mapping"].as_str() {
+                None | Some("") => None,
+                Some(lines) => Some(Mapping::parse(lines).map_err(Fault::broken)?),
+            },
         })
     }
 }
@@ -74,31 +89,31 @@ impl Office {
             let Some((file_name, bytes)) = parts.into_iter().next().filter(|(_, bytes)| !bytes.is_empty()) else {
                 return Err(Fault::wrong("empty_file", "body", "0 bytes", "a register"));
             };
-            let digest = sha256_hex(&bytes);
+            let (digest, bytes) = apart((), move || Ok((sha256_hex(&bytes), bytes))).await?;
             let mut sent = sent;
             let told_mapping = sent.mapping.is_some();
+            let mut from = "request";
             if !told_mapping && let Some(text) = office.desk().mapping(&who_sends.name).await? {
+                from = "remembered";
                 sent.mapping = Some(Mapping::parse(&text).map_err(Fault::broken)?);
             }
-            let from = match (&sent.mapping, told_mapping) {
-                (_, true) => "request",
-                (Some(_), false) => "remembered",
-                (None, false) => "names",
-            };
-            let options = sent.to_json().to_string();
             let known = office.desk().registers().await?.into_iter().find(|known| known.digest == digest);
+            let before = known.as_ref().map(|known| RegisterSent::from_json(&known.options)).transpose()?;
+            if sent.mapping.is_none() {
+                let is_kept = before.as_ref().is_some_and(|before| before.mapping.is_some());
+                from = if is_kept { "kept" } else { "names" };
+            }
+            let sent = sent.beside(before.clone().unwrap_or_default());
+            let options = sent.to_json().to_string();
             let (name, reading, shared) = (file_name.clone(), sent.options(), Bytes::from(bytes));
             let held = shared.clone();
-            let read = tokio::task::spawn_blocking(move || register_told(&name, held, &reading));
-            let mut report = read.await.map_err(Fault::broken)?.map_err(|fault| remembered(fault, from))?;
+            let read = apart((), move || register_told(&name, held, &reading)).await;
+            let mut report = read.map_err(|fault| remembered(fault, from))?;
             report["mapping"] = json!({ "from": from, "said": mapping_json(sent.mapping.as_ref()) });
             pen.step("keeping").await?;
             let entry = RegisterEntry { digest, created: now(), author: who_sends.name.clone(), file_name, options };
-            let read_otherwise = |known: &RegisterEntry| {
-                RegisterSent::from_json(&known.options).map(|known| known.to_json() != sent.to_json())
-            };
-            let told = match known {
-                Some(known) if read_otherwise(&known)? => {
+            let told = match before {
+                Some(before) if before.to_json() != sent.to_json() => {
                     office.desk().reread_register(&entry, &report.to_string()).await?;
                     json!({ "new": false, "read_again": true })
                 }
@@ -129,12 +144,11 @@ impl Office {
         let turn = self.short_turn().await?;
         let Kept { entry, bytes } = self.desk().register(digest).await?.ok_or_else(unknown)?;
         let options = RegisterSent::from_json(&entry.options)?.options();
-        let read = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        apart(turn, move || {
             let read = read_register(&entry.file_name, Input::from(Vec::from(bytes)), &options).map_err(refused)?;
             Ok(read.rejected.csv())
-        });
-        read.await.map_err(Fault::broken)?
+        })
+        .await
     }
 
     /// How the columns of this sender's registers are named.

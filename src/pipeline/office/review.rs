@@ -1,7 +1,7 @@
 //! Review: whom people should look at, what they decide, and how far they have come. It names establishments and their
 //! headcounts: for those who may see raw figures, apart from what partners and the public are given.
 
-use super::jobs::Turn;
+use super::jobs::apart;
 use super::registers::RegisterSent;
 use super::{Fault, Office, Who, new_name, now, words};
 use crate::model::reject::csv_cell;
@@ -11,10 +11,10 @@ use crate::steps::read::register::register;
 use crate::steps::read::table::Input;
 use crate::steps::reconcile::{self, BothSources, InBoth, reconcile};
 use crate::steps::review::decisions::{Act, Applied, Date, Decision, Decisions, Spot, apply};
-use crate::steps::review::{Line, Terms, Worklist, worklist};
+use crate::steps::review::{Line, Terms, Worklist, done, rate, worklist};
 use crate::store::{DecisionEntry, Kept};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Lines of a worklist in one answer.
 pub const LINES_MAX: usize = 10_000;
@@ -99,8 +99,7 @@ impl Office {
         let keep = asked.keep.unwrap_or(usual);
         let uploads = self.register_uploads(&registers).await?;
         let decisions = self.decided().await?;
-        let made = tokio::task::spawn_blocking(move || {
-            let _turn: Turn = turn;
+        apart(turn, move || {
             let (mut all, mut refused) = (Register::default(), 0);
             for RegisterUpload { name, bytes, options } in uploads {
                 let read = register(&name, Input::from(bytes), &options).map_err(super::intake::refused)?;
@@ -112,8 +111,8 @@ impl Office {
             let list = worklist(&all.establishments, &zoning, &decisions, &asked.terms);
             let list = list.map_err(super::intake::refused)?;
             Ok(Reviewed { zoning, version, registers, asked, all, decisions, applied, list, refused, keep, in_both })
-        });
-        made.await.map_err(Fault::broken)?
+        })
+        .await
     }
 
     /// The registers named, or those that nobody need name; and which source is usually kept with them.
@@ -216,12 +215,14 @@ impl Office {
     /// # Errors
     /// Every line that is no decision; the store's.
     pub async fn decide_all(&self, who: &Who, name: &str, bytes: Vec<u8>) -> Result<Value, Fault> {
-        let (named, file) = (name.to_owned(), name.to_owned());
-        let read = tokio::task::spawn_blocking(move || Decisions::read(&named, bytes.into()));
-        let read = read.await.map_err(Fault::broken)?.map_err(|rejects| {
-            let found = format!("{} lines that are no decision", rejects.len());
-            Fault { rejects, ..Fault::wrong("not_a_decision", file, found, "decisions alone") }
-        })?;
+        let file = name.to_owned();
+        let read = move || {
+            Decisions::read(&file, bytes.into()).map_err(|rejects| {
+                let found = format!("{} lines that are no decision", rejects.len());
+                Fault { rejects, ..Fault::wrong("not_a_decision", &file, found, "decisions alone") }
+            })
+        };
+        let read = apart((), read).await?;
         self.keep_decisions(who, &read).await
     }
 
@@ -351,7 +352,6 @@ impl Reviewed {
     /// How far people have come, and the lines wanted.
     pub fn json(&self) -> Value {
         let Self { zoning, version, registers, asked, applied, list, decisions, refused, keep, in_both, .. } = self;
-        let rate = |done: usize, of: usize| if of == 0 { 1.0 } else { done as f64 / of as f64 };
         let zones: Vec<Value> = zoning
             .zones()
             .iter()
@@ -360,11 +360,7 @@ impl Reviewed {
                 json!({ "zone": zone.code.as_str(), "zone_label": zone.label, "listed": of, "done": done, "rate": rate(done, of) })
             })
             .collect();
-        let done = |lines: &[Line]| lines.iter().filter(|line| line.done).count();
         let of_list = |lines: &[Line]| json!({ "listed": lines.len(), "done": done(lines), "rate": rate(done(lines), lines.len()) });
-        let mut by_doubt: BTreeMap<&str, usize> = BTreeMap::new();
-        let doubts = list.ambiguous.iter().flat_map(|line| &line.doubts);
-        doubts.for_each(|doubt| *by_doubt.entry(doubt.code()).or_default() += 1);
         let last = decisions.last();
         let in_zone = |line: &&Line| {
             let code = line.zone.map(|zone| zoning.zones()[zone as usize].code.as_str());
@@ -385,7 +381,7 @@ impl Reviewed {
             "refused": refused, "keep": keep.code(), "in_both": in_both.len(),
             "top": asked.terms.top, "near_m": asked.terms.near_m,
             "since": asked.terms.since.map(|day| day.to_string()),
-            "largest": of_list(&list.largest), "ambiguous": of_list(&list.ambiguous), "by_doubt": by_doubt,
+            "largest": of_list(&list.largest), "ambiguous": of_list(&list.ambiguous), "by_doubt": list.by_doubt(),
             "completion": zones, "decisions": decisions.len(), "applied": words::decided(applied),
             "vanished": vanished, "moved_since": list.moved_since.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "numberMatched": lines.len(), "numberReturned": page.len(), "lines": page,

@@ -1,7 +1,8 @@
 //! What a version that was sent would change, if it took the place of the one served now.
 
 use super::drafts::{no_past, not_published};
-use super::{Fault, Office, Who, now};
+use super::jobs::apart;
+use super::{Fault, FaultKind, Office, Who, now};
 use crate::model::Role;
 use crate::pipeline::inputs::{NoInputs, order_of};
 use crate::pipeline::ledger;
@@ -21,7 +22,8 @@ impl Office {
             Role::Gis | Role::Owner => Reader::Owner,
             Role::Partner(_) => Reader::Partner,
         };
-        Ok(self.asked(zoning, version).await?.json(reader))
+        let asked = self.asked(zoning, version).await?;
+        apart((), move || Ok(asked.json(reader))).await
     }
 
     /// The ground that would move, as GeoJSON to lay over a map.
@@ -29,7 +31,8 @@ impl Office {
     /// # Errors
     /// As [`Office::what_if`].
     pub async fn what_if_map(&self, zoning: &str, version: &str) -> Result<Value, Fault> {
-        Ok(self.asked(zoning, version).await?.geojson())
+        let asked = self.asked(zoning, version).await?;
+        apart((), move || Ok(asked.geojson())).await
     }
 
     /// The establishments that would change zone, as CSV: for those alone who may see single establishments.
@@ -37,7 +40,8 @@ impl Office {
     /// # Errors
     /// As [`Office::what_if`].
     pub async fn what_if_moves(&self, zoning: &str, version: &str) -> Result<String, Fault> {
-        Ok(self.asked(zoning, version).await?.movers_csv())
+        let asked = self.asked(zoning, version).await?;
+        apart((), move || Ok(asked.movers_csv())).await
     }
 
     async fn asked(&self, zoning: &str, version: &str) -> Result<WhatIf, Fault> {
@@ -49,16 +53,12 @@ impl Office {
         let turn = self.long_turn().await?;
         let proposed = self.upload_of(zoning, version).await?;
         let served = self.desk().current().await?.ok_or_else(nothing)?;
-        let served = seal::unseal(&served.bytes).map_err(Fault::broken)?;
+        let served = apart((), move || seal::unseal(&served.bytes).map_err(Fault::broken)).await?;
         let policy = ledger::policy_in_force(self.desk()).await.map_err(Fault::broken)?;
         let policy = policy.ok_or_else(|| Fault::conflict("no_policy", "policy", "none in force", "one"))?;
         let order = order_of(self.desk(), &served, policy, now()).await.map_err(no_inputs)?;
         let past = ledger::past(self.desk()).await.map_err(no_past)?;
-        let asked = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            what_if(&order, &proposed, Some(&served), &past)
-        });
-        asked.await.map_err(Fault::broken)?.map_err(not_published)
+        apart(turn, move || what_if(&order, &proposed, Some(&served), &past).map_err(not_published)).await
     }
 }
 
@@ -67,7 +67,8 @@ fn no_inputs(no: NoInputs) -> Fault {
     match no {
         NoInputs::Past(past) => no_past(past),
         NoInputs::NotListed { .. } | NoInputs::Missing { .. } => {
-            Fault::conflict("inputs_missing", "release served", text, "one whose inputs are all in this store")
+            let expected = "one whose inputs are all in this store";
+            Fault::said(FaultKind::Conflict, "inputs_missing", "release", &text, expected)
         }
         NoInputs::Unknown { .. } => Fault::broken(text),
     }

@@ -20,7 +20,7 @@ const REJECTS_MAX: usize = 1_000;
 /// Findings of a topology, or changes of a repair, listed in a report.
 const FINDINGS_MAX: usize = 1_000;
 
-/// Contours whose areas differ by less are the same, drawn again: a tenth of what the readers round to.
+/// Contours whose areas differ by less may be the same, drawn again, in square metres: as little as a stamp on a border.
 const AREA_NOISE_M2: f64 = 0.01;
 
 pub(super) fn key(entry: &KeyEntry, now: &str) -> Value {
@@ -146,13 +146,7 @@ pub(super) fn layer(layer: &ZoneLayer) -> Value {
 
 /// How zones lie beside each other; places in longitude and latitude (CRS84), and in metres (EPSG:2154).
 pub(super) fn topology(report: &TopologyReport) -> Result<Value, Fault> {
-    let degrees = ToDegrees::new().map_err(Fault::broken)?;
-    let listed = report.findings.iter().take(FINDINGS_MAX).map(|finding| findings::finding(finding, &degrees));
-    Ok(json!({
-        "zones": report.zones, "vertices": report.vertices, "area_m2": report.area_m2, "overlaid": report.overlaid,
-        "below_tolerance": report.below_tolerance, "findings_count": report.findings.len() + report.unlisted,
-        "findings": listed.collect::<Vec<_>>(),
-    }))
+    Ok(findings::topology(report, &ToDegrees::new().map_err(Fault::broken)?, FINDINGS_MAX))
 }
 
 /// What a repair changed, zone by zone.
@@ -193,8 +187,9 @@ pub(super) fn comparison(with: &str, before: &Zoning, after: &Zoning) -> Value {
     })
 }
 
-/// Whether contours of equal area differ by more than the place where their rings begin, and by more than a centimetre,
-/// which is finer than any survey of a border: what was taken away in degrees and sent back differs by less.
+/// Whether contours of equal area differ by more than the place where their rings begin: by a corner that lies more than two
+/// centimetres, eastward or northward, from every corner of the other. One that lies within a centimetre is the same. What
+/// was taken away in degrees and sent back differs by less than a millimetre.
 fn moved(one: &geo::MultiPolygon, other: &geo::MultiPolygon) -> bool {
     use geo::CoordsIter;
     let corners = |contour: &geo::MultiPolygon| -> HashSet<(i64, i64)> {

@@ -102,10 +102,8 @@ impl std::fmt::Debug for Ids {
 /// Consecutive points, column by column.
 #[derive(Debug, Clone)]
 pub struct PointBatch {
-    /// Number of the first among the rows of the table, from 1.
-    pub first_row: usize,
-    /// Where each row is in its file, as refusals say it: the line of a text, which has a header, or the row; empty where
-    /// no row states a system and none is refused.
+    /// Where each row is in its file, as refusals say it: the line of a text or the row of a sheet, as an editor shows it, or
+    /// the row of a Parquet file from 1.
     pub places: Vec<usize>,
     /// Identifiers as read.
     pub ids: Ids,
@@ -179,15 +177,13 @@ impl Points {
             Column::Whole(numbers) => Ids::Whole(numbers),
             Column::Number(_) => unreachable!("identifiers are no measures"),
         };
-        let first_row = batch.first_row;
         if batch.broken.is_empty() && places.are_plain() {
             let Places { x, y, .. } = places;
             let (x, y, unplaced) = (x.values, y.values, vec![None; n]);
-            let (places, epsg, rejected) = (Vec::new(), Vec::new(), Vec::new());
-            return Ok(Some(PointBatch { first_row, places, ids, x, y, epsg, unplaced, rejected }));
+            let (places, epsg, rejected) = (batch.places, Vec::new(), Vec::new());
+            return Ok(Some(PointBatch { places, ids, x, y, epsg, unplaced, rejected }));
         }
         let mut points = PointBatch {
-            first_row,
             places: batch.places.clone(),
             ids,
             x: Vec::with_capacity(n),

@@ -412,9 +412,8 @@ impl Desk for SqliteStore {
                 .await
                 .map_err(&failed)?;
             if policy.as_deref() != Some(&draft.policy) {
-                return Err(
-                    named().stands("another policy in force since it was made", "a draft made by the policy in force")
-                );
+                let expected = "a draft made by the policy in force: ask for a new one";
+                return Err(named().stands("another policy in force since it was made", expected));
             }
             let published: Vec<String> =
                 sqlx::query_scalar("SELECT DISTINCT subject FROM ledger WHERE act IN ($1, $2)")

@@ -1,12 +1,18 @@
 //! Who waits: for news of a job, for a turn. Nobody waits without a bound, and who goes away gives the place back.
 
 use super::{House, TWO_ZONES};
+use crate::config::Limits;
+use crate::http::{Shelf, Site, serve};
 use axum::body::{Body, HttpBody as _};
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::future::poll_fn;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::pin::Pin;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tower::ServiceExt;
 
 /// As the contract of `/api/v1` has it.
@@ -78,6 +84,51 @@ async fn an_answer_of_events_is_held_while_the_job_goes_on_and_tells_each_step()
         assert_eq!(over.status(), StatusCode::NO_CONTENT, "which an EventSource takes for the end");
     }
     job.end().await.unwrap();
+}
+
+/// Reads on until this was read too.
+fn read_until(line: &mut TcpStream, heard: &mut String, wanted: &str) {
+    let mut bytes = [0; 1024];
+    while !heard.contains(wanted) {
+        let n = line.read(&mut bytes).unwrap();
+        assert!(n > 0, "it ended: {heard}");
+        heard.push_str(str::from_utf8(&bytes[..n]).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn who_listens_when_the_service_is_told_to_stop_is_let_go_and_the_job_is_waited_for() {
+    let house = House::new().await;
+    let (key, _) = house.key("gis", None).await;
+    let (job, at) = house.office.job_by_hand().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, told) = oneshot::channel::<()>();
+    let (shelf, site, limits) = (Shelf::new(), Site::default(), Limits::default());
+    let told = async move { told.await.unwrap() };
+    let mut service = tokio::spawn(serve(listener, shelf, site, Some(house.office.clone()), limits, told));
+    let head = format!("GET /api/v1/jobs/{}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n", job.id);
+    let listening = spawn_blocking(move || {
+        let (mut line, mut heard) = (TcpStream::connect(address).unwrap(), String::new());
+        line.write_all(head.as_bytes()).unwrap();
+        read_until(&mut line, &mut heard, "data: ");
+        (line, heard)
+    });
+    let (mut line, mut heard) = listening.await.unwrap();
+    stop.send(()).unwrap();
+    let listening = spawn_blocking(move || {
+        // The last piece of an answer in pieces (RFC 9112, 7.1): it ended as answers do.
+        read_until(&mut line, &mut heard, "\r\n0\r\n\r\n");
+        heard
+    });
+    tokio::select! {
+        heard = listening => assert!(!heard.as_ref().unwrap().contains("\"done\""), "{heard:?}"),
+        _ = &mut service => panic!("it stopped, and who listens was not let go"),
+    }
+    assert!(!service.is_finished(), "the job is under way");
+    drop(at);
+    job.end().await.unwrap();
+    service.await.unwrap().unwrap();
 }
 
 #[tokio::test]
