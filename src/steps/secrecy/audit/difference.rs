@@ -30,8 +30,20 @@ const NAMED_MAX: usize = 3;
 pub(super) struct Rest {
     /// Where and of what kind it is.
     pub fault: Fault,
-    /// Whether it is one cell less another, of releases that do not hold both: what `protect --after` guards.
-    pub guarded: bool,
+    pub guarded: Guarded,
+    /// What is left.
+    pub atoms: Vec<u32>,
+}
+
+/// Whether a protection guards a rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guarded {
+    /// One cell less another, of releases that do not hold both: `protect --after` does.
+    Always,
+    /// One cell less cells of one table along one dimension: it does, where releases published before have not told.
+    UnlessTold,
+    /// Any other.
+    Not,
 }
 
 /// What was tried, and what was found.
@@ -53,9 +65,10 @@ struct Shown<'a> {
 /// No cell of F.
 const NOWHERE: u32 = u32::MAX;
 
-/// Tries every pair; `extra` are more rests, each with the sum it was left of.
+/// Tries every pair of the sums that are `known`, by row; `extra` are more rests, each with the sum it was left of.
 pub(super) fn differences(
     puzzle: &Puzzle,
+    known: &[bool],
     breaks: &dyn Fn(&rules::Judged) -> bool,
     extra: &[(u32, Vec<u32>)],
 ) -> Found {
@@ -72,7 +85,7 @@ pub(super) fn differences(
     };
     let mut tables: Vec<BTreeMap<(&[(u32, u32)], u32), &Place>> = vec![BTreeMap::new(); puzzle.tables() as usize];
     // A sum shown by one cell is known for every cell that is that sum.
-    let shown = puzzle.rows.iter().enumerate().filter(|(_, row)| row.shown);
+    let shown = puzzle.rows.iter().enumerate().filter(|(r, _)| known[*r]);
     let places: Vec<Place> = shown
         .flat_map(|(r, row)| {
             row.cells.iter().map(move |(table, key)| Place { row: r as u32, table: *table, key: key.clone() })
@@ -101,24 +114,27 @@ pub(super) fn differences(
     for parts in parts.values_mut() {
         parts.sort_by_key(|cell| (std::cmp::Reverse(cell.atoms.len()), cell.place.row));
     }
-    for ((f_table, _), f) in &zonings {
-        let mut cell_of = vec![NOWHERE; puzzle.atoms.len()];
-        for (i, cell) in f.iter().enumerate() {
-            cell.atoms.iter().for_each(|&a| cell_of[a as usize] = i as u32);
-        }
-        for ((g_table, free, others), g) in &parts {
-            let along = |cell: &Shown<'_>| {
-                // One table, and nothing but the free dimension differs: a parent and its children.
-                let shape = cell.place.key.iter().enumerate();
-                f_table == g_table && shape.into_iter().all(|(d, k)| d == *free || k.0 == others[d])
-            };
-            work.pair(f, &cell_of, g, &along);
+    // A parent and its children first: one rest may be left in several ways, and this is its plainest name.
+    for wants_children in [true, false] {
+        for ((f_table, shape), f) in &zonings {
+            let mut cell_of = vec![NOWHERE; puzzle.atoms.len()];
+            for (i, cell) in f.iter().enumerate() {
+                cell.atoms.iter().for_each(|&a| cell_of[a as usize] = i as u32);
+            }
+            for ((g_table, free, others), g) in &parts {
+                // One table, and nothing but the free dimension differs.
+                let same = shape.iter().enumerate().all(|(d, level)| d == *free || others.get(d) == Some(level));
+                let children = f_table == g_table && same;
+                if children == wants_children {
+                    work.pair(f, &cell_of, g, children);
+                }
+            }
         }
     }
     for (row, rest) in extra {
         let place = puzzle.place(*row);
         let cell = Shown { place, atoms: &puzzle.rows[*row as usize].atoms };
-        work.judge(&[&cell], &[], rest, false);
+        work.judge(&[&cell], &[], rest.clone(), false);
     }
     work.found
 }
@@ -133,7 +149,7 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn pair(&mut self, f: &[Shown<'a>], cell_of: &[u32], g: &[Shown<'a>], along: &dyn Fn(&Shown<'_>) -> bool) {
+    fn pair(&mut self, f: &[Shown<'a>], cell_of: &[u32], g: &[Shown<'a>], children: bool) {
         // For each cell of G that lies in shown cells of F alone: which, at most.
         let mut inside: Vec<Vec<u32>> = vec![Vec::new(); f.len()];
         let mut ties: BTreeMap<Vec<u32>, Vec<u32>> = BTreeMap::new();
@@ -167,7 +183,7 @@ impl<'a> Work<'a> {
         }
         for (i, cell) in f.iter().enumerate().filter(|(i, _)| !inside[*i].is_empty()) {
             let away: Vec<&Shown<'_>> = inside[i].iter().map(|&g_cell| &g[g_cell as usize]).collect();
-            self.subtract(&[cell], &away, along(cell));
+            self.subtract(&[cell], &away, children);
         }
         if ties.is_empty() {
             return;
@@ -229,17 +245,18 @@ impl<'a> Work<'a> {
         let mut rest: Vec<u32> = from.iter().flat_map(|cell| cell.atoms.iter().copied()).collect();
         rest.retain(|a| !taken.contains(a));
         rest.sort_unstable();
-        self.judge(from, &used, &rest, children);
+        self.judge(from, &used, rest, children);
     }
 
-    fn judge(&mut self, from: &[&Shown<'_>], away: &[&Shown<'_>], rest: &[u32], children: bool) {
+    fn judge(&mut self, from: &[&Shown<'_>], away: &[&Shown<'_>], rest: Vec<u32>, children: bool) {
         self.found.tried += 1;
         let print = rest.iter().fold(0_u128, |sum, &a| sum.wrapping_add(self.mark[a as usize]));
         if rest.is_empty() || !self.seen.insert(print) {
             return;
         }
         let establishments = rest.iter().map(|&a| self.puzzle.atoms[a as usize].establishments).sum();
-        if !(self.breaks)(&self.puzzle.judged(rest, establishments)) {
+        // What is public beside all tables is no secret of theirs.
+        if !(self.breaks)(&self.puzzle.judged(&rest, establishments)) || self.puzzle.known(&rest, None).is_point() {
             return;
         }
         let listed = |cell: &Shown<'_>| -> BTreeSet<&str> {
@@ -247,8 +264,9 @@ impl<'a> Work<'a> {
             tables.map(|table| self.puzzle.table(table).0).collect()
         };
         let guarded = match (from, away) {
-            ([from], [away]) => listed(from).is_disjoint(&listed(away)),
-            _ => false,
+            ([from], [away]) if listed(from).is_disjoint(&listed(away)) => Guarded::Always,
+            ([_], [_, ..]) => Guarded::UnlessTold,
+            _ => Guarded::Not,
         };
         let kind = if children { FaultKind::PooledRemainder } else { FaultKind::Difference };
         let (release, table) = self.puzzle.table(from[0].place.table);
@@ -259,9 +277,8 @@ impl<'a> Work<'a> {
         } else {
             cell += " less what is shown of it";
         }
-        self.found
-            .rests
-            .push(Rest { fault: Fault { release: release.to_owned(), table: table.to_owned(), cell, kind }, guarded });
+        let fault = Fault { release: release.to_owned(), table: table.to_owned(), cell, kind };
+        self.found.rests.push(Rest { fault, guarded, atoms: rest });
     }
 
     fn names(&self, cells: &[&Shown<'_>]) -> String {
@@ -286,7 +303,7 @@ fn root(group: &mut [u32], of: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{found, records};
-    use super::super::{Checks, ReleasedTable, ReleasedTables, examine};
+    use super::super::{Checks, Noted, ReleasedTable, ReleasedTables, examine};
     use super::*;
     use crate::steps::secrecy::Spec;
     use proptest::prelude::*;
@@ -363,14 +380,15 @@ mod tests {
                 }
             }
             let kinds = [FaultKind::Difference, FaultKind::PooledRemainder, FaultKind::Exact];
-            let told = kinds.iter().any(|k| verdict.by_kind.contains_key(k));
+            let told = kinds.iter().any(|k| verdict.by_kind.contains_key(k)) || verdict.unsafe_remainders > 0;
             prop_assert!(unsafe_rest.is_none() || told, "{:?}", unsafe_rest);
-            // In one release they are notes unless asked for.
+            // In one release those that a protection guards are faults, unless nobody asks.
             let notes = examine(&micro, &spec, &one_release, &Checks { remainders_are_faults: false, ..checks }).unwrap();
             let named = |verdict: &super::super::Verdict| {
                 [FaultKind::Difference, FaultKind::PooledRemainder].iter().filter_map(|k| verdict.by_kind.get(k)).sum::<u64>()
             };
-            prop_assert_eq!((named(&notes), notes.unsafe_remainders), (0, named(&verdict)));
+            prop_assert_eq!((named(&notes), notes.unsafe_remainders), (0, named(&verdict) + verdict.unsafe_remainders));
+            prop_assert!(verdict.remainders.iter().all(|note| note.1 == Noted::Several));
         }
     }
 
