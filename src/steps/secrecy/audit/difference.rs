@@ -8,6 +8,9 @@
 //!   them and in nothing else), less all shown cells of G that lie in the union;
 //! - each whole group of cells of F tied together so, of any size, less the same.
 //!
+//! Known are the sums shown, and with them those that follow from these. What a protection guards (the first kind) is a fault
+//! where releases published before did not tell it already; the others are notes.
+//!
 //! Taking away all that can be taken away is enough: where two disjoint sets of records each pass the rules, so does their
 //! union (contributors and counts only grow; the largest shares of a sum of two cells are at most those of the two). So a
 //! rest that fails leaves a smaller rest that fails, or is one itself.
@@ -305,7 +308,7 @@ mod tests {
     use super::super::tests::{found, records};
     use super::super::{Checks, Noted, ReleasedTable, ReleasedTables, examine};
     use super::*;
-    use crate::steps::secrecy::Spec;
+    use crate::steps::secrecy::{Column, Spec, protect, tabulate};
     use proptest::prelude::*;
 
     const TWO: &str = "contributor='who'\nweight='heads'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
@@ -392,26 +395,90 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_rest_of_a_parent_beside_its_shown_children_is_a_pooled_remainder() {
-        // A has three divisions of three, one and one: two firms are left beside the shown one.
-        let spec = Spec::parse(
-            "contributor='who'\nweight='heads'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
-             [dimensions.place]\nlevels=['zone','act']\n[[tables]]\nname='t'\ndimensions=['place']\n",
-        )
-        .unwrap();
-        let micro = records("a:5:A:A1 b:5:A:A1 c:5:A:A1 d:5:A:A2 e:5:A:A3 f:5:B:B1 g:5:B:B1 h:5:B:B1");
-        let rows = "TOTAL,TOTAL,8,40,published A,zone,5,25,published B,zone,3,15,published A1,act,3,15,published \
-                    A2,act,,,withheld A3,act,,,withheld B1,act,3,15,published";
+    const NESTED: &str = "contributor='who'\nweight='heads'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
+                          [dimensions.place]\nlevels=['zone','act']\n[[tables]]\nname='t'\ndimensions=['place']\n";
+
+    /// A has three divisions of three, one and one: two firms are left beside the shown one.
+    const POOLED: &str = "a:5:A:A1 b:5:A:A1 c:5:A:A1 d:5:A:A2 e:5:A:A3 f:5:B:B1 g:5:B:B1 h:5:B:B1";
+
+    /// What is shown of them, a row a word.
+    fn nested(rows: &str) -> ReleasedTables {
         let header = ["place", "place_level", "establishments", "headcount", "status"].map(str::to_owned).to_vec();
         let rows = rows.split_whitespace().map(|row| row.split(',').map(str::to_owned).collect()).collect();
-        let table = ReleasedTable { name: "t".into(), header, rows };
-        let releases = [ReleasedTables { name: "r".into(), tables: vec![table] }];
+        ReleasedTables { name: "r".into(), tables: vec![ReleasedTable { name: "t".into(), header, rows }] }
+    }
+
+    const LEFT: &str = "TOTAL,TOTAL,8,40,published A,zone,5,25,published B,zone,3,15,published A1,act,3,15,published \
+                        A2,act,,,withheld A3,act,,,withheld B1,act,3,15,published";
+
+    #[test]
+    fn the_rest_of_a_parent_beside_its_shown_children_is_a_pooled_remainder() {
+        let (spec, micro, releases) = (Spec::parse(NESTED).unwrap(), records(POOLED), [nested(LEFT)]);
         let faults = Checks { remainders_are_faults: true, ..Checks::default() };
         let verdict = examine(&micro, &spec, &releases, &faults).unwrap();
         assert_eq!(found(&verdict), ["(t: zone=A) less (t: act=A1) pooled_remainder"]);
         let notes = Checks { remainders_are_faults: false, ..faults };
         let verdict = examine(&micro, &spec, &releases, &notes).unwrap();
         assert!(verdict.is_safe() && verdict.unsafe_remainders == 1, "{verdict:?}");
+    }
+
+    #[test]
+    fn a_rest_that_releases_published_before_give_away_is_a_note() {
+        let (spec, micro) = (Spec::parse(NESTED).unwrap(), records(POOLED));
+        let closed = LEFT.replace("A1,act,3,15,published", "A1,act,,,withheld");
+        for (releases, present, expected) in [
+            ([LEFT, LEFT], None, None),
+            ([LEFT, LEFT], Some(1), Some(Noted::Told)),
+            ([LEFT, &closed], Some(1), Some(Noted::Told)),
+            ([LEFT, &closed], Some(0), None),
+        ] {
+            let checks = Checks { present, ..Checks::default() };
+            let verdict = examine(&micro, &spec, &releases.map(nested), &checks).unwrap();
+            let noted: Vec<Noted> = verdict.remainders.iter().map(|note| note.1).collect();
+            assert_eq!((verdict.is_safe(), noted), (expected.is_some(), Vec::from_iter(expected)), "{present:?}");
+        }
+    }
+
+    #[test]
+    fn a_safe_cell_that_follows_from_what_is_shown_counts_as_shown() {
+        // A1 is withheld, and follows: it and B1 are one set, which is shown, and so is B1.
+        let mut micro = records(POOLED);
+        let set: Vec<Option<&str>> =
+            (0..micro.len()).map(|r| Some(if (3..5).contains(&r) { "2" } else { "1" })).collect();
+        micro.columns.push(Column::of("set", &set));
+        let sets = "[dimensions.set]\nlevels=['set']\n[[tables]]\nname='u'\ndimensions=['set']\n";
+        let spec = Spec::parse(&format!("{NESTED}{sets}")).unwrap();
+        for (shown, expected) in [
+            (
+                "1,set,6,30,published 2,set,,,withheld TOTAL,TOTAL,,,withheld",
+                vec!["(t: zone=A) less (t: act=A1) pooled_remainder"],
+            ),
+            ("1,set,,,withheld 2,set,,,withheld TOTAL,TOTAL,,,withheld", vec![]),
+        ] {
+            let mut release = nested(&LEFT.replace("A1,act,3,15,published", "A1,act,,,withheld"));
+            let mut of_sets = nested(shown).tables.remove(0);
+            of_sets.name = "u".into();
+            of_sets.header[0] = "set".into();
+            of_sets.header[1] = "set_level".into();
+            release.tables.push(of_sets);
+            let verdict = examine(&micro, &spec, &[release], &Checks::default()).unwrap();
+            let remainders: Vec<String> =
+                found(&verdict).into_iter().filter(|fault| fault.ends_with("pooled_remainder")).collect();
+            assert_eq!(remainders, expected, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn what_protection_withholds_for_a_rest_is_missed_when_it_is_opened() {
+        let (spec, micro) = (Spec::parse(NESTED).unwrap(), records(POOLED));
+        let raw = tabulate(&micro, &spec).unwrap();
+        let (tables, dossier) = protect(&raw, &spec.rules, &spec.protection, &[]).unwrap();
+        assert_eq!((dossier.counts.primary, dossier.counts.secondary), (2, 1));
+        let proof = dossier.proof.bytes();
+        let checks = Checks { certificate: Some(&proof), mutations: 9, ..Checks::default() };
+        let verdict = examine(&micro, &spec, &[ReleasedTables::of("r", &tables)], &checks).unwrap();
+        assert_eq!(found(&verdict), Vec::<String>::new());
+        let mutations = verdict.mutations.unwrap();
+        assert_eq!((mutations.secondary, mutations.secondary_caught), (1, 1));
     }
 }

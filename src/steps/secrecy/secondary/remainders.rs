@@ -37,7 +37,7 @@ const STEPS_MET: u64 = 20_000;
 pub struct Remainders {
     /// Kept as a cell is.
     pub hidden: usize,
-    /// Not kept: rows that are shown for ever give them away, or no move was found.
+    /// Not kept, or not from every contributor: rows that are shown for ever give them away, or no move was found.
     pub told: usize,
 }
 
@@ -228,7 +228,7 @@ impl Widener {
     fn serve(&mut self, system: &mut System<'_>, pool: &mut Pool, needs: &[Need], remainders: &mut Remainders) {
         // Its columns are those of the rows there were.
         self.steps += self.kelly.take().map_or(0, |kelly| kelly.steps());
-        let mut given_up: HashSet<u32> = HashSet::new();
+        let (mut given_up, mut told): (HashSet<u32>, HashSet<u32>) = Default::default();
         for &need in needs {
             for _ in 0..circuits::TURNS_MAX {
                 if given_up.contains(&need.row) {
@@ -238,6 +238,7 @@ impl Widener {
                 if self.widen(system, pool, &wanted) {
                     continue;
                 }
+                told.insert(need.row);
                 match wanted.attackers.first() {
                     Some(&who) => {
                         system.already_known.insert((need.row, need.side == Side::Up, who));
@@ -249,8 +250,8 @@ impl Widener {
             }
         }
         let rows: HashSet<u32> = needs.iter().map(|need| need.row).collect();
-        remainders.told += given_up.len();
-        remainders.hidden += rows.len() - given_up.len();
+        remainders.told += told.len();
+        remainders.hidden += rows.len() - told.len();
         given_up.into_iter().for_each(|row| system.verdict[row as usize] = None);
     }
 
