@@ -442,20 +442,23 @@ mod tests {
     #[test]
     fn a_safe_cell_that_follows_from_what_is_shown_counts_as_shown() {
         // A1 is withheld, and follows: it and B1 are one set, which is shown, and so is B1.
-        let mut micro = records(POOLED);
-        let set: Vec<Option<&str>> =
-            (0..micro.len()).map(|r| Some(if (3..5).contains(&r) { "2" } else { "1" })).collect();
-        micro.columns.push(Column::of("set", &set));
+        let mut micro = records(&format!("{POOLED} i:5:C:C1 j:5:C:C1 k:5:C:C1"));
+        let sets = ["1", "1", "1", "2", "2", "1", "1", "1", "2", "2", "2"].map(Some);
+        micro.columns.push(Column::of("set", &sets));
         let sets = "[dimensions.set]\nlevels=['set']\n[[tables]]\nname='u'\ndimensions=['set']\n";
         let spec = Spec::parse(&format!("{NESTED}{sets}")).unwrap();
         for (shown, expected) in [
             (
-                "1,set,6,30,published 2,set,,,withheld TOTAL,TOTAL,,,withheld",
+                "1,set,6,30,published 2,set,,,withheld TOTAL,TOTAL,11,55,published",
                 vec!["(t: zone=A) less (t: act=A1) pooled_remainder"],
             ),
-            ("1,set,,,withheld 2,set,,,withheld TOTAL,TOTAL,,,withheld", vec![]),
+            ("1,set,,,withheld 2,set,,,withheld TOTAL,TOTAL,11,55,published", vec![]),
         ] {
-            let mut release = nested(&LEFT.replace("A1,act,3,15,published", "A1,act,,,withheld"));
+            let mut release = nested(
+                &LEFT
+                    .replace("A1,act,3,15,published", "A1,act,,,withheld C,zone,3,15,published C1,act,3,15,published")
+                    .replace("8,40", "11,55"),
+            );
             let mut of_sets = nested(shown).tables.remove(0);
             of_sets.name = "u".into();
             of_sets.header[0] = "set".into();
