@@ -602,12 +602,12 @@ fn vintage(
     let audited = |micro: &Microdata,
                    spec: &Spec,
                    releases: &[ReleasedTables],
-                   certificate: Option<&[u8]>,
+                   checks: Checks<'_>,
                    counted: &dyn Fn(&FaultKind) -> bool| {
         if work.purpose == Purpose::Preview {
             return Ok(());
         }
-        let verdict = examine(micro, spec, releases, &Checks { certificate, ..Checks::default() })?;
+        let verdict = examine(micro, spec, releases, &checks)?;
         let faults: u64 = verdict.by_kind.iter().filter(|(kind, _)| counted(kind)).map(|(_, n)| *n).sum();
         match faults {
             0 => Ok(()),
@@ -616,7 +616,11 @@ fn vintage(
     };
     // With earlier releases in view the certificate speaks of all of them; the joint attack below does too.
     let proof = (earlier.is_empty() && past.last_year.is_none()).then(|| public.dossier.proof.bytes());
-    audited(&micro, spec, &[ReleasedTables::of("release", &public.tables)], proof.as_deref(), &|_| true)?;
+    // What is left of cells beside others may have been told before: the attack on all that is public knows, and a
+    // correction shows the sums that were shown.
+    let alone = Checks { remainders_are_faults: earlier.is_empty(), ..Checks::default() };
+    let checks = Checks { certificate: proof.as_deref(), ..alone };
+    audited(&micro, spec, &[ReleasedTables::of("release", &public.tables)], checks, &|_| true)?;
     if !earlier.is_empty() && revises.is_none() {
         // Everything that is public of this vintage, attacked as one. What single contributors were told before cannot
         // be taken back; what was shown and is unsafe by a stricter policy of today cannot either.
@@ -625,12 +629,15 @@ fn vintage(
         if told > 0 {
             joint.protection = Protection { insiders: false, ..joint.protection };
         }
-        audited(&records, &joint, &releases, None, &|kind| *kind != FaultKind::PublishedUnsafe)?;
+        let checks = Checks { present: Some(0), ..Checks::default() };
+        audited(&records, &joint, &releases, checks, &|kind| *kind != FaultKind::PublishedUnsafe)?;
     }
     let of_partner = match (of_partner, partner) {
         (Some(mut protected), Some(spec)) => {
             protected.withhold_unsafe();
-            audited(&micro, spec, &[ReleasedTables::of("partner release", &protected.tables)], None, &|_| true)?;
+            let nothing_before = earlier.is_empty() && shown_to_partners.is_empty();
+            let checks = Checks { remainders_are_faults: nothing_before, ..Checks::default() };
+            audited(&micro, spec, &[ReleasedTables::of("partner release", &protected.tables)], checks, &|_| true)?;
             Some(protected.tables)
         }
         _ => None,

@@ -32,7 +32,7 @@ pub struct Args {
     /// The specification: rules, protection, dimensions and tables (TOML)
     #[arg(long, value_name = "FILE")]
     pub spec: PathBuf,
-    /// A release, as `arpent protect` writes it; all that are named are attacked together
+    /// A release, as `arpent protect` writes it; all that are named are attacked together, those published before first
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     pub release: Vec<PathBuf>,
     /// Verify the certificate too, in whole numbers and without a solver; by default the one of the release named last,
@@ -116,6 +116,7 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
         attack: !args.no_attack,
         certificate: certificate.as_ref().map(|c| c.1.as_slice()),
         mutations: args.mutate,
+        present: releases.len().checked_sub(1).filter(|last| *last > 0),
         ..Checks::default()
     };
     examine(&micro, &spec, &releases, &checks).map_err(|error| match (&error, &certificate) {
@@ -350,9 +351,10 @@ fn attack_text(text: &mut String, v: &Verdict) {
         let _ = writeln!(text, "  unions too many to try them all: {} pairs of zonings", v.differences_cut);
     }
     if v.unsafe_remainders > 0 {
-        let _ = writeln!(text, "note: {} of them would break a rule", v.unsafe_remainders);
-        for rest in &v.remainders {
-            let _ = writeln!(text, "  {} {}: {} [{}]", rest.release, rest.table, rest.cell, rest.kind.name());
+        let _ = writeln!(text, "note: {} of them would break a rule, and are no faults", v.unsafe_remainders);
+        for (rest, why) in &v.remainders {
+            let kind = rest.kind.name();
+            let _ = writeln!(text, "  {} {}: {} [{kind}; {}]", rest.release, rest.table, rest.cell, why.name());
         }
     }
 }

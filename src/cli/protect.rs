@@ -194,6 +194,14 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         ));
     }
 
+    let gone = protected.dossier.remainders.told;
+    if gone > 0 {
+        remarks.push(format!(
+            "{gone} sums that no table shows, of too few or one-sided contributors, are left when shown cells are taken from \
+             shown cells, and nothing that may still be withheld hides them"
+        ));
+    }
+
     let digests = |reads: &mut dyn Iterator<Item = &ReadBack>| reads.map(|r| r.digest.clone()).collect::<Vec<_>>();
     let mut inputs = json!({ "micro": micro_digest, "after": digests(&mut earlier.iter()) });
     let mut note = |name: &str, value: Option<String>| {

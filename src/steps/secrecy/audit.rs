@@ -8,7 +8,8 @@
 //! 4. *insiders*: nor from that and what a contributor knows of itself;
 //! 5. *intervals*: every unsafe cell can be as far from the truth as its level asks, in some table that fits all that
 //!    is shown;
-//! 6. *differences*: no sum shown, less other sums shown, is the figure of people whom a rule would hide.
+//! 6. *differences*: no sum shown, less other sums shown, is the figure of people whom a rule would hide. A sum that follows
+//!    from what is shown counts as shown.
 //!
 //! Beside the attack, a certificate can be verified (no solver), and single cells opened at random to see that the attack
 //! would notice.
@@ -37,6 +38,7 @@ mod solver;
 use super::microdata::Microdata;
 use super::policy::Spec;
 use super::protect::{Cell, Coordinate, ProtectedTables};
+use difference::Guarded;
 use exact::{Field, Random, by_direction, direction, dot};
 use form::Puzzle;
 use reduce::Reduced;
@@ -260,10 +262,10 @@ pub struct Verdict {
     pub differences: u64,
     /// Pairs of zonings whose unions were too many to try all.
     pub differences_cut: u64,
-    /// Differences that would break a rule, where they are notes and no faults: see [`REMAINDERS_ARE_FAULTS`].
+    /// Differences that would break a rule, where they are notes and no faults: see [`Noted`].
     pub unsafe_remainders: u64,
-    /// The first [`FAULTS_LISTED`] of them.
-    pub remainders: Vec<Fault>,
+    /// The first [`FAULTS_LISTED`] of them, and why they are notes.
+    pub remainders: Vec<(Fault, Noted)>,
     /// What a certificate proved, where one was verified.
     pub certified: Option<Certified>,
     /// How the attack fared against cells opened at random, where it was tried.
@@ -353,11 +355,34 @@ pub fn audit(micro: &Microdata, spec: &Spec, releases: &[ReleasedTables]) -> Res
     examine(micro, spec, releases, &Checks::default())
 }
 
-/// Whether differences that would break a rule are faults, or notes.
+/// Whether differences that would break a rule, and that a protection guards, are faults or notes.
 ///
-/// A protection guards cells, and, from the day it guards what is left of cells beside other cells shown, this is `true`.
+/// What is guarded is one cell shown less the cells shown of one table that lie in it, one dimension of that table at all its
+/// levels and the others each at one. Differences of several cells are notes: [`Noted::Several`].
 /// One cell of a release less one cell of another release is a fault always: `protect --after` guards those.
-pub const REMAINDERS_ARE_FAULTS: bool = false;
+pub const REMAINDERS_ARE_FAULTS: bool = true;
+
+/// Why a difference that would break a rule is a note and no fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It takes several cells together, or takes cells of several tables or dimensions away: no protection guards those.
+    Several,
+    /// Releases published before give it away by themselves.
+    Told,
+    /// Nobody asked for faults.
+    NotAsked,
+}
+
+impl Noted {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Several => "a sum of several cells, which no protection guards",
+            Self::Told => "told already by releases published before",
+            Self::NotAsked => "not asked for",
+        }
+    }
+}
 
 /// What an audit does.
 #[derive(Debug, Clone, Copy)]
@@ -368,13 +393,22 @@ pub struct Checks<'a> {
     pub certificate: Option<&'a [u8]>,
     /// How many withheld cells are opened, one at a time, each attacked anew; seeded.
     pub mutations: u64,
-    /// Whether all differences that would break a rule are faults: [`REMAINDERS_ARE_FAULTS`].
+    /// Whether differences that would break a rule are faults, where a protection guards them: [`REMAINDERS_ARE_FAULTS`].
     pub remainders_are_faults: bool,
+    /// The release that is judged, by its place, where the others were published before and cannot be changed: a
+    /// difference that these give away by themselves is a note. `None` judges all alike.
+    pub present: Option<usize>,
 }
 
 impl Default for Checks<'_> {
     fn default() -> Self {
-        Self { attack: true, certificate: None, mutations: 0, remainders_are_faults: REMAINDERS_ARE_FAULTS }
+        Self {
+            attack: true,
+            certificate: None,
+            mutations: 0,
+            remainders_are_faults: REMAINDERS_ARE_FAULTS,
+            present: None,
+        }
     }
 }
 
@@ -419,23 +453,11 @@ fn attack(puzzle: &Puzzle, spec: &Spec, levels: &[Option<u64>], checks: &Checks<
         .collect();
     verdict.attack = true;
     verdict.attacked = attacked.len() as u64;
-    let reduced = reduce::reduce(puzzle, &attacked);
+    let shown: Vec<usize> = (0..puzzle.rows.len()).filter(|&r| puzzle.rows[r].shown).collect();
+    let reduced = reduce::reduce(puzzle, &shown, attacked.iter().map(|&r| puzzle.rows[r as usize].atoms.as_slice()));
     verdict.free_atoms = reduced.atoms.len() as u64;
     verdict.equations = reduced.equations.len() as u64;
-    let breaks = |judged: &rules::Judged| rules::level(judged, &spec.rules, &spec.protection).is_some();
-    let differences = difference::differences(puzzle, &breaks, &reduced.remainders);
-    verdict.differences = differences.tried;
-    verdict.differences_cut = differences.untried;
-    for rest in differences.rests {
-        if rest.guarded || checks.remainders_are_faults {
-            verdict.add(rest.fault.kind, || rest.fault);
-        } else {
-            verdict.unsafe_remainders += 1;
-            if verdict.remainders.len() < FAULTS_LISTED {
-                verdict.remainders.push(rest.fault);
-            }
-        }
-    }
+    differences(puzzle, spec, levels, &shown, &reduced, checks, verdict);
 
     // What is public beside all tables is no secret of theirs.
     let level = |row: u32| levels[row as usize].unwrap_or(1);
@@ -473,7 +495,62 @@ fn attack(puzzle: &Puzzle, spec: &Spec, levels: &[Option<u64>], checks: &Checks<
     }
 }
 
-/// Which attacked sums follow from what is shown.
+/// Judges sums shown less other sums shown; safe sums that are withheld and follow from what is shown count as shown.
+fn differences(
+    puzzle: &Puzzle,
+    spec: &Spec,
+    levels: &[Option<u64>],
+    shown: &[usize],
+    reduced: &Reduced,
+    checks: &Checks<'_>,
+    verdict: &mut Verdict,
+) {
+    let mut random = Random(SEED);
+    let mut follows =
+        |shown: &[usize], sums: &[&[u32]]| follow(&reduce::reduce(puzzle, shown, sums.iter().copied()), &mut random);
+    let is_safe = |&r: &usize| levels[r].is_none() && !puzzle.rows[r].shown;
+    let withheld: Vec<usize> = (0..puzzle.rows.len()).filter(is_safe).collect();
+    let sums: Vec<&[u32]> = withheld.iter().map(|&r| puzzle.rows[r].atoms.as_slice()).collect();
+    let followed = withheld.iter().zip(follows(shown, &sums)).filter(|f| f.1).map(|f| *f.0);
+    let mut known = vec![false; puzzle.rows.len()];
+    shown.iter().copied().chain(followed).for_each(|r| known[r] = true);
+
+    let breaks = |judged: &rules::Judged| rules::level(judged, &spec.rules, &spec.protection).is_some();
+    let found = difference::differences(puzzle, &known, &breaks, &reduced.remainders);
+    verdict.differences = found.tried;
+    verdict.differences_cut = found.untried;
+    let mut told = vec![false; found.rests.len()];
+    if let Some(present) = checks.present.filter(|_| !found.rests.is_empty()) {
+        let others = puzzle.shown.iter().filter(|place| puzzle.release_of(place.table) != present);
+        let before: Vec<usize> = others.map(|place| place.row as usize).collect::<BTreeSet<_>>().into_iter().collect();
+        told = follows(&before, &found.rests.iter().map(|rest| rest.atoms.as_slice()).collect::<Vec<_>>());
+    }
+    for (rest, told) in found.rests.into_iter().zip(told) {
+        let noted = match rest.guarded {
+            Guarded::Always => None,
+            _ if !checks.remainders_are_faults => Some(Noted::NotAsked),
+            Guarded::Not => Some(Noted::Several),
+            Guarded::UnlessTold => told.then_some(Noted::Told),
+        };
+        match noted {
+            None => verdict.add(rest.fault.kind, || rest.fault),
+            Some(why) => {
+                verdict.unsafe_remainders += 1;
+                if verdict.remainders.len() < FAULTS_LISTED {
+                    verdict.remainders.push((rest.fault, why));
+                }
+            }
+        }
+    }
+}
+
+/// Which sums follow from what is shown, as both primes say.
+fn follow(reduced: &Reduced, random: &mut Random) -> Vec<bool> {
+    let one = exactly_known::<61>(reduced, random);
+    one.into_iter().zip(exactly_known::<31>(reduced, random)).map(|(one, other)| one && other).collect()
+}
+
+/// Which sums follow from what is shown.
 fn exactly_known<const BITS: u32>(reduced: &Reduced, random: &mut Random) -> Vec<bool> {
     /// With the smaller prime one vector would raise a false alarm once in 2^31 sums; two never do.
     const VECTORS: usize = 2;
@@ -655,7 +732,8 @@ mod tests {
             let mut spec = Spec::parse(ZONES).unwrap();
             spec.protection.insiders = insiders;
             let rows = released(&micro, |code| withheld.split(' ').any(|w| w == code));
-            let verdict = audit(&micro, &spec, &[zones(&rows)]).unwrap();
+            let checks = Checks { remainders_are_faults: false, ..Checks::default() };
+            let verdict = examine(&micro, &spec, &[zones(&rows)], &checks).unwrap();
             assert_eq!(found(&verdict), expected, "{rows}");
         }
     }

@@ -21,8 +21,8 @@ mod tabulate;
 
 pub use advisor::{Advice, Advised, CODES_PAIRED_MAX, Layer, NotAdvisable, Question, Shown, advise};
 pub use audit::{
-    Certified, Checks, FAULTS_LISTED, Fault, FaultKind, Mutations, NotAuditable, REMAINDERS_ARE_FAULTS, ReleasedTable,
-    ReleasedTables, Verdict, audit, examine,
+    Certified, Checks, FAULTS_LISTED, Fault, FaultKind, Mutations, NotAuditable, Noted, REMAINDERS_ARE_FAULTS,
+    ReleasedTable, ReleasedTables, Verdict, audit, examine,
 };
 pub use certificate::Certificate;
 pub use history::{
@@ -39,6 +39,7 @@ pub use protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, Proof, ProtectedTable, ProtectedTables, Reason, TableDimension,
     protect,
 };
+pub use secondary::Remainders;
 pub use stored::{reopen, store};
 pub use strictness::Terms;
 pub use tabulate::{NotTabulable, RawTables, WEIGHT_SUM_MAX, tabulate};

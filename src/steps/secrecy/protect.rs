@@ -4,7 +4,7 @@ use super::certificate::Certificate;
 use super::policy::{Protection, Rules};
 use super::secondary::system::Fate;
 use super::secondary::witness::Side;
-use super::secondary::{Hopeless, Known, Pattern, suppress};
+use super::secondary::{Hopeless, Known, Pattern, Remainders, suppress};
 use super::tabulate::RawTables;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,6 +158,9 @@ pub struct Dossier {
     /// What the cells withheld to protect others cost, in the units the specification chose, and what no safe pattern can
     /// cost less than; `None` where cells were withheld afterwards, or earlier releases are in view.
     pub cost_and_bound: Option<(f64, f64)>,
+    /// Unsafe sums that subtraction would give, though no table shows them: what is left of a shown cell beside shown cells
+    /// of one table that lie in it.
+    pub remainders: Remainders,
 }
 
 /// Why a cell has its fate.
@@ -336,7 +339,7 @@ fn dossier(raw: &RawTables, pattern: &Pattern<'_>) -> Dossier {
         .collect();
     let cost_and_bound =
         pattern.found.filter(|f| f.bound > 0.0 || f.cost == 0.0).map(|f| (f.cost, f.bound.min(f.cost)));
-    Dossier { reasons, certificate, proof, counts, cost_and_bound }
+    Dossier { reasons, certificate, proof, counts, cost_and_bound, remainders: pattern.remainders }
 }
 
 fn coordinates(table: &super::tabulate::RawTable, key: &[(u8, u32)]) -> String {

@@ -30,6 +30,7 @@ use std::fmt;
 /// let raw = tabulate(&micro, &spec).unwrap();
 /// println!("{}", raw.rows.len());
 /// ```
+#[derive(Clone)]
 pub struct RawTables {
     pub(super) atoms: Vec<Atom>,
     pub(super) rows: Vec<Row>,
@@ -42,6 +43,7 @@ pub struct RawTables {
 }
 
 /// A column that some table uses, and the code of each atom in it.
+#[derive(Clone)]
 pub(super) struct RawLevel {
     pub name: String,
     pub labels: Vec<String>,
@@ -56,6 +58,7 @@ impl fmt::Debug for RawTables {
 }
 
 /// Records that no table tells apart.
+#[derive(Clone)]
 pub(super) struct Atom {
     /// Contributors and their weight, by contributor; one whose weight is zero is there too, since it knows that zero.
     pub contributions: Vec<(u32, u64)>,
@@ -96,6 +99,7 @@ pub(super) struct Demand {
 }
 
 /// A union of atoms which some table shows.
+#[derive(Clone)]
 pub(super) struct Row {
     /// Ascending.
     pub atoms: Vec<u32>,
@@ -118,6 +122,7 @@ impl Row {
 }
 
 /// One table: its cells and the row of each.
+#[derive(Clone)]
 pub(super) struct RawTable {
     pub name: String,
     pub dimensions: Vec<RawDimension>,
@@ -135,6 +140,7 @@ pub(super) struct RawDimension {
 }
 
 /// A cell: for each dimension the level (0 is the total, 1 the coarsest) and the index of the code (0 for the total).
+#[derive(Clone)]
 pub(super) struct RawCell {
     pub key: Vec<(u8, u32)>,
     pub row: u32,

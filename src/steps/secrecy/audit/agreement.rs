@@ -145,7 +145,8 @@ fn found(records: &str, withheld: &str, insiders: bool, bounds: &str, certificat
     spec.protection.insiders = insiders;
     let rows = tests::released(&micro, |code| withheld.split(' ').any(|w| w == code));
     let certificate = certificate.map(str::as_bytes);
-    let checks = Checks { attack: certificate.is_none(), certificate, ..Checks::default() };
+    let attack = certificate.is_none();
+    let checks = Checks { attack, certificate, remainders_are_faults: false, ..Checks::default() };
     tests::found(&examine(&micro, &spec, &[tests::zones(&rows)], &checks).unwrap())
 }
 

@@ -8,6 +8,9 @@
 //!   them and in nothing else), less all shown cells of G that lie in the union;
 //! - each whole group of cells of F tied together so, of any size, less the same.
 //!
+//! Known are the sums shown, and with them those that follow from these. What a protection guards (the first kind) is a fault
+//! where releases published before did not tell it already; the others are notes.
+//!
 //! Taking away all that can be taken away is enough: where two disjoint sets of records each pass the rules, so does their
 //! union (contributors and counts only grow; the largest shares of a sum of two cells are at most those of the two). So a
 //! rest that fails leaves a smaller rest that fails, or is one itself.
@@ -30,8 +33,20 @@ const NAMED_MAX: usize = 3;
 pub(super) struct Rest {
     /// Where and of what kind it is.
     pub fault: Fault,
-    /// Whether it is one cell less another, of releases that do not hold both: what `protect --after` guards.
-    pub guarded: bool,
+    pub guarded: Guarded,
+    /// What is left.
+    pub atoms: Vec<u32>,
+}
+
+/// Whether a protection guards a rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guarded {
+    /// One cell less another, of releases that do not hold both: `protect --after` does.
+    Always,
+    /// One cell less cells of one table along one dimension: it does, where releases published before have not told.
+    UnlessTold,
+    /// Any other.
+    Not,
 }
 
 /// What was tried, and what was found.
@@ -53,9 +68,10 @@ struct Shown<'a> {
 /// No cell of F.
 const NOWHERE: u32 = u32::MAX;
 
-/// Tries every pair; `extra` are more rests, each with the sum it was left of.
+/// Tries every pair of the sums that are `known`, by row; `extra` are more rests, each with the sum it was left of.
 pub(super) fn differences(
     puzzle: &Puzzle,
+    known: &[bool],
     breaks: &dyn Fn(&rules::Judged) -> bool,
     extra: &[(u32, Vec<u32>)],
 ) -> Found {
@@ -72,7 +88,7 @@ pub(super) fn differences(
     };
     let mut tables: Vec<BTreeMap<(&[(u32, u32)], u32), &Place>> = vec![BTreeMap::new(); puzzle.tables() as usize];
     // A sum shown by one cell is known for every cell that is that sum.
-    let shown = puzzle.rows.iter().enumerate().filter(|(_, row)| row.shown);
+    let shown = puzzle.rows.iter().enumerate().filter(|(r, _)| known[*r]);
     let places: Vec<Place> = shown
         .flat_map(|(r, row)| {
             row.cells.iter().map(move |(table, key)| Place { row: r as u32, table: *table, key: key.clone() })
@@ -101,24 +117,27 @@ pub(super) fn differences(
     for parts in parts.values_mut() {
         parts.sort_by_key(|cell| (std::cmp::Reverse(cell.atoms.len()), cell.place.row));
     }
-    for ((f_table, _), f) in &zonings {
-        let mut cell_of = vec![NOWHERE; puzzle.atoms.len()];
-        for (i, cell) in f.iter().enumerate() {
-            cell.atoms.iter().for_each(|&a| cell_of[a as usize] = i as u32);
-        }
-        for ((g_table, free, others), g) in &parts {
-            let along = |cell: &Shown<'_>| {
-                // One table, and nothing but the free dimension differs: a parent and its children.
-                let shape = cell.place.key.iter().enumerate();
-                f_table == g_table && shape.into_iter().all(|(d, k)| d == *free || k.0 == others[d])
-            };
-            work.pair(f, &cell_of, g, &along);
+    // A parent and its children first: one rest may be left in several ways, and this is its plainest name.
+    for wants_children in [true, false] {
+        for ((f_table, shape), f) in &zonings {
+            let mut cell_of = vec![NOWHERE; puzzle.atoms.len()];
+            for (i, cell) in f.iter().enumerate() {
+                cell.atoms.iter().for_each(|&a| cell_of[a as usize] = i as u32);
+            }
+            for ((g_table, free, others), g) in &parts {
+                // One table, and nothing but the free dimension differs.
+                let same = shape.iter().enumerate().all(|(d, level)| d == *free || others.get(d) == Some(level));
+                let children = f_table == g_table && same;
+                if children == wants_children {
+                    work.pair(f, &cell_of, g, children);
+                }
+            }
         }
     }
     for (row, rest) in extra {
         let place = puzzle.place(*row);
         let cell = Shown { place, atoms: &puzzle.rows[*row as usize].atoms };
-        work.judge(&[&cell], &[], rest, false);
+        work.judge(&[&cell], &[], rest.clone(), false);
     }
     work.found
 }
@@ -133,7 +152,7 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn pair(&mut self, f: &[Shown<'a>], cell_of: &[u32], g: &[Shown<'a>], along: &dyn Fn(&Shown<'_>) -> bool) {
+    fn pair(&mut self, f: &[Shown<'a>], cell_of: &[u32], g: &[Shown<'a>], children: bool) {
         // For each cell of G that lies in shown cells of F alone: which, at most.
         let mut inside: Vec<Vec<u32>> = vec![Vec::new(); f.len()];
         let mut ties: BTreeMap<Vec<u32>, Vec<u32>> = BTreeMap::new();
@@ -167,7 +186,7 @@ impl<'a> Work<'a> {
         }
         for (i, cell) in f.iter().enumerate().filter(|(i, _)| !inside[*i].is_empty()) {
             let away: Vec<&Shown<'_>> = inside[i].iter().map(|&g_cell| &g[g_cell as usize]).collect();
-            self.subtract(&[cell], &away, along(cell));
+            self.subtract(&[cell], &away, children);
         }
         if ties.is_empty() {
             return;
@@ -229,17 +248,18 @@ impl<'a> Work<'a> {
         let mut rest: Vec<u32> = from.iter().flat_map(|cell| cell.atoms.iter().copied()).collect();
         rest.retain(|a| !taken.contains(a));
         rest.sort_unstable();
-        self.judge(from, &used, &rest, children);
+        self.judge(from, &used, rest, children);
     }
 
-    fn judge(&mut self, from: &[&Shown<'_>], away: &[&Shown<'_>], rest: &[u32], children: bool) {
+    fn judge(&mut self, from: &[&Shown<'_>], away: &[&Shown<'_>], rest: Vec<u32>, children: bool) {
         self.found.tried += 1;
         let print = rest.iter().fold(0_u128, |sum, &a| sum.wrapping_add(self.mark[a as usize]));
         if rest.is_empty() || !self.seen.insert(print) {
             return;
         }
         let establishments = rest.iter().map(|&a| self.puzzle.atoms[a as usize].establishments).sum();
-        if !(self.breaks)(&self.puzzle.judged(rest, establishments)) {
+        // What is public beside all tables is no secret of theirs.
+        if !(self.breaks)(&self.puzzle.judged(&rest, establishments)) || self.puzzle.known(&rest, None).is_point() {
             return;
         }
         let listed = |cell: &Shown<'_>| -> BTreeSet<&str> {
@@ -247,8 +267,9 @@ impl<'a> Work<'a> {
             tables.map(|table| self.puzzle.table(table).0).collect()
         };
         let guarded = match (from, away) {
-            ([from], [away]) => listed(from).is_disjoint(&listed(away)),
-            _ => false,
+            ([from], [away]) if listed(from).is_disjoint(&listed(away)) => Guarded::Always,
+            ([_], [_, ..]) => Guarded::UnlessTold,
+            _ => Guarded::Not,
         };
         let kind = if children { FaultKind::PooledRemainder } else { FaultKind::Difference };
         let (release, table) = self.puzzle.table(from[0].place.table);
@@ -259,9 +280,8 @@ impl<'a> Work<'a> {
         } else {
             cell += " less what is shown of it";
         }
-        self.found
-            .rests
-            .push(Rest { fault: Fault { release: release.to_owned(), table: table.to_owned(), cell, kind }, guarded });
+        let fault = Fault { release: release.to_owned(), table: table.to_owned(), cell, kind };
+        self.found.rests.push(Rest { fault, guarded, atoms: rest });
     }
 
     fn names(&self, cells: &[&Shown<'_>]) -> String {
@@ -286,9 +306,9 @@ fn root(group: &mut [u32], of: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{found, records};
-    use super::super::{Checks, ReleasedTable, ReleasedTables, examine};
+    use super::super::{Checks, Noted, ReleasedTable, ReleasedTables, examine};
     use super::*;
-    use crate::steps::secrecy::Spec;
+    use crate::steps::secrecy::{Column, Spec, protect, tabulate};
     use proptest::prelude::*;
 
     const TWO: &str = "contributor='who'\nweight='heads'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
@@ -363,37 +383,105 @@ mod tests {
                 }
             }
             let kinds = [FaultKind::Difference, FaultKind::PooledRemainder, FaultKind::Exact];
-            let told = kinds.iter().any(|k| verdict.by_kind.contains_key(k));
+            let told = kinds.iter().any(|k| verdict.by_kind.contains_key(k)) || verdict.unsafe_remainders > 0;
             prop_assert!(unsafe_rest.is_none() || told, "{:?}", unsafe_rest);
-            // In one release they are notes unless asked for.
+            // In one release those that a protection guards are faults, unless nobody asks.
             let notes = examine(&micro, &spec, &one_release, &Checks { remainders_are_faults: false, ..checks }).unwrap();
             let named = |verdict: &super::super::Verdict| {
                 [FaultKind::Difference, FaultKind::PooledRemainder].iter().filter_map(|k| verdict.by_kind.get(k)).sum::<u64>()
             };
-            prop_assert_eq!((named(&notes), notes.unsafe_remainders), (0, named(&verdict)));
+            prop_assert_eq!((named(&notes), notes.unsafe_remainders), (0, named(&verdict) + verdict.unsafe_remainders));
+            prop_assert!(verdict.remainders.iter().all(|note| note.1 == Noted::Several));
         }
     }
 
-    #[test]
-    fn the_rest_of_a_parent_beside_its_shown_children_is_a_pooled_remainder() {
-        // A has three divisions of three, one and one: two firms are left beside the shown one.
-        let spec = Spec::parse(
-            "contributor='who'\nweight='heads'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
-             [dimensions.place]\nlevels=['zone','act']\n[[tables]]\nname='t'\ndimensions=['place']\n",
-        )
-        .unwrap();
-        let micro = records("a:5:A:A1 b:5:A:A1 c:5:A:A1 d:5:A:A2 e:5:A:A3 f:5:B:B1 g:5:B:B1 h:5:B:B1");
-        let rows = "TOTAL,TOTAL,8,40,published A,zone,5,25,published B,zone,3,15,published A1,act,3,15,published \
-                    A2,act,,,withheld A3,act,,,withheld B1,act,3,15,published";
+    const NESTED: &str = "contributor='who'\nweight='heads'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
+                          [dimensions.place]\nlevels=['zone','act']\n[[tables]]\nname='t'\ndimensions=['place']\n";
+
+    /// A has three divisions of three, one and one: two firms are left beside the shown one.
+    const POOLED: &str = "a:5:A:A1 b:5:A:A1 c:5:A:A1 d:5:A:A2 e:5:A:A3 f:5:B:B1 g:5:B:B1 h:5:B:B1";
+
+    /// What is shown of them, a row a word.
+    fn nested(rows: &str) -> ReleasedTables {
         let header = ["place", "place_level", "establishments", "headcount", "status"].map(str::to_owned).to_vec();
         let rows = rows.split_whitespace().map(|row| row.split(',').map(str::to_owned).collect()).collect();
-        let table = ReleasedTable { name: "t".into(), header, rows };
-        let releases = [ReleasedTables { name: "r".into(), tables: vec![table] }];
+        ReleasedTables { name: "r".into(), tables: vec![ReleasedTable { name: "t".into(), header, rows }] }
+    }
+
+    const LEFT: &str = "TOTAL,TOTAL,8,40,published A,zone,5,25,published B,zone,3,15,published A1,act,3,15,published \
+                        A2,act,,,withheld A3,act,,,withheld B1,act,3,15,published";
+
+    #[test]
+    fn the_rest_of_a_parent_beside_its_shown_children_is_a_pooled_remainder() {
+        let (spec, micro, releases) = (Spec::parse(NESTED).unwrap(), records(POOLED), [nested(LEFT)]);
         let faults = Checks { remainders_are_faults: true, ..Checks::default() };
         let verdict = examine(&micro, &spec, &releases, &faults).unwrap();
         assert_eq!(found(&verdict), ["(t: zone=A) less (t: act=A1) pooled_remainder"]);
         let notes = Checks { remainders_are_faults: false, ..faults };
         let verdict = examine(&micro, &spec, &releases, &notes).unwrap();
         assert!(verdict.is_safe() && verdict.unsafe_remainders == 1, "{verdict:?}");
+    }
+
+    #[test]
+    fn a_rest_that_releases_published_before_give_away_is_a_note() {
+        let (spec, micro) = (Spec::parse(NESTED).unwrap(), records(POOLED));
+        let closed = LEFT.replace("A1,act,3,15,published", "A1,act,,,withheld");
+        for (releases, present, expected) in [
+            ([LEFT, LEFT], None, None),
+            ([LEFT, LEFT], Some(1), Some(Noted::Told)),
+            ([LEFT, &closed], Some(1), Some(Noted::Told)),
+            ([LEFT, &closed], Some(0), None),
+        ] {
+            let checks = Checks { present, ..Checks::default() };
+            let verdict = examine(&micro, &spec, &releases.map(nested), &checks).unwrap();
+            let noted: Vec<Noted> = verdict.remainders.iter().map(|note| note.1).collect();
+            assert_eq!((verdict.is_safe(), noted), (expected.is_some(), Vec::from_iter(expected)), "{present:?}");
+        }
+    }
+
+    #[test]
+    fn a_safe_cell_that_follows_from_what_is_shown_counts_as_shown() {
+        // A1 is withheld, and follows: it and B1 are one set, which is shown, and so is B1.
+        let mut micro = records(&format!("{POOLED} i:5:C:C1 j:5:C:C1 k:5:C:C1"));
+        let sets = ["1", "1", "1", "2", "2", "1", "1", "1", "2", "2", "2"].map(Some);
+        micro.columns.push(Column::of("set", &sets));
+        let sets = "[dimensions.set]\nlevels=['set']\n[[tables]]\nname='u'\ndimensions=['set']\n";
+        let spec = Spec::parse(&format!("{NESTED}{sets}")).unwrap();
+        for (shown, expected) in [
+            (
+                "1,set,6,30,published 2,set,,,withheld TOTAL,TOTAL,11,55,published",
+                vec!["(t: zone=A) less (t: act=A1) pooled_remainder"],
+            ),
+            ("1,set,,,withheld 2,set,,,withheld TOTAL,TOTAL,11,55,published", vec![]),
+        ] {
+            let mut release = nested(
+                &LEFT
+                    .replace("A1,act,3,15,published", "A1,act,,,withheld C,zone,3,15,published C1,act,3,15,published")
+                    .replace("8,40", "11,55"),
+            );
+            let mut of_sets = nested(shown).tables.remove(0);
+            of_sets.name = "u".into();
+            of_sets.header[0] = "set".into();
+            of_sets.header[1] = "set_level".into();
+            release.tables.push(of_sets);
+            let verdict = examine(&micro, &spec, &[release], &Checks::default()).unwrap();
+            let remainders: Vec<String> =
+                found(&verdict).into_iter().filter(|fault| fault.ends_with("pooled_remainder")).collect();
+            assert_eq!(remainders, expected, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn what_protection_withholds_for_a_rest_is_missed_when_it_is_opened() {
+        let (spec, micro) = (Spec::parse(NESTED).unwrap(), records(POOLED));
+        let raw = tabulate(&micro, &spec).unwrap();
+        let (tables, dossier) = protect(&raw, &spec.rules, &spec.protection, &[]).unwrap();
+        assert_eq!((dossier.counts.primary, dossier.counts.secondary), (2, 1));
+        let proof = dossier.proof.bytes();
+        let checks = Checks { certificate: Some(&proof), mutations: 9, ..Checks::default() };
+        let verdict = examine(&micro, &spec, &[ReleasedTables::of("r", &tables)], &checks).unwrap();
+        assert_eq!(found(&verdict), Vec::<String>::new());
+        let mutations = verdict.mutations.unwrap();
+        assert_eq!((mutations.secondary, mutations.secondary_caught), (1, 1));
     }
 }

@@ -91,6 +91,8 @@ pub(super) struct Puzzle {
 /// How messages name the cells of a table.
 struct Names {
     release: String,
+    /// The place of the release.
+    release_at: usize,
     table: String,
     dimensions: Vec<String>,
     levels: Vec<Vec<(String, Vec<String>)>>,
@@ -144,6 +146,11 @@ impl Puzzle {
     pub fn table(&self, table: u32) -> (&str, &str) {
         let names = &self.tables[table as usize];
         (&names.release, &names.table)
+    }
+
+    /// The place of the release of a table.
+    pub fn release_of(&self, table: u32) -> usize {
+        self.tables[table as usize].release_at
     }
 
     pub fn tables(&self) -> u32 {
@@ -202,6 +209,7 @@ pub(super) fn read(
             let layout = layout(micro, spec, &release.name, table, [r, t])?;
             names.push(Names {
                 release: release.name.clone(),
+                release_at: r,
                 table: table.name.clone(),
                 dimensions: layout.dimensions.iter().map(|d| (*d).to_owned()).collect(),
                 levels: layout

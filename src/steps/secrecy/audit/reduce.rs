@@ -17,11 +17,10 @@ pub(super) struct Reduced {
     pub remainders: Vec<(u32, Vec<u32>)>,
 }
 
-/// Reduces the puzzle; the attacker loses nothing by it.
-pub(super) fn reduce(puzzle: &Puzzle, attacked: &[u32]) -> Reduced {
-    let shown: Vec<usize> = (0..puzzle.rows.len()).filter(|&r| puzzle.rows[r].shown).collect();
+/// Reduces the puzzle, of which these rows are shown, to what an attacker needs for these sums; nothing is lost by it.
+pub(super) fn reduce<'a>(puzzle: &Puzzle, shown: &[usize], attacked: impl Iterator<Item = &'a [u32]>) -> Reduced {
     let remainders: Vec<(u32, Vec<u32>)> =
-        shown.iter().map(|&r| r as u32).zip(residuals(puzzle, &shown)).filter(|r| !r.1.is_empty()).collect();
+        shown.iter().map(|&r| r as u32).zip(residuals(puzzle, shown)).filter(|r| !r.1.is_empty()).collect();
     let distinct: HashSet<&Vec<u32>> = remainders.iter().map(|r| &r.1).collect();
     let mut equations: Vec<Vec<u32>> = distinct.into_iter().cloned().collect();
     let mut fixed: Vec<bool> = puzzle.atoms.iter().map(|atom| atom.public().is_point()).collect();
@@ -39,7 +38,7 @@ pub(super) fn reduce(puzzle: &Puzzle, attacked: &[u32]) -> Reduced {
     let free = |all: &[u32]| renumber(&all.iter().copied().filter(|&a| !fixed[a as usize]).collect::<Vec<_>>());
     Reduced {
         equations: equations.iter().map(|e| renumber(e)).collect(),
-        targets: attacked.iter().map(|&r| free(&puzzle.rows[r as usize].atoms)).collect(),
+        targets: attacked.map(free).collect(),
         atoms,
         remainders,
     }

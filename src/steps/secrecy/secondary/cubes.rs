@@ -36,7 +36,7 @@ const LEANING_MAX: usize = 2_000;
 /// # Errors
 /// A row that no cube protects: another way may.
 pub(super) fn withhold(system: &mut System<'_>, pool: &mut Pool) -> Result<(), Hopeless> {
-    let grid = Grid::new(system.raw);
+    let grid = Grid::new(&system.raw);
     let mut all: Vec<Need> = needs(system);
     // Large distances first: what they withhold serves small ones.
     all.sort_by_cached_key(|&need| (std::cmp::Reverse(need.distance(system, None)), need));
@@ -45,14 +45,14 @@ pub(super) fn withhold(system: &mut System<'_>, pool: &mut Pool) -> Result<(), H
             return Err(Hopeless { row: need.row });
         }
     }
-    show_again(&grid, system, pool);
+    let secondary = |r: &u32| system.fate[*r as usize] == Fate::Secondary;
+    let rows = (0..system.raw.rows.len() as u32).filter(secondary).collect();
+    show_again(&grid, system, pool, rows);
     Ok(())
 }
 
-/// Shows again what is not leant on, the dearest first.
-fn show_again(grid: &Grid, system: &mut System<'_>, pool: &mut Pool) {
-    let mut rows: Vec<u32> =
-        (0..system.raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Secondary).collect();
+/// Shows those of these rows again, all withheld for others, that are not leant on, the dearest first.
+pub(super) fn show_again(grid: &Grid, system: &mut System<'_>, pool: &mut Pool, mut rows: Vec<u32>) {
     rows.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
     for row in rows {
         if pool.leaning(row) > LEANING_MAX {
@@ -95,7 +95,7 @@ fn serve(grid: &Grid, system: &mut System<'_>, pool: &mut Pool, need: Need, pric
 }
 
 /// Where atoms lie.
-struct Grid {
+pub(super) struct Grid {
     /// For each dimension its levels, coarse to fine: the code of each atom.
     dimensions: Vec<Vec<Vec<u32>>>,
     /// The atom of these codes, one a dimension.
@@ -109,7 +109,7 @@ struct Grid {
 const OUTSIDE: u32 = u32::MAX;
 
 impl Grid {
-    fn new(raw: &RawTables) -> Self {
+    pub fn new(raw: &RawTables) -> Self {
         let mut named: Vec<(&str, &[String])> = Vec::new();
         for dimension in raw.tables.iter().flat_map(|t| &t.dimensions) {
             match named.iter_mut().find(|(name, _)| *name == dimension.name) {
@@ -160,10 +160,10 @@ impl Grid {
 
 /// A move in the making.
 #[derive(Default)]
-struct Draft {
-    moves: Vec<(u32, i64)>,
+pub(super) struct Draft {
+    pub moves: Vec<(u32, i64)>,
     /// Rows it takes to withhold.
-    withheld: Vec<u32>,
+    pub withheld: Vec<u32>,
 }
 
 /// A cube that could be added to a draft.
@@ -178,7 +178,7 @@ struct Cube {
 
 impl Draft {
     /// The cheapest cubes found that meet a need together.
-    fn of(grid: &Grid, system: &System<'_>, wanted: &Unmet, price_max: f64) -> Option<Self> {
+    pub fn of(grid: &Grid, system: &System<'_>, wanted: &Unmet, price_max: f64) -> Option<Self> {
         let mut draft = Self::default();
         let mut left = wanted.distance;
         let mut price = 0.0;

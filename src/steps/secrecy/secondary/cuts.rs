@@ -453,7 +453,7 @@ pub(super) mod tests {
 
     /// Whether every attacker stays far enough from every unsafe row, asked of the attackers' programs one by one.
     pub fn is_safe(system: &System<'_>) -> bool {
-        let raw = system.raw;
+        let raw = &system.raw;
         let everyone: Vec<u32> = if system.insiders { (0..raw.n_contributors as u32).collect() } else { Vec::new() };
         let mut attack = Attack::new(system);
         (0..raw.rows.len() as u32).filter(|&r| !system.fate[r as usize].is_shown()).for_each(|r| attack.set(r, 1.0));

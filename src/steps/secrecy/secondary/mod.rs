@@ -6,6 +6,7 @@
 //! what any pattern costs. In a larger system a few rounds of the same give advice and a bound, where that pays, and *circuits* show all
 //! that they can of what is withheld, the dearest rows first. In one too large for either, *cubes* of a few atoms meet
 //! needs one by one. What the sums of the tables alone say (*balance*) begins every search, and is a bound by itself.
+//! At last *remainders*, which subtraction would give though no table shows them, are kept as cells are.
 //!
 //! Solvers propose, exact arithmetic disposes: a move counts only once [`witness::Witness::check`] has checked it in
 //! whole numbers against everything shown. No verdict means withheld.
@@ -20,11 +21,13 @@ mod cubes;
 mod cuts;
 mod kelly;
 mod rectangles;
+mod remainders;
 mod told;
 
 use super::policy::{Protection, Rules, Search};
 use super::tabulate::RawTables;
 pub(super) use cuts::Found;
+pub use remainders::Remainders;
 use std::collections::HashSet;
 use system::System;
 use witness::{Need, Pool, Side};
@@ -38,6 +41,8 @@ pub(super) struct Pattern<'a> {
     pub pool: Pool,
     /// What a search has proved of its cost, where there was one.
     pub found: Option<Found>,
+    /// Unsafe sums that no table shows.
+    pub remainders: Remainders,
 }
 
 /// A need that nothing can meet: too much is public already.
@@ -46,9 +51,27 @@ pub(super) struct Hopeless {
     pub row: u32,
 }
 
-/// Protects every unsafe row. `locked` rows are public for ever; nothing is asked against contributors who already know a
-/// row on one side.
+/// Protects every unsafe row, and every unsafe sum that subtraction would give. `locked` rows are public for ever; nothing
+/// is asked against contributors who already know a row on one side.
 pub(super) fn suppress<'a>(
+    raw: &'a RawTables,
+    rules: &Rules,
+    protection: &Protection,
+    locked: &[bool],
+    already_known: &Known,
+) -> Result<Pattern<'a>, Hopeless> {
+    let mut pattern = of_rows(raw, rules, protection, locked, already_known)?;
+    let Pattern { system, pool, found, remainders } = &mut pattern;
+    *remainders = remainders::hide(system, pool, rules, protection);
+    if let Some(found) = found {
+        // What no pattern of the rows alone costs less than, no safer one does.
+        found.cost = system.cost();
+    }
+    Ok(pattern)
+}
+
+/// Protects every unsafe row.
+fn of_rows<'a>(
     raw: &'a RawTables,
     rules: &Rules,
     protection: &Protection,
@@ -64,7 +87,7 @@ pub(super) fn suppress<'a>(
     if raw.atoms.len() > ATOMS_MAX {
         if cubes::withhold(&mut system, &mut pool).is_ok() {
             let found = Found { bound: balance::bound(&system), cost: system.cost() };
-            return Ok(Pattern { system, pool, found: Some(found) });
+            return Ok(Pattern { system, pool, found: Some(found), remainders: Remainders::default() });
         }
         (system, pool) = fresh();
     }
@@ -73,7 +96,7 @@ pub(super) fn suppress<'a>(
     if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !brief) {
         // No verdict of the solver, or none that reads in fractions: the other way has more to try.
         if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort) {
-            return Ok(Pattern { system, pool, found: Some(found) });
+            return Ok(Pattern { system, pool, found: Some(found), remainders: Remainders::default() });
         }
         (system, pool) = fresh();
         brief = true;
@@ -88,7 +111,7 @@ pub(super) fn suppress<'a>(
     }
     let bound = advice.map_or_else(|| balance::bound(&system), |advice| advice.bound);
     let found = Some(Found { bound, cost: system.cost() });
-    Ok(Pattern { system, pool, found })
+    Ok(Pattern { system, pool, found, remainders: Remainders::default() })
 }
 
 /// What contributors know of rows, whatever is withheld: (row, whether the upper side, contributor).

@@ -2,7 +2,8 @@
 
 use super::super::policy::{Cost, Protection, Rules, Zeros};
 use super::super::primary::{self, Unsafe};
-use super::super::tabulate::RawTables;
+use super::super::tabulate::{RawTables, Row};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// What becomes of a row.
@@ -41,7 +42,8 @@ pub(super) struct Sum {
 
 /// The raw tables made ready for attack and defence.
 pub(in super::super) struct System<'a> {
-    pub raw: &'a RawTables,
+    /// Those of the tables, and after them sums that no table shows: see [`System::hide`].
+    pub raw: Cow<'a, RawTables>,
     pub fate: Vec<Fate>,
     pub verdict: Vec<Option<Unsafe>>,
     /// Rows each atom lies in.
@@ -87,7 +89,7 @@ impl<'a> System<'a> {
         }
         let sums = sums(raw);
         Self {
-            raw,
+            raw: Cow::Borrowed(raw),
             fate,
             verdict,
             rows_of,
@@ -98,6 +100,20 @@ impl<'a> System<'a> {
             insiders: protection.insiders,
             already_known: HashSet::new(),
         }
+    }
+
+    /// Adds a sum that no table shows and that nobody is to work out, and gives its row. Nothing that is known to hold may
+    /// move it yet.
+    pub(super) fn hide(&mut self, atoms: Vec<u32>, verdict: Unsafe) -> u32 {
+        let row = self.raw.rows.len() as u32;
+        atoms.iter().for_each(|&a| self.rows_of[a as usize].push(row));
+        let of = Row::of(atoms, &self.raw.atoms);
+        self.raw.to_mut().rows.push(of);
+        self.fate.push(Fate::Primary);
+        self.verdict.push(Some(verdict));
+        self.price.push(0.0);
+        self.parts.push(Parts::Atoms);
+        row
     }
 
     /// What the rows cost that are withheld to protect others.

@@ -282,6 +282,11 @@ impl Pool {
         }
     }
 
+    /// Whether some witness that holds changes a row.
+    pub fn is_moved(&self, row: u32) -> bool {
+        self.users.get(&row).into_iter().flatten().any(|&id| self.blocked[id as usize] == 0)
+    }
+
     /// How many witnesses change a row.
     pub fn leaning(&self, row: u32) -> usize {
         self.users.get(&row).map_or(0, Vec::len)

@@ -1,0 +1,426 @@
+//! Sums that no table shows and that subtraction gives: a shown row less the shown rows of one table that lie within it,
+//! one dimension of the table at all its levels, the others each at one.
+//!
+//! Each withheld cell in such a rest may be as hidden as it must be, and the rest belong to fewer contributors than a rule
+//! allows, or to one of them for the most part. Where the rules call it unsafe, it becomes a row that no table shows,
+//! with the level of its own and a need on each side, and more is withheld until witnesses move it: so it follows neither
+//! from this subtraction nor from any other sum of what is shown. What was withheld stays so, and every witness holds.
+//!
+//! Two disjoint sets of records that each pass the rules pass them together. So what is withheld on top later, of cells that
+//! are safe, leaves no unsafe rest where there was none.
+
+use super::super::policy::{Protection, Rules};
+use super::super::primary::{self, Unsafe};
+use super::circuits;
+use super::cubes::{self, Draft, Grid};
+use super::kelly::{self, Kelly, Proposal};
+use super::rectangles::{self, mix};
+use super::system::{Fate, System};
+use super::witness::{Need, Pool, Side, Unmet, Witness};
+use std::collections::{BTreeMap, HashSet};
+
+/// What is withheld for one rest may leave another. Each round withholds more, so that rounds end by themselves; on the
+/// tables we know after three.
+const ROUNDS_MAX: usize = 12;
+
+/// Rounds after which what turns out not to be needed is shown again; showing may leave a rest for the next.
+const ROUNDS_SHOWING: usize = 4;
+
+/// Steps of programs over the whole system, times its rows: what cubes find near a row must do after these.
+const STEPS_TIMES_ROWS: u64 = 200_000_000;
+
+/// Steps of programs over circuits for rests that may be hidden already.
+const STEPS_MET: u64 = 20_000;
+
+/// What became of unsafe sums that no table shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Remainders {
+    /// Kept as a cell is.
+    pub hidden: usize,
+    /// Not kept, or not from every contributor: rows that are shown for ever give them away, or no move was found.
+    pub told: usize,
+}
+
+/// Withholds more until nobody works out an unsafe rest.
+pub(super) fn hide(system: &mut System<'_>, pool: &mut Pool, rules: &Rules, protection: &Protection) -> Remainders {
+    let mut widener = Widener { grid: None, kelly: None, steps: 0, withheld: Vec::new() };
+    let mut remainders = Remainders::default();
+    for round in 0..ROUNDS_MAX {
+        let found = rests(system, pool, rules, protection);
+        if found.is_empty() {
+            break;
+        }
+        let (mut needs, mut perhaps): (Vec<Need>, Vec<Need>) = (Vec::new(), Vec::new());
+        for rest in found {
+            let row = system.hide(rest.atoms, rest.verdict);
+            let both = [Side::Up, Side::Down].map(|side| Need { row, side });
+            needs.extend(both);
+            perhaps.extend(both.into_iter().filter(|_| !rest.is_shown));
+        }
+        // What was withheld before may keep it already; small trades over what is withheld cost nothing.
+        if !perhaps.is_empty() {
+            rectangles::rectangles(system, pool);
+            circuits::meet(system, pool, &perhaps, STEPS_MET);
+        }
+        // Large distances first: what they withhold serves small ones.
+        needs.sort_by_cached_key(|&need| (std::cmp::Reverse(need.distance(system, None)), need));
+        widener.serve(system, pool, &needs, &mut remainders);
+        if round < ROUNDS_SHOWING
+            && let Some(grid) = &widener.grid
+        {
+            cubes::show_again(grid, system, pool, std::mem::take(&mut widener.withheld));
+        }
+    }
+    remainders
+}
+
+/// A rest that would break a rule if it were a cell.
+struct Rest {
+    atoms: Vec<u32>,
+    verdict: Unsafe,
+    /// Whether what is shown gives it; else rows that are withheld take part too, and perhaps anybody works those out.
+    is_shown: bool,
+}
+
+/// The rows that are shown, and those withheld that no witness is known to move: those may follow from what is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Shown,
+    Perhaps,
+    Hidden,
+}
+
+/// Every unsafe rest that is no row, each once.
+fn rests(system: &System<'_>, pool: &Pool, rules: &Rules, protection: &Protection) -> Vec<Rest> {
+    if *rules == Rules::default() {
+        return Vec::new();
+    }
+    let raw = &*system.raw;
+    let known: Vec<Known> = (0_u32..)
+        .zip(&system.fate)
+        .map(|(row, fate)| match fate {
+            Fate::Open | Fate::Locked => Known::Shown,
+            Fate::Secondary if !pool.is_moved(row) => Known::Perhaps,
+            Fate::Secondary | Fate::Primary => Known::Hidden,
+        })
+        .collect();
+    let mut seen: HashSet<u128> = raw.rows.iter().map(|row| print(&row.atoms)).collect();
+    let mut found = Vec::new();
+    for part in parts(system, &known) {
+        let holders = Holders::of(system, part);
+        let mut scratch = Scratch { met: vec![(0, 0); raw.rows.len()], turn: 0 };
+        for (whole, of) in (0_u32..).zip(&raw.rows) {
+            if known[whole as usize] == Known::Hidden || of.atoms.len() < 2 {
+                continue;
+            }
+            let Some((atoms, taken)) = scratch.less(system, &holders, whole) else { continue };
+            if !seen.insert(print(&atoms)) {
+                continue;
+            }
+            let (contributions, counts) = raw.largest_first(&atoms);
+            let establishments = atoms.iter().map(|&a| raw.atoms[a as usize].establishments).sum();
+            let cell = primary::Cell { establishments, contributions: &contributions, counts: &counts };
+            if let Some(verdict) = primary::judge(&cell, rules, protection) {
+                let is_shown = std::iter::once(whole).chain(taken).all(|row| known[row as usize] == Known::Shown);
+                found.push(Rest { atoms, verdict, is_shown });
+            }
+        }
+    }
+    found
+}
+
+/// A name of a set of atoms; two sets that share one are as likely as a flaw of the machine, and the audit would notice.
+fn print(atoms: &[u32]) -> u128 {
+    atoms.iter().fold(0_u128, |sum, &a| {
+        let mark = u128::from(mix(u64::from(a))) << 64 | u128::from(mix(!u64::from(a)));
+        sum.wrapping_add(mark)
+    })
+}
+
+/// Level along the free dimension, and row, of the known cells of one table with one dimension free and the others each at
+/// one level: they are nested along that dimension.
+type Part = Vec<(u8, u32)>;
+
+fn parts(system: &System<'_>, known: &[Known]) -> Vec<Part> {
+    let mut parts: BTreeMap<(usize, usize, Vec<u8>), Part> = BTreeMap::new();
+    for (t, table) in system.raw.tables.iter().enumerate() {
+        for cell in table.cells.iter().filter(|cell| known[cell.row as usize] != Known::Hidden) {
+            for free in 0..cell.key.len() {
+                let others = cell.key.iter().enumerate().map(|(d, k)| if d == free { u8::MAX } else { k.0 });
+                parts.entry((t, free, others.collect())).or_default().push((cell.key[free].0, cell.row));
+            }
+        }
+    }
+    parts.into_values().collect()
+}
+
+/// The rows of a part that hold each atom, the largest first.
+struct Holders {
+    /// Where those of an atom begin among `rows`.
+    begin: Vec<usize>,
+    rows: Vec<u32>,
+}
+
+impl Holders {
+    fn of(system: &System<'_>, part: Part) -> Self {
+        let atoms_of = |row: u32| &system.raw.rows[row as usize].atoms;
+        let mut all: Vec<(u32, u8, u32)> =
+            part.into_iter().flat_map(|(level, row)| atoms_of(row).iter().map(move |&a| (a, level, row))).collect();
+        all.sort_unstable();
+        // One row may be a cell at two levels.
+        all.dedup_by_key(|one| (one.0, one.2));
+        let mut begin = vec![0; system.raw.atoms.len() + 1];
+        all.iter().for_each(|one| begin[one.0 as usize + 1] += 1);
+        for a in 0..system.raw.atoms.len() {
+            begin[a + 1] += begin[a];
+        }
+        Self { begin, rows: all.into_iter().map(|one| one.2).collect() }
+    }
+
+    fn of_atom(&self, atom: u32) -> &[u32] {
+        &self.rows[self.begin[atom as usize]..self.begin[atom as usize + 1]]
+    }
+}
+
+struct Scratch {
+    /// By row: the last turn that met it, and how many of its atoms.
+    met: Vec<(u32, u32)>,
+    turn: u32,
+}
+
+impl Scratch {
+    /// A row less the largest rows of a part that lie within it, and these rows; `None` where there is none, or no rest.
+    fn less(&mut self, system: &System<'_>, holders: &Holders, whole: u32) -> Option<(Vec<u32>, Vec<u32>)> {
+        self.turn += 1;
+        let atoms = &system.raw.rows[whole as usize].atoms;
+        for &row in atoms.iter().flat_map(|&a| holders.of_atom(a)) {
+            let met = &mut self.met[row as usize];
+            *met = if met.0 == self.turn { (self.turn, met.1 + 1) } else { (self.turn, 1) };
+        }
+        let lies_within = |row: &&u32| {
+            **row != whole && self.met[**row as usize].1 as usize == system.raw.rows[**row as usize].atoms.len()
+        };
+        let (mut rest, mut taken) = (Vec::new(), Vec::new());
+        for &a in atoms {
+            match holders.of_atom(a).iter().find(lies_within) {
+                Some(&row) => taken.push(row),
+                None => rest.push(a),
+            }
+        }
+        taken.sort_unstable();
+        taken.dedup();
+        (!rest.is_empty() && !taken.is_empty()).then_some((rest, taken))
+    }
+}
+
+/// Withholds what the cheapest moves touch, found near the row or by a program over everything.
+struct Widener {
+    grid: Option<Grid>,
+    kelly: Option<Kelly>,
+    /// Steps of programs that were given up.
+    steps: u64,
+    /// Rows withheld since they were last shown again.
+    withheld: Vec<u32>,
+}
+
+impl Widener {
+    /// Meets each need; where nothing does, against outsiders, the row is given up, and against a contributor, it is told.
+    fn serve(&mut self, system: &mut System<'_>, pool: &mut Pool, needs: &[Need], remainders: &mut Remainders) {
+        // Its columns are those of the rows there were.
+        self.steps += self.kelly.take().map_or(0, |kelly| kelly.steps());
+        let (mut given_up, mut told): (HashSet<u32>, HashSet<u32>) = Default::default();
+        for &need in needs {
+            for _ in 0..circuits::TURNS_MAX {
+                if given_up.contains(&need.row) {
+                    break;
+                }
+                let Some(wanted) = pool.unmet(system, need) else { break };
+                if self.widen(system, pool, &wanted) {
+                    continue;
+                }
+                told.insert(need.row);
+                match wanted.attackers.first() {
+                    Some(&who) => {
+                        system.already_known.insert((need.row, need.side == Side::Up, who));
+                    }
+                    None => {
+                        given_up.insert(need.row);
+                    }
+                }
+            }
+        }
+        let rows: HashSet<u32> = needs.iter().map(|need| need.row).collect();
+        remainders.told += told.len();
+        remainders.hidden += rows.len() - told.len();
+        given_up.into_iter().for_each(|row| system.verdict[row as usize] = None);
+    }
+
+    /// Withholds what the cheaper of two moves touches.
+    fn widen(&mut self, system: &mut System<'_>, pool: &mut Pool, wanted: &Unmet) -> bool {
+        let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted.clone() };
+        let mut proposals: Vec<Proposal> = self.near(system, wanted, &one).into_iter().collect();
+        proposals.extend(self.anywhere(system, &one));
+        let price = |proposal: &Proposal| proposal.1.iter().map(|&r| system.price[r as usize]).sum::<f64>();
+        proposals.sort_by(|a, b| price(a).total_cmp(&price(b)).then(a.0.len().cmp(&b.0.len())));
+        for (moves, withheld) in proposals {
+            for &row in &withheld {
+                system.fate[row as usize] = Fate::Secondary;
+                pool.withheld(row);
+            }
+            let family = Witness::family(system, &moves);
+            if family.first().is_some_and(|witness| witness.meets(&one)) {
+                for &row in &withheld {
+                    self.kelly.as_mut().into_iter().for_each(|kelly| kelly.set_price(row, 0.0));
+                }
+                self.withheld.extend(withheld);
+                family.into_iter().for_each(|witness| pool.add(system, witness));
+                return true;
+            }
+            for &row in &withheld {
+                system.fate[row as usize] = Fate::Open;
+                pool.shown(row);
+            }
+        }
+        false
+    }
+
+    /// The cheapest cubes.
+    fn near(&mut self, system: &System<'_>, wanted: &Unmet, one: &Unmet) -> Option<Proposal> {
+        let grid = &*self.grid.get_or_insert_with(|| Grid::new(&system.raw));
+        let of = |wanted| Draft::of(grid, system, wanted, f64::INFINITY);
+        let found = of(wanted).or_else(|| (wanted.attackers.len() > 1).then(|| of(one)).flatten())?;
+        let moves = found.moves.into_iter().map(|(a, by)| (a, by as f64)).collect();
+        Some((moves, found.withheld))
+    }
+
+    /// The cheapest move by a program, while there are steps for it.
+    fn anywhere(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<Proposal> {
+        let most = STEPS_TIMES_ROWS / (system.raw.rows.len() as u64).max(1);
+        if self.steps + self.kelly.as_ref().map_or(0, Kelly::steps) > most {
+            return None;
+        }
+        let kelly = self.kelly.get_or_insert_with(|| Kelly::new(system));
+        kelly.solve(system, wanted).and_then(|moves| kelly::judged(system, wanted, moves))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::microdata::{Column, Microdata};
+    use super::super::super::policy::Spec;
+    use super::super::super::tabulate::{RawTables, tabulate};
+    use super::super::cuts::tests::is_safe;
+    use super::super::{Known, needs, of_rows, suppress};
+    use super::*;
+
+    fn spec(insiders: bool) -> Spec {
+        Spec::parse(&format!(
+            "contributor='c'\nweight='w'\n[rules]\nmin_contributors=3\ndominance={{n=1,share=0.85}}\n\
+             [protection]\ninsiders={insiders}\n[dimensions.zone]\nlevels=['zone']\n[dimensions.act]\n\
+             levels=['section','division']\n[[tables]]\nname='t'\ndimensions=['zone','act']"
+        ))
+        .unwrap()
+    }
+
+    const DIVISIONS: [(&str, &str); 5] = [("A", "A1"), ("A", "A2"), ("A", "A3"), ("B", "B1"), ("B", "B2")];
+
+    /// A table of two zones and five divisions in two sections, most cells of few contributors, one of them in many.
+    fn table(seed: u64) -> RawTables {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut draw = |n: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % n
+        };
+        let (mut who, mut weight, mut codes) = (vec![], vec![], vec![]);
+        for zone in ["x", "y"] {
+            for (section, division) in DIVISIONS {
+                for _ in 0..[1, 1, 2, 4, 5][draw(5) as usize] {
+                    who.push(format!("{}", draw(3) * draw(14)));
+                    weight.push(1 + draw(40));
+                    codes.push((zone, section, division));
+                }
+            }
+        }
+        let column = |name: &str, of: fn(&(&'static str, &'static str, &'static str)) -> &'static str| {
+            Column::of(name, &codes.iter().map(|c| Some(of(c))).collect::<Vec<_>>())
+        };
+        let columns = vec![column("zone", |c| c.0), column("section", |c| c.1), column("division", |c| c.2)];
+        let ids = (0..who.len()).map(|i| i.to_string()).collect();
+        tabulate(&Microdata::new(ids, &who, weight, columns), &spec(false)).unwrap()
+    }
+
+    /// Whether somebody who takes any choice of shown cells of the table away from a shown one, each within it and none
+    /// twice, is left with an unsafe sum that is no row.
+    fn leaves_a_rest(raw: &RawTables, system: &System<'_>) -> bool {
+        let spec = spec(false);
+        let shown: Vec<&Vec<u32>> =
+            (0..raw.rows.len()).filter(|&r| system.fate[r].is_shown()).map(|r| &raw.rows[r].atoms).collect();
+        let breaks = |rest: &[u32]| {
+            let (contributions, counts) = raw.largest_first(rest);
+            let establishments = rest.iter().map(|&a| raw.atoms[a as usize].establishments).sum();
+            let cell = primary::Cell { establishments, contributions: &contributions, counts: &counts };
+            primary::judge(&cell, &spec.rules, &spec.protection).is_some()
+        };
+        // Depth first: each shown cell in turn taken away or not.
+        fn some(shown: &[&Vec<u32>], from: usize, rest: &[u32], is_left: &dyn Fn(&[u32]) -> bool) -> bool {
+            (from..shown.len()).any(|i| {
+                let within = shown[i].iter().all(|a| rest.binary_search(a).is_ok());
+                if !within || shown[i].len() == rest.len() {
+                    return false;
+                }
+                let less: Vec<u32> = rest.iter().copied().filter(|a| shown[i].binary_search(a).is_err()).collect();
+                is_left(&less) || some(shown, i + 1, &less, is_left)
+            })
+        }
+        let is_left = |rest: &[u32]| breaks(rest) && raw.rows.iter().all(|row| row.atoms != rest);
+        shown.iter().any(|whole| some(&shown, 0, whole, &is_left))
+    }
+
+    #[test]
+    fn no_choice_of_shown_cells_taken_from_a_shown_cell_leaves_an_unsafe_sum() {
+        let (mut before, mut hidden) = (0, 0);
+        for seed in 1..60 {
+            let raw = table(seed);
+            for insiders in [false, true] {
+                let Spec { rules, protection, .. } = spec(insiders);
+                let Ok(alone) = of_rows(&raw, &rules, &protection, &[], &Known::default()) else { continue };
+                before += usize::from(leaves_a_rest(&raw, &alone.system));
+                let pattern = suppress(&raw, &rules, &protection, &[], &Known::default()).unwrap();
+                assert!(!leaves_a_rest(&raw, &pattern.system), "{seed} {insiders}");
+                assert_eq!(pattern.remainders.told, 0, "{seed} {insiders}");
+                hidden += pattern.remainders.hidden;
+                // Rests have needs like those of cells; one by one they are asked of the outsider's program.
+                for need in needs(&pattern.system) {
+                    assert_eq!(pattern.pool.unmet(&pattern.system, need), None, "{seed} {insiders}");
+                }
+                assert!(insiders || is_safe(&pattern.system), "{seed}");
+                let kept = |r: usize| !alone.system.fate[r].is_shown() || pattern.system.fate[r].is_shown();
+                assert!(pattern.remainders.hidden > 0 || (0..raw.rows.len()).all(kept), "{seed} {insiders}");
+            }
+        }
+        assert!(before > 10 && hidden > 10, "{before} tables with a rest, {hidden} rests");
+    }
+
+    #[test]
+    fn a_rest_that_is_public_for_ever_is_told_and_not_hidden() {
+        // Nine firms in A1, one in each of A2 and A3: with A and A1 shown before, the two are left.
+        let mut codes = vec!["A1"; 9];
+        codes.extend(["A2", "A3", "B1", "B1", "B1"]);
+        let columns = vec![
+            Column::of("zone", &vec![Some("x"); codes.len()]),
+            Column::of("section", &codes.iter().map(|c| Some(&c[..1])).collect::<Vec<_>>()),
+            Column::of("division", &codes.iter().map(|c| Some(*c)).collect::<Vec<_>>()),
+        ];
+        let who: Vec<String> = (0..codes.len()).map(|i| i.to_string()).collect();
+        let micro = Microdata::new(who.clone(), &who, vec![10; codes.len()], columns);
+        let Spec { rules, protection, .. } = spec(false);
+        let raw = tabulate(&micro, &spec(false)).unwrap();
+        let of = |locked: &[bool]| suppress(&raw, &rules, &protection, locked, &Known::default()).unwrap().remainders;
+        assert_eq!(of(&[]), Remainders { hidden: 1, told: 0 });
+        // All that is safe was shown: it holds three firms at least.
+        let before: Vec<bool> = raw.rows.iter().map(|row| row.value >= 30).collect();
+        assert_eq!(of(&before), Remainders { hidden: 0, told: 1 });
+    }
+}
