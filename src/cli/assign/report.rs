@@ -35,6 +35,8 @@ pub(super) const UNPLACED: u32 = 3;
 pub(super) struct Words {
     pub(super) zone: Vec<u32>,
     pub(super) how: Vec<u32>,
+    /// How many of each placement.
+    by_placement: [usize; 4],
     /// The points that several zones have.
     pub(super) ambiguous: Vec<Ambiguous>,
 }
@@ -74,7 +76,7 @@ impl Why {
 impl Words {
     pub(super) fn of(index: &ZoneIndex, points: &PointBatch, placements: &Placements) -> Self {
         let column = || Vec::with_capacity(placements.len());
-        let mut words = Self { zone: column(), how: column(), ambiguous: Vec::new() };
+        let mut words = Self { zone: column(), how: column(), by_placement: [0; 4], ambiguous: Vec::new() };
         for (row, (placed, unplaced)) in placements.iter().zip(&points.unplaced).enumerate() {
             let (zone, how) = match (unplaced, placed) {
                 (Some(_), _) => (u32::MAX, UNPLACED),
@@ -93,6 +95,7 @@ impl Words {
             };
             words.zone.push(zone);
             words.how.push(how);
+            words.by_placement[how as usize] += 1;
         }
         words
     }
@@ -187,15 +190,16 @@ impl Tally {
 
     /// Counts a batch.
     pub(super) fn count(&mut self, points: &PointBatch, words: &Words) {
-        for &how in &words.how {
-            self.by_placement[how as usize] += 1;
+        for (all, n) in self.by_placement.iter_mut().zip(words.by_placement) {
+            *all += n;
         }
         for &zone in &words.zone {
             if let Some(n) = self.by_zone.get_mut(zone as usize) {
                 *n += 1;
             }
         }
-        for why in points.unplaced.iter().flatten() {
+        let unplaced = points.unplaced.iter().flatten().take(words.by_placement[UNPLACED as usize]);
+        for why in unplaced {
             *self.unplaced.entry(why.code()).or_default() += 1;
         }
         for Ambiguous { why, zones, .. } in &words.ambiguous {

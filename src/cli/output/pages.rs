@@ -126,8 +126,8 @@ impl WordPages {
         }
         let beyond = self.numbers.len() - 1;
         for words in words.chunks(PAGE_ROWS) {
-            let mut of_page = Vec::with_capacity(words.len());
-            let mut nulls = 0;
+            // Each is written behind those that are there; one that is missing is written over by the next.
+            let (mut of_page, mut there) = (vec![0; words.len()], 0);
             for &word in words {
                 let word = (word as usize).min(beyond);
                 let mut number = self.numbers[word];
@@ -136,13 +136,12 @@ impl WordPages {
                     self.numbers[word] = number;
                     self.used.push(word as u32);
                 }
-                nulls += usize::from(number == MISSING);
-                of_page.push(number);
+                of_page[there] = number;
+                there += usize::from(number != MISSING);
             }
-            let mut page = missing(words.len(), nulls, || of_page.iter().map(|number| *number == MISSING));
-            if nulls > 0 {
-                of_page.retain(|number| *number != MISSING);
-            }
+            of_page.truncate(there);
+            let nulls = words.len() - there;
+            let mut page = missing(words.len(), nulls, || words.iter().map(|&word| word as usize >= beyond));
             let width = (32 - (self.used.len() as u32).saturating_sub(1).leading_zeros()).max(1);
             page.push(width as u8);
             runs(&of_page, width, &mut page);
