@@ -73,24 +73,29 @@ pub fn api(ask: &Ask, contract: &serde_json::Value) -> Result<String, Problem> {
         Some(path) => contract.pointer(path.trim_start_matches('#')).cloned().unwrap_or_default(),
         None => parameter.clone(),
     };
-    let paths: Vec<Value> = contract["paths"]
-        .as_object()
-        .into_iter()
-        .flatten()
+    // The acts of staff need a key, and most of them are no reading.
+    let paths = contract["paths"].as_object().into_iter().flatten().filter(|(path, _)| !path.starts_with("/api/v1"));
+    let paths: Vec<Value> = paths
         .map(|(path, item)| {
             let parameters: Vec<Value> = [&item["parameters"], &item["get"]["parameters"]]
                 .into_iter()
                 .filter_map(|list| list.as_array())
                 .flatten()
                 .map(resolve)
-                .map(|p| context! { name => text(&p["name"]), description => text(&p["description"]) })
+                .map(|p| context! { name => text(&p["name"]), description => marked(&p["description"]) })
                 .collect();
             context! {
-                path, parameters, summary => text(&item["get"]["summary"]), description => text(&item["get"]["description"])
+                path, parameters, summary => text(&item["get"]["summary"]), description => marked(&item["get"]["description"])
             }
         })
         .collect();
     render("api.html", context! { paths, ..frame(ask, None, "L'API") })
+}
+
+/// A description of the contract in pieces: words, and what stands between backticks, which is code.
+fn marked(description: &serde_json::Value) -> Vec<Value> {
+    let pieces = description.as_str().unwrap_or_default().split('`').enumerate();
+    pieces.filter(|(_, text)| !text.is_empty()).map(|(i, text)| context! { text, code => i % 2 == 1 }).collect()
 }
 
 /// Every zoning: the current release's first, then the earlier ones'.

@@ -228,6 +228,7 @@ async fn parameters_are_read_strictly() {
         ("offset=-1", 400, "bad_parameter"),
         ("offset=1e3", 400, "bad_parameter"),
         ("limit=1&limit=2", 400, "repeated_parameter"),
+        ("filter=libelle+LIKE+%27%25%FF%25%27", 400, "bad_encoding"),
         ("limite=1", 400, "unknown_parameter"),
         ("bbox=5,47,6", 400, "bad_parameter"),
         ("bbox=5,47,6,48", 200, ""),
@@ -765,6 +766,16 @@ async fn links_are_absolute_and_follow_the_configured_address_then_proxies_then_
             assert!(link["href"].as_str().unwrap().starts_with(base), "{headers:?}: {link}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_page_of_the_api_lists_what_can_be_read_without_a_key() {
+    let page = ask("/api?f=html").await.text().replace("&#x2f;", "/");
+    for (path, _) in routes() {
+        assert!(page.contains(&format!("<h2><code>GET {path}</code></h2>")), "{path}");
+    }
+    assert!(!page.contains("<h2><code>GET /api/v1"), "acts of staff are no reading");
+    assert!(page.contains("<code>Accept</code>") && !page.contains('`'), "code stands between tags");
 }
 
 /// All that `Vary` names, in lower case.

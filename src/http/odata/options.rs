@@ -54,6 +54,7 @@ pub struct Options {
 
 /// Refuses an option outside this list and one given twice; those of OData that we do not do are named as such.
 pub fn only(ask: &Ask, known: &[&str]) -> Result<(), Problem> {
+    ask.readable()?;
     for (i, (name, _)) in ask.params.iter().enumerate() {
         let refused = |code, place: &str, found: &str, expected: String| {
             Err(Problem::refused(StatusCode::BAD_REQUEST, code, place, found, expected))

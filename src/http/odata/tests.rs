@@ -254,6 +254,7 @@ async fn a_refusal_says_what_is_possible_as_odata_has_it() {
         ("Aggregats?top=3", 400, "unknown_parameter", "$top"),
         ("Aggregats?$top=3&%24top=4", 400, "repeated_parameter", "$top"),
         ("Aggregats?$top=-1", 400, "bad_parameter", "0 or more"),
+        ("Aggregats?$filter=contains(libelle,'%FF')", 400, "bad_encoding", "UTF-8"),
         ("Aggregats?$top=", 400, "bad_parameter", "0 or more"),
         ("Aggregats?$skip=many", 400, "bad_parameter", "`many`"),
         ("Aggregats?$count=yes", 400, "bad_parameter", "true or false"),

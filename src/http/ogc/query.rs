@@ -154,8 +154,18 @@ impl FromRequestParts<App> for Ask {
 }
 
 impl Ask {
+    /// Refuses a query that is no text: what is put in the place of its bytes would be looked for, and never found.
+    pub fn readable(&self) -> Result<(), Problem> {
+        if std::str::from_utf8(&decoded(&self.query)).is_ok() {
+            return Ok(());
+        }
+        let (found, expected) = ("bytes that are no text", "percent-encoded UTF-8");
+        Err(Problem::refused(StatusCode::BAD_REQUEST, "bad_encoding", "query", found, expected))
+    }
+
     /// Refuses a parameter outside this list, and one given twice.
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        self.readable()?;
         for (i, (name, _)) in self.params.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 return Err(Problem::refused(
@@ -392,6 +402,24 @@ pub fn encode(text: &str, keep: &str) -> String {
     encoded
 }
 
+/// What percent-encoded bytes stand for; what is not well written stands for itself, as in the parameters.
+fn decoded(text: &str) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let (mut rest, mut decoded) = (text.as_bytes(), Vec::with_capacity(text.len()));
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        let pair = after.first().and_then(digit).zip(after.get(1).and_then(digit));
+        match (byte, pair) {
+            (b'%', Some((high, low))) => {
+                decoded.push((16 * high + low) as u8);
+                rest = &after[2..];
+            }
+            _ => decoded.push(*byte),
+        }
+    }
+    decoded
+}
+
 /// What a code means, in French, for people.
 pub fn meaning(dimension: &str, code: &str) -> String {
     match dimension {
@@ -572,6 +600,21 @@ mod tests {
             ("autre", "x", ""),
         ] {
             assert_eq!(meaning(dimension, code), told, "{dimension} {code}");
+        }
+    }
+
+    #[test]
+    fn percent_encoded_bytes_are_read_as_parameters_are() {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("a=%C3%A9+%2b", "a=é++".as_bytes()),
+            ("%", b"%"),
+            ("%4", b"%4"),
+            ("%zz%41", b"%zzA"),
+            ("%%41", b"%A"),
+            ("%FF", b"\xff"),
+        ] {
+            assert_eq!(decoded(text), bytes, "{text}");
         }
     }
 

@@ -2,10 +2,10 @@
 //! [`SUITES`] holds both to it. The texts are OGC 17-069r4, 18-058r1 and 19-079r2 (Features, Parts 1 to 3), 21-065r2 (CQL2),
 //! 20-057 (Tiles) and 17-083r4 (tile matrix sets).
 //!
-//! Left out are tests of what a service has not (functions and geometries in filters, XML), and those of CQL2 that ask for
-//! a data set of their own.
+//! Left out are tests of what a service has not (functions and geometries in filters, XML).
 
 mod cql2;
+mod natural_earth;
 mod part_1;
 mod part_2;
 mod part_3;
@@ -136,10 +136,9 @@ const SUITES: [(&str, &[(&str, &[&str])]); 5] = [
         ],
     ),
     (
-        include_str!("suite/cql2.rs"),
+        concat!(include_str!("suite/cql2.rs"), include_str!("suite/natural_earth.rs")),
         &[
             ("cql2/1.0/conf/cql2-text", &["/conf/cql2-text/validate", "/conf/cql2-text/escaping"]),
-            // Not the two `test-data`, which ask for layers of Natural Earth instead of our zones.
             (
                 "cql2/1.0/conf/basic-cql2",
                 &[
@@ -147,6 +146,7 @@ const SUITES: [(&str, &[(&str, &[&str])]); 5] = [
                     "/conf/basic-cql2/comparison",
                     "/conf/basic-cql2/is-null",
                     "/conf/basic-cql2/boolean",
+                    "/conf/basic-cql2/test-data",
                     "/conf/basic-cql2/logical",
                 ],
             ),
@@ -156,6 +156,7 @@ const SUITES: [(&str, &[(&str, &[&str])]); 5] = [
                     "/conf/advanced-comparison-operators/like",
                     "/conf/advanced-comparison-operators/between",
                     "/conf/advanced-comparison-operators/in",
+                    "/conf/advanced-comparison-operators/test-data",
                     "/conf/advanced-comparison-operators/logical",
                 ],
             ),
