@@ -10,7 +10,7 @@ struct Layer(&'static [Queryable], &'static str);
 
 const COUNTRIES: Layer = Layer(
     &[Queryable { name: "NAME", kind: Kind::Text }, Queryable { name: "POP_EST", kind: Kind::Number }],
-    include_str!("../../../../data/natural_earth/countries.csv"),
+    include_str!("natural_earth/countries.csv"),
 );
 
 const PLACES: Layer = Layer(
@@ -21,7 +21,7 @@ const PLACES: Layer = Layer(
         Queryable { name: "start", kind: Kind::DateTime },
         Queryable { name: "boolean", kind: Kind::Bool },
     ],
-    include_str!("../../../../data/natural_earth/places.csv"),
+    include_str!("natural_earth/places.csv"),
 );
 
 /// A row, each value beside its kind.
