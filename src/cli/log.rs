@@ -104,7 +104,8 @@ impl Write for Line<'_> {
     }
 }
 
-/// Lines as the library writes them without colours, word for word, at a third of its cost: there is one for each request.
+/// Lines as the library writes them without colours, at a third of its cost: there is one for each request. Unlike there,
+/// the end of a line within a text is written as `\\n`, so that no text begins a line of its own.
 pub struct Plain;
 
 impl<S, F> FormatEvent<S, F> for Plain
@@ -165,19 +166,33 @@ impl Fields<'_> {
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write(field, format_args!("{value:?}"));
+        // Where in a library a record of the crate `log` was made.
+        if !field.name().starts_with("log.") {
+            self.write(field, format_args!("{value:?}"));
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.write(field, format_args!("{value}"));
+        let mut source = value.source();
+        while let Some(error) = source {
+            self.done = self.done.and_then(|()| write!(Harmless(&mut self.line), ": {error}"));
+            source = error.source();
+        }
     }
 }
 
-/// Writes control characters that a terminal would obey as their numbers; ends of lines stay.
+/// Writes control characters, which a terminal or a reader of lines would obey, as escapes.
 struct Harmless<'l, 'w>(&'l mut Writer<'w>);
 
 impl fmt::Write for Harmless<'_, '_> {
     fn write_str(&mut self, mut text: &str) -> fmt::Result {
-        let obeyed = |c: char| c.is_control() && !['\n', '\r', '\t', '\0'].contains(&c);
+        let obeyed = |c: char| c.is_control() && c != '\t';
         while let Some((at, found)) = text.char_indices().find(|(_, c)| obeyed(*c)) {
             self.0.write_str(&text[..at])?;
             match u32::from(found) {
+                0x0a => self.0.write_str("\\n")?,
+                0x0d => self.0.write_str("\\r")?,
                 code @ ..0x80 => write!(self.0, "\\x{code:02x}")?,
                 code => write!(self.0, "\\u{{{code:x}}}")?,
             }
@@ -221,9 +236,35 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_those_of_the_library() {
-        let plain = written(true);
+    fn lines_are_those_of_the_library_but_for_ends_of_lines() {
+        let (plain, library) = (written(true), written(false));
         assert!(plain.contains("number=-3 share=0.25 yes=true"), "{plain}");
-        assert_eq!(plain, written(false));
+        assert!(library.contains("é\na second line"), "{library}");
+        assert_eq!(plain, library.replace("é\na second", "é\\nand a second"));
+    }
+
+    #[test]
+    fn an_error_is_said_with_its_sources_and_records_without_their_places() {
+        #[derive(Debug)]
+        struct Torn(std::num::ParseIntError);
+        impl fmt::Display for Torn {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("torn\r\n 2026 INFO")
+            }
+        }
+        impl std::error::Error for Torn {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let lines = Lines::default();
+        let log = tracing_subscriber::fmt().with_writer(lines.clone()).event_format(Plain).finish();
+        tracing::subscriber::with_default(log, || {
+            let torn = Torn("x".parse::<u8>().unwrap_err());
+            tracing::info!(log.file = "a place", error = &torn as &(dyn std::error::Error + 'static), "failed");
+        });
+        let line = String::from_utf8(std::mem::take(&mut *lines.0.lock().unwrap())).unwrap();
+        let (_, said) = line.split_once(' ').unwrap();
+        assert_eq!(said, " INFO failed error=torn\\r\\n 2026 INFO: invalid digit found in string\n");
     }
 }

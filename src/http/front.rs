@@ -217,6 +217,7 @@ impl Visit {
             && headers.get(header::CACHE_CONTROL).is_some_and(|told| told.as_bytes().starts_with(b"public"))
         {
             headers.append(header::VARY, varies);
+            in_one_line(headers, header::VARY);
         }
         if let Some(trace) = &self.trace
             && let Ok(told) = HeaderValue::from_str(&format!("00-{trace}-{:016x}-00", rand::random::<u64>()))
@@ -347,6 +348,7 @@ impl Desk {
         let public = answer.extensions().get::<Public>().is_some() && answer.headers().contains_key(header::ETAG);
         if public && answer.status() == StatusCode::NOT_MODIFIED {
             // Who holds the bytes need not have them made for the next one who does.
+            let name = name.filter(|_| !wish.takes_any());
             if let (Some(name), Some(made)) = (name, Answer::bodiless(answer.headers().clone(), route.clone())) {
                 self.keep(turn, name, Arc::new(made));
             }
@@ -355,6 +357,13 @@ impl Desk {
         if !public || answer.status() != StatusCode::OK {
             if wish.head {
                 answer = without_body(answer);
+            } else if answer.headers().contains_key(header::CONTENT_ENCODING) {
+                // Packed here and not by whoever sends it; what never ends, events, is not packed.
+                let (parts, body) = answer.into_parts();
+                answer = match to_bytes(body, usize::MAX).await {
+                    Ok(body) => Response::from_parts(parts, Body::from(body)),
+                    Err(_) => Problem::failure("a body could not be packed").into_response(),
+                };
             }
             return Given { answer, route, kept: false };
         }
@@ -434,14 +443,22 @@ impl Wish {
         }
     }
 
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().filter_map(|tag| tag.to_str().ok())
+    }
+
+    /// Whether any tag will do.
+    fn takes_any(&self) -> bool {
+        self.tags().any(|tags| tags.contains('*'))
+    }
+
     /// `None` where the body is wanted of which only the headers are there.
     fn show(&self, answer: &Answer) -> Option<Response> {
-        let tags = || self.tags.iter().filter_map(|tag| tag.to_str().ok());
-        // Any tag will do for him, and of what has no body the tag at hand may be that of another coding.
-        if answer.body.is_none() && tags().any(|tags| tags.contains('*')) {
+        // Of what has no body the tag at hand may be that of another coding.
+        if answer.body.is_none() && self.takes_any() {
             return None;
         }
-        if let Some(shown) = held(tags(), &answer.tag) {
+        if let Some(shown) = held(self.tags(), &answer.tag) {
             let mut reply = StatusCode::NOT_MODIFIED.into_response();
             *reply.headers_mut() = answer.headers_without_body.clone();
             reply.headers_mut().insert(header::ETAG, shown);
@@ -519,6 +536,14 @@ fn name_coding(headers: &mut HeaderMap) {
         && let Ok(tag) = HeaderValue::from_str(&format!("{}-{coding}\"", tag.trim_end_matches('"')))
     {
         headers.insert(header::ETAG, tag);
+    }
+}
+
+/// Joins the values of a list: some caches obey its last line alone.
+fn in_one_line(headers: &mut HeaderMap, name: HeaderName) {
+    let values: Vec<&str> = headers.get_all(&name).into_iter().filter_map(|value| value.to_str().ok()).collect();
+    if let Ok(joined) = HeaderValue::from_str(&values.join(", ")) {
+        headers.insert(name, joined);
     }
 }
 

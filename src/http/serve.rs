@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 /// Requests and jobs under way when the service is told to stop have this long to end: longer than the slowest public
 /// answer.
@@ -35,17 +36,24 @@ pub(super) async fn until(
     let (metrics, limits) = (app.metrics.clone(), Arc::new(limits.clone()));
     let (close, closed) = watch::channel(false);
     let address = listener.local_addr()?;
-    let (mut entrances, mut lanes) = (Vec::new(), Vec::new());
+    let (mut entrances, mut lanes) = (Vec::new(), JoinSet::new());
     for number in 0..std::thread::available_parallelism().map_or(1, usize::from) {
         let (entrance, lane) = Lane::new(address, limits.clone());
         entrances.push(entrance);
-        lanes.push(open(number, lane, front.clone(), closed.clone())?);
+        lanes.spawn(open(number, lane, front.clone(), closed.clone())?);
     }
     let door = Door::new(listener, limits.clone(), metrics.clone());
     let (stopped, draining) = oneshot::channel();
     let server = async move {
+        let mut ended = Ok(());
         tokio::select! {
             () = door.deal(entrances) => {}
+            // None ends before it is told to.
+            Some(early) = lanes.join_next() => {
+                tracing::error!("stopping: a thread of connections ended early");
+                ended = early.unwrap_or_else(|e| Err(io::Error::other(e)));
+                metrics.close();
+            }
             () = async {
                 stop.await;
                 metrics.leave();
@@ -57,19 +65,19 @@ pub(super) async fn until(
         }
         let _ = stopped.send(());
         let _ = close.send(true);
-        for lane in lanes {
-            lane.await.unwrap_or_else(|_| Err(io::Error::other("a thread of connections ended early")))?;
+        while let Some(lane) = lanes.join_next().await {
+            ended = ended.and(lane.unwrap_or_else(|e| Err(io::Error::other(e))));
         }
-        io::Result::Ok(())
+        ended
     };
     let deadline = async {
         let _ = draining.await;
         tokio::time::sleep(DRAIN).await;
     };
     let ended = async {
-        server.await?;
+        let ended = server.await;
         at_rest.await;
-        Ok(())
+        ended
     };
     tokio::select! {
         ended = ended => ended,
@@ -86,10 +94,10 @@ fn open(
     lane: Lane,
     front: Front,
     mut closed: watch::Receiver<bool>,
-) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+) -> io::Result<impl Future<Output = io::Result<()>> + Send + use<>> {
     let (ended, end) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let service = front.into_make_service_with_connect_info::<Caller>();
         let closing = async move {
             // Whoever would close it is gone: that closes it as well.
@@ -98,5 +106,5 @@ fn open(
         runtime.block_on(async { axum::serve(lane, service).with_graceful_shutdown(closing).await })
     };
     std::thread::Builder::new().name(format!("lane {number}")).spawn(move || ended.send(serve()))?;
-    Ok(end)
+    Ok(async { end.await.unwrap_or_else(|_| Err(io::Error::other("a thread of connections broke off"))) })
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
@@ -119,6 +119,9 @@ impl WordPages {
 
     /// Adds rows: for each the place of its word in the list, the same list for all rows of a group.
     pub(super) fn write(&mut self, words: &[u32], list: &Arc<StringArray>) -> Result<()> {
+        if self.list.as_ref().is_some_and(|before| !Arc::ptr_eq(before, list)) {
+            return Err(ParquetError::General("a column of words has two lists".to_owned()));
+        }
         if self.list.is_none() {
             self.numbers = vec![UNUSED; list.len()];
             self.numbers.push(MISSING);
@@ -359,6 +362,10 @@ mod tests {
                 cells.extend(std::iter::repeat_n(word, times as usize));
             }
             cells.truncate(rows);
+            // Groups of nothing but what is missing, too.
+            if rows == 9 {
+                cells.fill(u32::MAX);
+            }
             let target = folder.path().join("words.parquet");
             let column = OutColumn { name: "zone".to_owned(), kind: OutKind::Word };
             let mut writer = TableWriter::create(&target, &[column]).unwrap();
