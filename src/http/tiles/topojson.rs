@@ -4,10 +4,10 @@ use crate::http::ogc::query::{Ask, Format, Wanted};
 use crate::http::ogc::view::{Page, mentions, page_links, properties, round};
 use crate::http::problem::Problem;
 use crate::http::state::{Place, around};
+use crate::http::tiles::view::{Arcs, Topology};
 use crate::steps::coverage::{Coverage, REACH_DEGREES, Ring, Walk};
 use geo::orient::{Direction, Orient};
 use geo::{Coord, MultiPolygon};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The parameter that asks for whole numbers.
@@ -76,21 +76,6 @@ pub fn topology(ask: &Ask, place: &Place, wanted: &Wanted, page: &Page<'_>, step
         Some(_) => Arcs::Steps(arcs.iter().map(|arc| deltas(arc)).collect()),
     };
     Topology { told: topology, arcs }
-}
-
-/// A topology: borders as they are, since as JSON values they take six times the room.
-#[derive(Serialize)]
-pub struct Topology {
-    #[serde(flatten)]
-    told: Value,
-    arcs: Arcs,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Arcs {
-    Places(Vec<Vec<[f64; 2]>>),
-    Steps(Vec<Vec<[i64; 2]>>),
 }
 
 /// The grid of a quantized answer.

@@ -6,6 +6,7 @@ use crate::http::ogc::view::{JSON, Link, SCHEMA, link, mentions, property_schema
 use crate::http::state::Place;
 use crate::steps::tiling::{Tile, ZOOM_MAX, tile_at};
 use geo::Rect;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Media type of vector tiles.
@@ -285,4 +286,24 @@ fn own(ask: &Ask) -> String {
 fn escaped(sentences: &[&String]) -> String {
     let said: Vec<&str> = sentences.iter().map(|s| s.as_str()).filter(|s| !s.is_empty()).collect();
     said.join(" · ").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A topology: borders as they are, since as JSON values they take six times the room.
+#[derive(Serialize)]
+pub struct Topology {
+    /// All but its borders.
+    #[serde(flatten)]
+    pub told: Value,
+    /// Its borders.
+    pub arcs: Arcs,
+}
+
+/// Borders of a topology.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Arcs {
+    /// By their places.
+    Places(Vec<Vec<[f64; 2]>>),
+    /// By whole steps of a grid, each from the one before.
+    Steps(Vec<Vec<[i64; 2]>>),
 }
