@@ -187,6 +187,9 @@ struct Harmless<'l, 'w>(&'l mut Writer<'w>);
 
 impl fmt::Write for Harmless<'_, '_> {
     fn write_str(&mut self, mut text: &str) -> fmt::Result {
+        if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return self.0.write_str(text);
+        }
         let obeyed = |c: char| c.is_control() && c != '\t';
         while let Some((at, found)) = text.char_indices().find(|(_, c)| obeyed(*c)) {
             self.0.write_str(&text[..at])?;
