@@ -955,6 +955,7 @@ mod tests {
             let (tables, dossier) = match protect(&raw, &spec.rules, &spec.protection, &[]) {
                 Ok(protected) => protected,
                 Err(NotProtectable::Hopeless { .. }) => return Ok(()),
+                Err(refused @ NotProtectable::Remainder { .. }) => panic!("{refused}"),
             };
             let mut release = ReleasedTables::of("r", &tables);
             let proof = dossier.proof.bytes();
