@@ -143,6 +143,12 @@ pub struct Report {
     pub revised: BTreeMap<u16, String>,
     /// By vintage, how often releases before tell a single contributor one end of an unsafe cell, whatever is withheld.
     pub told: BTreeMap<u16, usize>,
+    /// By vintage, how many unsafe sums that no table shows releases before give away, whatever is withheld.
+    pub remainders_told: BTreeMap<u16, usize>,
+    /// The same of what partners see: [`Report::told`].
+    pub partner_told: BTreeMap<u16, usize>,
+    /// The same of what partners see: [`Report::remainders_told`].
+    pub partner_remainders_told: BTreeMap<u16, usize>,
 }
 
 /// A release published before, as the next ones must reckon with it.
@@ -378,9 +384,7 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
     let mut partner_dossier = Dossier { partners_only: true, vintages: BTreeMap::new() };
     for (year, made) in results {
         report.counts.insert(year, made.counts);
-        if made.told > 0 {
-            report.told.insert(year, made.told);
-        }
+        report.tell(year, made.told, made.partner_told);
         report.revised.extend(made.revises.clone().map(|id| (year, id)));
         dossier.vintages.insert(year, (keep(&made.micro, &public), made.revises));
         public_tables.insert(year, made.tables);
@@ -458,7 +462,40 @@ struct Vintage {
     partner: Option<ProtectedTables>,
     counts: Counts,
     revises: Option<String>,
-    told: usize,
+    told: GivenAway,
+    /// The same of what partners see.
+    partner_told: GivenAway,
+}
+
+/// What releases published before give away by themselves, in counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct GivenAway {
+    /// Ends of unsafe cells, each to a single contributor.
+    ends: usize,
+    /// Unsafe sums that no table shows.
+    remainders: usize,
+}
+
+impl GivenAway {
+    fn of(protected: &ProtectedAfter) -> Self {
+        Self { ends: protected.told, remainders: protected.dossier.remainders.told }
+    }
+}
+
+impl Report {
+    /// Says what releases before give away of a vintage, to the public and to partners.
+    fn tell(&mut self, year: u16, public: GivenAway, partner: GivenAway) {
+        for (said, n) in [
+            (&mut self.told, public.ends),
+            (&mut self.remainders_told, public.remainders),
+            (&mut self.partner_told, partner.ends),
+            (&mut self.partner_remainders_told, partner.remainders),
+        ] {
+            if n > 0 {
+                said.insert(year, n);
+            }
+        }
+    }
 }
 
 impl Vintage {
@@ -597,7 +634,8 @@ fn vintage(
         }
     }
     public.withhold_unsafe();
-    let told = public.told;
+    let told = GivenAway::of(&public);
+    let partner_told = of_partner.as_ref().map(GivenAway::of).unwrap_or_default();
     let counts = public.dossier.counts;
     let audited = |micro: &Microdata,
                    spec: &Spec,
@@ -626,10 +664,12 @@ fn vintage(
         // be taken back; what was shown and is unsafe by a stricter policy of today cannot either.
         let (records, mut joint, releases) =
             published_together(&micro, spec, &public.tables, &earlier).map_err(refused)?;
-        if told > 0 {
+        if told.ends > 0 {
             joint.protection = Protection { insiders: false, ..joint.protection };
         }
-        let checks = Checks { present: Some(0), ..Checks::default() };
+        // The present release comes first.
+        let before: Vec<usize> = (1..releases.len()).collect();
+        let checks = Checks { before: &before, ..Checks::default() };
         audited(&records, &joint, &releases, checks, &|kind| *kind != FaultKind::PublishedUnsafe)?;
     }
     let of_partner = match (of_partner, partner) {
@@ -643,7 +683,7 @@ fn vintage(
         _ => None,
     };
     let ProtectedAfter { tables, .. } = public;
-    Ok(Vintage { micro, tables, partner: of_partner, counts, revises, told })
+    Ok(Vintage { micro, tables, partner: of_partner, counts, revises, told, partner_told })
 }
 
 fn released(upload: &ZoningUpload, zoning: &Zoning) -> Result<ReleasedZoning, Unreadable> {

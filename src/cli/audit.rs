@@ -32,7 +32,8 @@ pub struct Args {
     /// The specification: rules, protection, dimensions and tables (TOML)
     #[arg(long, value_name = "FILE")]
     pub spec: PathBuf,
-    /// A release, as `arpent protect` writes it; all that are named are attacked together, those published before first
+    /// A release, as `arpent protect` writes it; all that are named are attacked together, the one to judge last: which of
+    /// the others were published before it, and which were made beside it, its `release.json` says
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     pub release: Vec<PathBuf>,
     /// Verify the certificate too, in whole numbers and without a solver; by default the one of the release named last,
@@ -112,17 +113,56 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     if show_progress {
         eprintln!("{} records, {} releases: attacking", micro.len(), releases.len());
     }
+    let Kinship { before, is_correction } = Kinship::of(&args.release).map_err(one)?;
     let checks = Checks {
         attack: !args.no_attack,
         certificate: certificate.as_ref().map(|c| c.1.as_slice()),
         mutations: args.mutate,
-        present: releases.len().checked_sub(1).filter(|last| *last > 0),
+        before: &before,
+        is_correction,
         ..Checks::default()
     };
     examine(&micro, &spec, &releases, &checks).map_err(|error| match (&error, &certificate) {
         (NotAuditable::BadCertificate { .. }, Some((path, _))) => vec![format!("{}: {error}", path.display())],
         _ => vec![error.to_string()],
     })
+}
+
+/// How the releases hang together, as the one named last says.
+struct Kinship {
+    /// The places of those that it was made after; the others were made beside it.
+    before: Vec<usize>,
+    /// Whether it is alone, and corrects a release.
+    is_correction: bool,
+}
+
+impl Kinship {
+    fn of(folders: &[PathBuf]) -> Result<Self, Unreadable> {
+        let last: Value = match folders.last() {
+            Some(last) => serde_json::from_slice(&summary(last)?).unwrap_or_default(),
+            None => Value::Null,
+        };
+        let after: Vec<&str> =
+            last["inputs"]["after"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut before = Vec::new();
+        if !after.is_empty() {
+            for (at, folder) in folders.iter().enumerate() {
+                if after.contains(&super::release::digest(&summary(folder)?).as_str()) {
+                    before.push(at);
+                }
+            }
+        }
+        Ok(Self { before, is_correction: folders.len() == 1 && last["inputs"]["revises"].is_string() })
+    }
+}
+
+/// The `release.json` of a release; nothing where tables alone are there.
+fn summary(folder: &Path) -> Result<Vec<u8>, Unreadable> {
+    let path = folder.join("release.json");
+    match path.exists() {
+        true => super::release::bytes_of(&path),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// An earlier release whose records are not those of `--micro`: its place among those named, what its columns begin with
@@ -140,8 +180,7 @@ fn earlier_records(certificate: &[u8], folders: &[PathBuf]) -> Result<Vec<Earlie
     if !levels.iter().any(|level| level.starts_with("after")) {
         return Ok(Vec::new());
     }
-    let summary = |folder: &Path| super::release::bytes_of(&folder.join("release.json")).map_err(one);
-    let made: Value = serde_json::from_slice(&summary(last)?).unwrap_or_default();
+    let made: Value = serde_json::from_slice(&summary(last).map_err(one)?).unwrap_or_default();
     let mut found = Vec::new();
     for (k, digest) in made["inputs"]["after"].as_array().into_iter().flatten().enumerate() {
         let prefix = format!("after{}/", k + 1);
@@ -151,7 +190,7 @@ fn earlier_records(certificate: &[u8], folders: &[PathBuf]) -> Result<Vec<Earlie
             continue;
         }
         for (at, folder) in folders.iter().enumerate() {
-            if digest.as_str() != Some(super::release::digest(&summary(folder)?).as_str()) {
+            if digest.as_str() != Some(super::release::digest(&summary(folder).map_err(one)?).as_str()) {
                 continue;
             }
             let path = |name: &str| folder.join("private").join(name);
@@ -451,6 +490,38 @@ mod tests {
         let said = text(&verdict);
         assert!(said.contains("t: zone=X [exact]") && said.ends_with("NOT SAFE\n"), "{said}");
         assert_eq!(json(&verdict)["faults"]["by_kind"]["exact"], 1);
+    }
+
+    #[test]
+    fn which_releases_came_before_is_what_the_last_says_and_not_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let release = |name: &str, inputs: Value| {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            let text = json!({ "name": name, "inputs": inputs }).to_string();
+            std::fs::write(path.join("release.json"), &text).unwrap();
+            (path, crate::steps::bytes::sha256_hex(text.as_bytes()))
+        };
+        let (first, digest) = release("first", json!({ "after": [] }));
+        let (partner, _) = release("partner", json!({ "after": [digest] }));
+        let (public, _) = release("public", json!({ "after": [digest] }));
+        let (correction, _) = release("correction", json!({ "after": [], "revises": digest }));
+        let bare = folder.path().join("bare");
+        for (folders, before, is_correction) in [
+            (vec![&first, &partner, &public], vec![0], false),
+            (vec![&partner, &first, &public], vec![1], false),
+            // Made together: neither came before the other.
+            (vec![&public, &partner], vec![], false),
+            (vec![&public, &first], vec![], false),
+            (vec![&correction], vec![], true),
+            (vec![&first, &correction], vec![], false),
+            (vec![&correction, &first], vec![], false),
+            (vec![&first, &bare], vec![], false),
+        ] {
+            let folders: Vec<PathBuf> = folders.into_iter().cloned().collect();
+            let found = Kinship::of(&folders).unwrap();
+            assert_eq!((found.before, found.is_correction), (before, is_correction), "{folders:?}");
+        }
     }
 
     #[test]

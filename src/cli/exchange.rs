@@ -304,7 +304,6 @@ fn say(args: &JjArgs, report: &Value) -> Result<(), Refusal> {
     Ok(output::say(&text)?)
 }
 
-/// No output may take the place of an input.
 #[cfg(test)]
 mod tests {
     use super::*;

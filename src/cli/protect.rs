@@ -186,20 +186,22 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
             (both.public, Some((partner, both.partner)))
         }
     };
-    if protected.told > 0 {
-        remarks.push(format!(
-            "earlier releases alone tell single contributors one end of an unsafe cell or difference, {} times, whatever is \
-             withheld now; the tables are proved against outsiders, and against insiders everywhere else",
-            protected.told
-        ));
-    }
-
-    let gone = protected.dossier.remainders.told;
-    if gone > 0 {
-        remarks.push(format!(
-            "{gone} sums that no table shows, of too few or one-sided contributors, are left when shown cells are taken from \
-             shown cells, and nothing that may still be withheld hides them"
-        ));
+    let partners = for_partners.as_ref().map(|(_, protected)| (" (with what partners see)", protected));
+    for (seen, ProtectedAfter { told, dossier, .. }) in [("", &protected)].into_iter().chain(partners) {
+        if *told > 0 {
+            remarks.push(format!(
+                "earlier releases alone tell single contributors one end of an unsafe cell or difference, {told} times, \
+                 whatever is withheld now{seen}; the tables are proved against outsiders, and against insiders everywhere \
+                 else"
+            ));
+        }
+        let gone = dossier.remainders.told;
+        if gone > 0 {
+            remarks.push(format!(
+                "{gone} sums that no table shows, of too few or one-sided contributors, are left when cells that are shown \
+                 for ever are taken from such cells, whatever is withheld now{seen}"
+            ));
+        }
     }
 
     let digests = |reads: &mut dyn Iterator<Item = &ReadBack>| reads.map(|r| r.digest.clone()).collect::<Vec<_>>();

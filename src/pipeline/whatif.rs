@@ -217,9 +217,9 @@ impl Refusal {
                 (cells.clone(), changes.iter().map(ToString::to_string).collect())
             }
             NotProtected::NotRevisable { cells, .. } => (cells.clone(), Vec::new()),
-            NotProtected::NotProtectable(NotProtectable::Hopeless { table, cell }) => {
-                (vec![format!("{table}: {cell}")], Vec::new())
-            }
+            NotProtected::NotProtectable(
+                NotProtectable::Hopeless { table, cell } | NotProtectable::Remainder { table, cell },
+            ) => (vec![format!("{table}: {cell}")], Vec::new()),
             NotProtected::NotTabulable(_) | NotProtected::OtherMicrodata { .. } => (Vec::new(), Vec::new()),
         };
         let zones = codes.iter().filter(|code| cells.iter().any(|cell| names(cell, zoning, code))).cloned().collect();

@@ -274,7 +274,8 @@ pub(super) fn run(report: &Report) -> Value {
     json!({
         "placed": placed, "unplaced": report.unplaced, "in_both_sources": report.in_both_sources,
         "without_headcount": report.without_headcount, "tables": cells, "revised": report.revised,
-        "told": report.told, "decided": decided(&report.decided), "rejected": rejects(&report.rejected),
+        "told": report.told, "remainders_told": report.remainders_told, "partner_told": report.partner_told,
+        "partner_remainders_told": report.partner_remainders_told, "decided": decided(&report.decided), "rejected": rejects(&report.rejected),
     })
 }
 
@@ -289,7 +290,26 @@ pub(super) fn decided(applied: &Applied) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::moved;
+    use super::*;
+    use crate::pipeline::GivenAway;
+
+    #[test]
+    fn an_owner_reads_what_releases_before_give_away_to_the_public_and_to_partners() {
+        let mut report = Report::default();
+        let given_away = |ends, remainders| GivenAway { ends, remainders };
+        report.tell(2023, given_away(0, 0), given_away(0, 0));
+        report.tell(2024, given_away(1, 2), given_away(3, 4));
+        report.tell(2025, given_away(0, 5), given_away(0, 0));
+        let said = run(&report);
+        for (name, expected) in [
+            ("told", json!({ "2024": 1 })),
+            ("remainders_told", json!({ "2024": 2, "2025": 5 })),
+            ("partner_told", json!({ "2024": 3 })),
+            ("partner_remainders_told", json!({ "2024": 4 })),
+        ] {
+            assert_eq!(said[name], expected, "{name}");
+        }
+    }
 
     #[test]
     fn contours_differ_when_a_corner_moved_by_more_than_two_centimetres() {

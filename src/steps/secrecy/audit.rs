@@ -369,6 +369,8 @@ pub enum Noted {
     Several,
     /// Releases published before give it away by themselves.
     Told,
+    /// The release corrects another one, whose pattern it keeps.
+    Frozen,
     /// Nobody asked for faults.
     NotAsked,
 }
@@ -379,6 +381,7 @@ impl Noted {
         match self {
             Self::Several => "a sum of several cells, which no protection guards",
             Self::Told => "told already by releases published before",
+            Self::Frozen => "left by the pattern of the release that is corrected, which is kept",
             Self::NotAsked => "not asked for",
         }
     }
@@ -395,9 +398,11 @@ pub struct Checks<'a> {
     pub mutations: u64,
     /// Whether differences that would break a rule are faults, where a protection guards them: [`REMAINDERS_ARE_FAULTS`].
     pub remainders_are_faults: bool,
-    /// The release that is judged, by its place, where the others were published before and cannot be changed: a
-    /// difference that these give away by themselves is a note. `None` judges all alike.
-    pub present: Option<usize>,
+    /// The places of releases that were published before the others and cannot be changed: a difference that these give
+    /// away by themselves is a note.
+    pub before: &'a [usize],
+    /// Whether what is judged corrects a release and keeps its pattern: what is left of one cell is a note then.
+    pub is_correction: bool,
 }
 
 impl Default for Checks<'_> {
@@ -407,7 +412,8 @@ impl Default for Checks<'_> {
             certificate: None,
             mutations: 0,
             remainders_are_faults: REMAINDERS_ARE_FAULTS,
-            present: None,
+            before: &[],
+            is_correction: false,
         }
     }
 }
@@ -520,9 +526,10 @@ fn differences(
     verdict.differences = found.tried;
     verdict.differences_cut = found.untried;
     let mut told = vec![false; found.rests.len()];
-    if let Some(present) = checks.present.filter(|_| !found.rests.is_empty()) {
-        let others = puzzle.shown.iter().filter(|place| puzzle.release_of(place.table) != present);
-        let before: Vec<usize> = others.map(|place| place.row as usize).collect::<BTreeSet<_>>().into_iter().collect();
+    if !checks.before.is_empty() && !found.rests.is_empty() {
+        let shown_before = puzzle.shown.iter().filter(|place| checks.before.contains(&puzzle.release_of(place.table)));
+        let before: Vec<usize> =
+            shown_before.map(|place| place.row as usize).collect::<BTreeSet<_>>().into_iter().collect();
         told = follows(&before, &found.rests.iter().map(|rest| rest.atoms.as_slice()).collect::<Vec<_>>());
     }
     for (rest, told) in found.rests.into_iter().zip(told) {
@@ -530,7 +537,8 @@ fn differences(
             Guarded::Always => None,
             _ if !checks.remainders_are_faults => Some(Noted::NotAsked),
             Guarded::Not => Some(Noted::Several),
-            Guarded::UnlessTold => told.then_some(Noted::Told),
+            Guarded::UnlessTold if told => Some(Noted::Told),
+            Guarded::UnlessTold => checks.is_correction.then_some(Noted::Frozen),
         };
         match noted {
             None => verdict.add(rest.fault.kind, || rest.fault),
@@ -955,6 +963,7 @@ mod tests {
             let (tables, dossier) = match protect(&raw, &spec.rules, &spec.protection, &[]) {
                 Ok(protected) => protected,
                 Err(NotProtectable::Hopeless { .. }) => return Ok(()),
+                Err(refused @ NotProtectable::Remainder { .. }) => panic!("{refused}"),
             };
             let mut release = ReleasedTables::of("r", &tables);
             let proof = dossier.proof.bytes();

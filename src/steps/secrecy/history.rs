@@ -191,7 +191,10 @@ pub fn protect_after(micro: &Microdata, spec: &Spec, earlier: &[Earlier]) -> Res
 pub fn protect_in(micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<ProtectedAfter, NotProtected> {
     match attempt(micro, spec, past)? {
         Ok(protected) => Ok(protected),
-        Err(stuck) if past.earlier.is_empty() => Err(stuck.hopeless.said(&stuck.raw).into()),
+        // Of a rest nothing says that earlier releases are to blame, and another cut helps.
+        Err(stuck) if past.earlier.is_empty() || matches!(stuck.hopeless, Hopeless::Rest(_)) => {
+            Err(stuck.hopeless.said(&stuck.raw).into())
+        }
         Err(stuck) => Err(stuck.given_away(micro, spec, past)),
     }
 }
@@ -277,11 +280,11 @@ impl Puzzle {
             let unsafe_row = |r: &u32| verdicts[*r as usize].is_some() && locked.get(*r as usize) != Some(&true);
             let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(unsafe_row).collect();
             // What is beyond reckoning is told to nobody, and stays hopeless.
-            let nothing = |Hopeless { row }| Told { unknown: vec![row], ..Told::default() };
+            let nothing = |hopeless: Hopeless| Told { unknown: vec![hopeless.row()], ..Told::default() };
             told = secondary::told(&raw, &spec.rules, &spec.protection, &locked, &asked, whom).unwrap_or_else(nothing);
             if let Some(&row) = told.all.first() {
                 let rows = std::mem::take(&mut told.all);
-                return Ok(Err(Box::new(Stuck { raw, hopeless: Hopeless { row }, rows })));
+                return Ok(Err(Box::new(Stuck { raw, hopeless: Hopeless::Row(row), rows })));
             }
         }
         Ok(Ok(Self { joined, raw, locked, told }))
@@ -322,7 +325,7 @@ impl Puzzle {
                 Ok(ProtectedAfter { tables, dossier: of_present(&raw, n_present, dossier), told: told.insiders.len() })
             }
             Err(hopeless) => {
-                let rows = vec![hopeless.row];
+                let rows = vec![hopeless.row()];
                 Err(Box::new(Stuck { raw, hopeless, rows }))
             }
         }

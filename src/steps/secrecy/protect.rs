@@ -143,6 +143,17 @@ pub enum NotProtectable {
         /// Its coordinates.
         cell: String,
     },
+    /// What is left of a cell beside shown cells that lie in it is unsafe, and nothing was found to withhold.
+    #[error(
+        "table `{table}`, cell {cell}: found an unsafe sum that is left of it beside shown cells that lie in it, expected \
+         that some other cell could be withheld to hide that sum; nothing is published"
+    )]
+    Remainder {
+        /// A table that holds the cell.
+        table: String,
+        /// Its coordinates.
+        cell: String,
+    },
 }
 
 /// What the owner alone may read of a protection: reasons and proofs. No route serves it.
@@ -227,8 +238,11 @@ pub fn protect(
 impl Hopeless {
     /// The refusal in words.
     pub(super) fn said(&self, raw: &RawTables) -> NotProtectable {
-        let (table, cell) = name_of(raw, self.row);
-        NotProtectable::Hopeless { table, cell }
+        let (table, cell) = name_of(raw, self.row());
+        match self {
+            Self::Row(_) => NotProtectable::Hopeless { table, cell },
+            Self::Rest(_) => NotProtectable::Remainder { table, cell },
+        }
     }
 }
 

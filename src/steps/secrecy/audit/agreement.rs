@@ -318,6 +318,7 @@ proptest! {
         let (tables, dossier) = match protect(&raw, &spec.rules, &spec.protection, &[]) {
             Ok(protected) => protected,
             Err(NotProtectable::Hopeless { .. }) => return Ok(()),
+            Err(refused @ NotProtectable::Remainder { .. }) => panic!("{refused}"),
         };
         let proof = dossier.proof.bytes();
         let checks = Checks { certificate: Some(&proof), ..Checks::default() };

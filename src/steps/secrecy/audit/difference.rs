@@ -21,7 +21,7 @@
 use super::exact::Random;
 use super::form::{Place, Puzzle};
 use super::{Fault, FaultKind, SEED, rules};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Most unions of two or three cells tried for one pair; the rest are counted as not tried.
 const UNIONS_MAX: usize = 200_000;
@@ -38,15 +38,15 @@ pub(super) struct Rest {
     pub atoms: Vec<u32>,
 }
 
-/// Whether a protection guards a rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a protection guards a rest. One that is left in several ways is guarded where any of them is: the last counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Guarded {
-    /// One cell less another, of releases that do not hold both: `protect --after` does.
-    Always,
-    /// One cell less cells of one table along one dimension: it does, where releases published before have not told.
-    UnlessTold,
-    /// Any other.
+    /// What is left in no way that follows here.
     Not,
+    /// One cell less cells of one table along one dimension: it is, where releases published before have not told.
+    UnlessTold,
+    /// One cell less another, of releases that do not hold both: `protect --after` guards it.
+    Always,
 }
 
 /// What was tried, and what was found.
@@ -82,7 +82,7 @@ pub(super) fn differences(
     let mut work = Work {
         puzzle,
         breaks,
-        seen: puzzle.rows.iter().map(|row| print(&row.atoms)).collect(),
+        seen: puzzle.rows.iter().map(|row| (print(&row.atoms), None)).collect(),
         mark,
         found: Found::default(),
     };
@@ -145,8 +145,8 @@ pub(super) fn differences(
 struct Work<'a> {
     puzzle: &'a Puzzle,
     breaks: &'a dyn Fn(&rules::Judged) -> bool,
-    /// Sets of atoms judged already, cells among them, by a fingerprint.
-    seen: HashSet<u128>,
+    /// Sets of atoms judged already, cells among them, by a fingerprint; with their place among the rests found.
+    seen: HashMap<u128, Option<usize>>,
     mark: Vec<u128>,
     found: Found,
 }
@@ -254,23 +254,41 @@ impl<'a> Work<'a> {
     fn judge(&mut self, from: &[&Shown<'_>], away: &[&Shown<'_>], rest: Vec<u32>, children: bool) {
         self.found.tried += 1;
         let print = rest.iter().fold(0_u128, |sum, &a| sum.wrapping_add(self.mark[a as usize]));
-        if rest.is_empty() || !self.seen.insert(print) {
-            return;
-        }
-        let establishments = rest.iter().map(|&a| self.puzzle.atoms[a as usize].establishments).sum();
-        // What is public beside all tables is no secret of theirs.
-        if !(self.breaks)(&self.puzzle.judged(&rest, establishments)) || self.puzzle.known(&rest, None).is_point() {
+        if rest.is_empty() {
             return;
         }
         let listed = |cell: &Shown<'_>| -> BTreeSet<&str> {
             let tables = self.puzzle.rows[cell.place.row as usize].cells.iter().map(|c| c.0);
             tables.map(|table| self.puzzle.table(table).0).collect()
         };
-        let guarded = match (from, away) {
+        let guarded = || match (from, away) {
             ([from], [away]) if listed(from).is_disjoint(&listed(away)) => Guarded::Always,
             ([_], [_, ..]) => Guarded::UnlessTold,
             _ => Guarded::Not,
         };
+        if let Some(known) = self.seen.get(&print).copied() {
+            // Left in another way before, which may be one that nothing guards.
+            let Some(at) = known else { return };
+            let guarded = guarded();
+            if guarded > self.found.rests[at].guarded {
+                let fault = self.fault(from, away, children);
+                let known = &mut self.found.rests[at];
+                (known.guarded, known.fault) = (guarded, fault);
+            }
+            return;
+        }
+        self.seen.insert(print, None);
+        let establishments = rest.iter().map(|&a| self.puzzle.atoms[a as usize].establishments).sum();
+        // What is public beside all tables is no secret of theirs.
+        if !(self.breaks)(&self.puzzle.judged(&rest, establishments)) || self.puzzle.known(&rest, None).is_point() {
+            return;
+        }
+        let (guarded, fault) = (guarded(), self.fault(from, away, children));
+        self.seen.insert(print, Some(self.found.rests.len()));
+        self.found.rests.push(Rest { fault, guarded, atoms: rest });
+    }
+
+    fn fault(&self, from: &[&Shown<'_>], away: &[&Shown<'_>], children: bool) -> Fault {
         let kind = if children { FaultKind::PooledRemainder } else { FaultKind::Difference };
         let (release, table) = self.puzzle.table(from[0].place.table);
         let mut cell = self.names(from);
@@ -280,8 +298,7 @@ impl<'a> Work<'a> {
         } else {
             cell += " less what is shown of it";
         }
-        let fault = Fault { release: release.to_owned(), table: table.to_owned(), cell, kind };
-        self.found.rests.push(Rest { fault, guarded, atoms: rest });
+        Fault { release: release.to_owned(), table: table.to_owned(), cell, kind }
     }
 
     fn names(&self, cells: &[&Shown<'_>]) -> String {
@@ -308,7 +325,7 @@ mod tests {
     use super::super::tests::{found, records};
     use super::super::{Checks, Noted, ReleasedTable, ReleasedTables, examine};
     use super::*;
-    use crate::steps::secrecy::{Column, Spec, protect, tabulate};
+    use crate::steps::secrecy::{Column, Microdata, Spec, protect, tabulate};
     use proptest::prelude::*;
 
     const TWO: &str = "contributor='who'\nweight='heads'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
@@ -426,16 +443,65 @@ mod tests {
     fn a_rest_that_releases_published_before_give_away_is_a_note() {
         let (spec, micro) = (Spec::parse(NESTED).unwrap(), records(POOLED));
         let closed = LEFT.replace("A1,act,3,15,published", "A1,act,,,withheld");
-        for (releases, present, expected) in [
-            ([LEFT, LEFT], None, None),
-            ([LEFT, LEFT], Some(1), Some(Noted::Told)),
-            ([LEFT, &closed], Some(1), Some(Noted::Told)),
-            ([LEFT, &closed], Some(0), None),
+        for (releases, before, expected) in [
+            ([LEFT, LEFT], &[][..], None),
+            ([LEFT, LEFT], &[0], Some(Noted::Told)),
+            ([LEFT, &closed], &[0], Some(Noted::Told)),
+            ([LEFT, &closed], &[1], None),
+            ([&closed, LEFT], &[1], Some(Noted::Told)),
         ] {
-            let checks = Checks { present, ..Checks::default() };
+            let checks = Checks { before, ..Checks::default() };
             let verdict = examine(&micro, &spec, &releases.map(nested), &checks).unwrap();
             let noted: Vec<Noted> = verdict.remainders.iter().map(|note| note.1).collect();
-            assert_eq!((verdict.is_safe(), noted), (expected.is_some(), Vec::from_iter(expected)), "{present:?}");
+            assert_eq!((verdict.is_safe(), noted), (expected.is_some(), Vec::from_iter(expected)), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_rest_of_the_pattern_that_a_correction_keeps_is_a_note() {
+        let (spec, micro) = (Spec::parse(NESTED).unwrap(), records(POOLED));
+        for (is_correction, expected) in [(true, Some(Noted::Frozen)), (false, None)] {
+            let checks = Checks { is_correction, ..Checks::default() };
+            let verdict = examine(&micro, &spec, &[nested(LEFT)], &checks).unwrap();
+            let noted: Vec<Noted> = verdict.remainders.iter().map(|note| note.1).collect();
+            assert_eq!((verdict.is_safe(), noted), (is_correction, Vec::from_iter(expected)));
+        }
+    }
+
+    #[test]
+    fn a_rest_that_is_guarded_in_one_way_is_a_fault_whatever_ways_are_tried_before() {
+        // {1} is a + b less c, which nothing guards, and P less c, in whatever order the tables stand.
+        let ids = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
+        let micro = records(&ids.map(|id| format!("f{id}:5")).join(" "));
+        let columns = [
+            ("parts", ["a", "a", "a", "a", "b", "b", "b", "b", "o", "o", "o"]),
+            ("whole", ["P", "P", "P", "P", "P", "P", "P", "P", "o", "o", "o"]),
+            ("across", ["d", "c", "c", "c", "c", "c", "c", "c", "d", "d", "d"]),
+        ];
+        let columns = columns.map(|(name, codes)| Column::of(name, &codes.map(Some)));
+        let micro = Microdata { columns: columns.to_vec(), ..micro };
+        let shown = [("parts", "a,4 b,4 o,"), ("whole", "P,8 o,"), ("across", "c,7 d,")];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut text = TWO[..TWO.find("[dimensions").unwrap()].to_owned();
+            shown.iter().for_each(|(name, _)| text += &format!("[dimensions.{name}]\nlevels=['{name}']\n"));
+            let table = |(name, rows): (&str, &str)| {
+                text += &format!("[[tables]]\nname='{name}'\ndimensions=['{name}']\n");
+                let row = |row: &str| match row.split_once(',') {
+                    Some((code, n)) if !n.is_empty() => {
+                        format!("{code},{name},{n},{},published", 5 * n.parse::<u64>().unwrap())
+                    }
+                    _ => format!("{}{name},,,withheld", row),
+                };
+                let rows: Vec<String> = rows.split(' ').map(row).collect();
+                let mut table = nested(&format!("TOTAL,TOTAL,,,withheld {}", rows.join(" "))).tables.remove(0);
+                table.name = name.to_owned();
+                (table.header[0], table.header[1]) = (name.to_owned(), format!("{name}_level"));
+                table
+            };
+            let tables = order.map(|t| shown[t]).map(table).to_vec();
+            let release = ReleasedTables { name: "r".into(), tables };
+            let verdict = examine(&micro, &Spec::parse(&text).unwrap(), &[release], &Checks::default()).unwrap();
+            assert_eq!(found(&verdict), ["(whole: whole=P) less (across: across=c) difference"], "{order:?}");
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) fn show_most(
     // Whether there is any pattern is decided however long it takes.
     let mut circuits = Circuits::after(system)?.without_limits();
     if let Some(need) = needs(system).into_iter().find(|&need| !circuits.serve(system, pool, None, need)) {
-        return Err(Hopeless { row: need.row });
+        return Err(Hopeless::Row(need.row));
     }
     circuits.steps = 0;
     circuits.limits = match search {
@@ -181,7 +181,7 @@ impl Circuits {
         let mut circuits = Self::new(system);
         for (row, of) in (0_u32..).zip(&system.raw.rows) {
             if alone(system.fate[row as usize]) && of.value > 0 && circuits.show(system, row).is_none() {
-                return Err(Hopeless { row });
+                return Err(Hopeless::Row(row));
             }
         }
         Ok(circuits)

@@ -42,7 +42,7 @@ pub(super) fn withhold(system: &mut System<'_>, pool: &mut Pool) -> Result<(), H
     all.sort_by_cached_key(|&need| (std::cmp::Reverse(need.distance(system, None)), need));
     for need in all {
         if !serve(&grid, system, pool, need, f64::INFINITY) {
-            return Err(Hopeless { row: need.row });
+            return Err(Hopeless::Row(need.row));
         }
     }
     let secondary = |r: &u32| system.fate[*r as usize] == Fate::Secondary;

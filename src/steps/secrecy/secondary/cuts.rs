@@ -320,7 +320,7 @@ impl<'s, 'a> Search<'s, 'a> {
         }
         for need in needs(self.system) {
             if let Some(unmet) = self.serve(need).pop() {
-                return Err(Hopeless { row: unmet.need.row });
+                return Err(Hopeless::Row(unmet.need.row));
             }
         }
         Ok(Found { bound, cost: self.system.cost() })
@@ -356,7 +356,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 return Ok(());
             }
         }
-        Err(Hopeless { row: hard[0].row })
+        Err(Hopeless::Row(hard[0].row))
     }
 
     fn steps(&self) -> u64 {
@@ -366,7 +366,7 @@ impl<'s, 'a> Search<'s, 'a> {
     fn widen(&mut self, wanted: &Unmet) -> Result<(), Hopeless> {
         let system = &*self.system;
         let kelly = self.kelly.get_or_insert_with(|| Kelly::new(system));
-        let hopeless = Hopeless { row: wanted.need.row };
+        let hopeless = Hopeless::Row(wanted.need.row);
         let found = kelly.solve(system, wanted).and_then(|moves| kelly::judged(system, wanted, moves));
         let (moves, withheld) = found.ok_or_else(|| hopeless.clone())?;
         withheld.into_iter().for_each(|row| self.set(row, Fate::Secondary));

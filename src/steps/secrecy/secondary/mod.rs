@@ -45,10 +45,22 @@ pub(super) struct Pattern<'a> {
     pub remainders: Remainders,
 }
 
-/// A need that nothing can meet: too much is public already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hopeless {
-    pub row: u32,
+/// Why there is no pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hopeless {
+    /// A row with a need that nothing can meet: too much is public already.
+    Row(u32),
+    /// A row that leaves an unsafe rest for which nothing was found to withhold.
+    Rest(u32),
+}
+
+impl Hopeless {
+    /// The row, which is one of the tables.
+    pub(super) fn row(self) -> u32 {
+        match self {
+            Self::Row(row) | Self::Rest(row) => row,
+        }
+    }
 }
 
 /// Protects every unsafe row, and every unsafe sum that subtraction would give. `locked` rows are public for ever; nothing
@@ -62,7 +74,7 @@ pub(super) fn suppress<'a>(
 ) -> Result<Pattern<'a>, Hopeless> {
     let mut pattern = of_rows(raw, rules, protection, locked, already_known)?;
     let Pattern { system, pool, found, remainders } = &mut pattern;
-    *remainders = remainders::hide(system, pool, rules, protection);
+    *remainders = remainders::hide(system, pool, rules, protection)?;
     if let Some(found) = found {
         // What no pattern of the rows alone costs less than, no safer one does.
         found.cost = system.cost();

@@ -11,11 +11,13 @@
 
 use super::super::policy::{Protection, Rules};
 use super::super::primary::{self, Unsafe};
+use super::Hopeless;
 use super::circuits;
 use super::cubes::{self, Draft, Grid};
 use super::kelly::{self, Kelly, Proposal};
 use super::rectangles::{self, mix};
 use super::system::{Fate, System};
+use super::told::Lasting;
 use super::witness::{Need, Pool, Side, Unmet, Witness};
 use std::collections::{BTreeMap, HashSet};
 
@@ -32,50 +34,78 @@ const STEPS_TIMES_ROWS: u64 = 200_000_000;
 /// Steps of programs over circuits for rests that may be hidden already.
 const STEPS_MET: u64 = 20_000;
 
-/// What became of unsafe sums that no table shows.
+/// What became of unsafe sums that no table shows; there is no third way, since nothing is published otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Remainders {
     /// Kept as a cell is.
     pub hidden: usize,
-    /// Not kept, or not from every contributor: rows that are shown for ever give them away, or no move was found.
+    /// Not kept, or not from every contributor: rows that are shown for ever give them away by themselves.
     pub told: usize,
 }
 
 /// Withholds more until nobody works out an unsafe rest.
-pub(super) fn hide(system: &mut System<'_>, pool: &mut Pool, rules: &Rules, protection: &Protection) -> Remainders {
-    let mut widener = Widener { grid: None, kelly: None, steps: 0, withheld: Vec::new() };
-    let mut remainders = Remainders::default();
-    for round in 0..ROUNDS_MAX {
-        let found = rests(system, pool, rules, protection);
-        if found.is_empty() {
-            break;
-        }
-        let (mut needs, mut perhaps): (Vec<Need>, Vec<Need>) = (Vec::new(), Vec::new());
-        for rest in found {
+///
+/// # Errors
+/// A rest that was not hidden and that rows shown for ever do not give away by themselves.
+pub(super) fn hide(
+    system: &mut System<'_>,
+    pool: &mut Pool,
+    rules: &Rules,
+    protection: &Protection,
+) -> Result<Remainders, Hopeless> {
+    hide_within(ROUNDS_MAX, system, pool, rules, protection)
+}
+
+/// [`hide`] in so many rounds at most.
+fn hide_within(
+    rounds: usize,
+    system: &mut System<'_>,
+    pool: &mut Pool,
+    rules: &Rules,
+    protection: &Protection,
+) -> Result<Remainders, Hopeless> {
+    let mut widener = Widener::default();
+    // What one round withholds may leave a rest, so that after the last one it is looked once more.
+    for round in 0..=rounds {
+        let mut perhaps: Vec<Need> = Vec::new();
+        for rest in rests(system, pool, rules, protection) {
             let row = system.hide(rest.atoms, rest.verdict);
-            let both = [Side::Up, Side::Down].map(|side| Need { row, side });
-            needs.extend(both);
-            perhaps.extend(both.into_iter().filter(|_| !rest.is_shown));
+            widener.wholes.insert(row, rest.whole);
+            if !rest.is_shown {
+                perhaps.extend([Side::Up, Side::Down].map(|side| Need { row, side }));
+            }
         }
         // What was withheld before may keep it already; small trades over what is withheld cost nothing.
         if !perhaps.is_empty() {
             rectangles::rectangles(system, pool);
             circuits::meet(system, pool, &perhaps, STEPS_MET);
         }
+        // Those of earlier rounds too: a zero that is withheld takes back what its contributors were excused from.
+        let mut needs = widener.needs();
+        needs.retain(|&need| unmet(system, pool, need).is_some());
+        if round == rounds || needs.is_empty() {
+            break;
+        }
         // Large distances first: what they withhold serves small ones.
         needs.sort_by_cached_key(|&need| (std::cmp::Reverse(need.distance(system, None)), need));
-        widener.serve(system, pool, &needs, &mut remainders);
+        for need in needs {
+            widener.serve(system, pool, need)?;
+        }
+        // Its columns are those of the rows there were.
+        widener.steps += widener.kelly.take().map_or(0, |kelly| kelly.steps());
         if round < ROUNDS_SHOWING
             && let Some(grid) = &widener.grid
         {
             cubes::show_again(grid, system, pool, std::mem::take(&mut widener.withheld));
         }
     }
-    remainders
+    widener.account(system, pool)
 }
 
 /// A rest that would break a rule if it were a cell.
 struct Rest {
+    /// The row it is left of.
+    whole: u32,
     atoms: Vec<u32>,
     verdict: Unsafe,
     /// Whether what is shown gives it; else rows that are withheld take part too, and perhaps anybody works those out.
@@ -122,7 +152,7 @@ fn rests(system: &System<'_>, pool: &Pool, rules: &Rules, protection: &Protectio
             let cell = primary::Cell { establishments, contributions: &contributions, counts: &counts };
             if let Some(verdict) = primary::judge(&cell, rules, protection) {
                 let is_shown = std::iter::once(whole).chain(taken).all(|row| known[row as usize] == Known::Shown);
-                found.push(Rest { atoms, verdict, is_shown });
+                found.push(Rest { whole, atoms, verdict, is_shown });
             }
         }
     }
@@ -214,6 +244,7 @@ impl Scratch {
 }
 
 /// Withholds what the cheapest moves touch, found near the row or by a program over everything.
+#[derive(Default)]
 struct Widener {
     grid: Option<Grid>,
     kelly: Option<Kelly>,
@@ -221,47 +252,68 @@ struct Widener {
     steps: u64,
     /// Rows withheld since they were last shown again.
     withheld: Vec<u32>,
+    /// The row of each rest, and the row of a table that it is left of.
+    wholes: BTreeMap<u32, u32>,
+    /// Rests that rows shown for ever give away, to one contributor at least.
+    told: HashSet<u32>,
+    lasting: Lasting,
 }
 
 impl Widener {
-    /// Meets each need; where nothing does, against outsiders, the row is given up, and against a contributor, it is told.
-    fn serve(&mut self, system: &mut System<'_>, pool: &mut Pool, needs: &[Need], remainders: &mut Remainders) {
-        // Its columns are those of the rows there were.
-        self.steps += self.kelly.take().map_or(0, |kelly| kelly.steps());
-        let (mut given_up, mut told): (HashSet<u32>, HashSet<u32>) = Default::default();
-        for &need in needs {
-            for _ in 0..circuits::TURNS_MAX {
-                if given_up.contains(&need.row) {
-                    break;
-                }
-                let Some(wanted) = pool.unmet(system, need) else { break };
-                if self.widen(system, pool, &wanted) {
-                    continue;
-                }
-                told.insert(need.row);
-                match wanted.attackers.first() {
-                    Some(&who) => {
-                        system.already_known.insert((need.row, need.side == Side::Up, who));
-                    }
-                    None => {
-                        given_up.insert(need.row);
-                    }
-                }
+    /// Meets a need, one attacker after another.
+    fn serve(&mut self, system: &mut System<'_>, pool: &mut Pool, need: Need) -> Result<(), Hopeless> {
+        let mut turns = 0;
+        while let Some(wanted) = unmet(system, pool, need) {
+            if turns < circuits::TURNS_MAX && self.widen(system, pool, &wanted) {
+                turns += 1;
+            } else {
+                self.give_up(system, wanted)?;
             }
         }
-        let rows: HashSet<u32> = needs.iter().map(|need| need.row).collect();
-        remainders.told += told.len();
-        remainders.hidden += rows.len() - told.len();
-        given_up.into_iter().for_each(|row| system.verdict[row as usize] = None);
+        Ok(())
     }
 
-    /// Withholds what the cheaper of two moves touches.
+    /// What became of every rest, by the witnesses there are at the end.
+    fn account(mut self, system: &mut System<'_>, pool: &Pool) -> Result<Remainders, Hopeless> {
+        for need in self.needs() {
+            while let Some(wanted) = unmet(system, pool, need) {
+                self.give_up(system, wanted)?;
+            }
+        }
+        Ok(Remainders { hidden: self.wholes.len() - self.told.len(), told: self.told.len() })
+    }
+
+    /// Both needs of every rest.
+    fn needs(&self) -> Vec<Need> {
+        self.wholes.keys().flat_map(|&row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect()
+    }
+
+    /// Asks no more what rows shown for ever tell by themselves: of a row where they tell everybody, of a contributor where
+    /// they tell one. Anything else that is not met may not be left so.
+    fn give_up(&mut self, system: &mut System<'_>, wanted: Unmet) -> Result<(), Hopeless> {
+        let Need { row, side } = wanted.need;
+        let who = wanted.attackers.first().copied();
+        if !self.lasting.tells(system, &Unmet { attackers: who.into_iter().collect(), ..wanted }) {
+            return Err(Hopeless::Rest(self.wholes[&row]));
+        }
+        self.told.insert(row);
+        match who {
+            Some(who) => {
+                system.already_known.insert((row, side == Side::Up, who));
+            }
+            None => system.verdict[row as usize] = None,
+        }
+        Ok(())
+    }
+
+    /// Withholds what the cheaper of two moves touches; where there is neither, what holds the rest.
     fn widen(&mut self, system: &mut System<'_>, pool: &mut Pool, wanted: &Unmet) -> bool {
         let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted.clone() };
         let mut proposals: Vec<Proposal> = self.near(system, wanted, &one).into_iter().collect();
         proposals.extend(self.anywhere(system, &one));
         let price = |proposal: &Proposal| proposal.1.iter().map(|&r| system.price[r as usize]).sum::<f64>();
         proposals.sort_by(|a, b| price(a).total_cmp(&price(b)).then(a.0.len().cmp(&b.0.len())));
+        proposals.extend(alone(system, &one));
         for (moves, withheld) in proposals {
             for &row in &withheld {
                 system.fate[row as usize] = Fate::Secondary;
@@ -304,13 +356,36 @@ impl Widener {
     }
 }
 
+/// What a need still lacks; nothing where the rest is given up.
+fn unmet(system: &System<'_>, pool: &Pool, need: Need) -> Option<Unmet> {
+    system.verdict[need.row as usize].as_ref().and_then(|_| pool.unmet(system, need))
+}
+
+/// The rest moves and nothing makes up for it: every shown row is withheld that holds what moves, totals among them. It takes
+/// no search, and fails only where rows shown for ever hold too much of the rest.
+fn alone(system: &System<'_>, wanted: &Unmet) -> Option<Proposal> {
+    let mut left = wanted.distance;
+    let mut moves: Vec<(u32, f64)> = Vec::new();
+    let free = |a: &&u32| system.rows_of[**a as usize].iter().all(|&r| system.fate[r as usize] != Fate::Locked);
+    for &a in system.raw.rows[wanted.need.row as usize].atoms.iter().filter(free) {
+        let (above, below) = system.limits(a, &wanted.attackers);
+        let (room, sign) = if wanted.need.side == Side::Up { (above, 1.0) } else { (Some(below), -1.0) };
+        let by = room.map_or(left, |room| left.min(room as i64));
+        if by > 0 {
+            moves.push((a, sign * by as f64));
+            left -= by;
+        }
+    }
+    (left == 0).then(|| kelly::judged(system, wanted, moves)).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::microdata::{Column, Microdata};
     use super::super::super::policy::Spec;
     use super::super::super::tabulate::{RawTables, tabulate};
     use super::super::cuts::tests::is_safe;
-    use super::super::{Known, needs, of_rows, suppress};
+    use super::super::{Known, Pattern, needs, of_rows, suppress};
     use super::*;
 
     fn spec(insiders: bool) -> Spec {
@@ -422,5 +497,74 @@ mod tests {
         // All that is safe was shown: it holds three firms at least.
         let before: Vec<bool> = raw.rows.iter().map(|row| row.value >= 30).collect();
         assert_eq!(of(&before), Remainders { hidden: 0, told: 1 });
+    }
+
+    #[test]
+    fn a_rest_that_is_left_when_rounds_are_over_is_neither_hidden_nor_told() {
+        let (mut hidden, mut refused) = (0, 0);
+        for seed in 1..60 {
+            let raw = table(seed);
+            let Spec { rules, protection, .. } = spec(true);
+            let within = |rounds| {
+                let Pattern { mut system, mut pool, .. } =
+                    of_rows(&raw, &rules, &protection, &[], &Known::default()).ok()?;
+                let found = !rests(&system, &pool, &rules, &protection).is_empty();
+                let became = hide_within(rounds, &mut system, &mut pool, &rules, &protection);
+                if let Err(Hopeless::Row(_)) = became {
+                    panic!("{seed}: a rest is refused, and no row");
+                }
+                let left = needs(&system).iter().any(|&need| pool.unmet(&system, need).is_some());
+                assert!(became.is_err() || !left, "{seed}");
+                // A row of a table, which a message can name.
+                let names_a_row = |no: &Hopeless| (no.row() as usize) < raw.rows.len();
+                assert!(became.as_ref().err().is_none_or(names_a_row), "{seed}");
+                Some((found, became))
+            };
+            let (Some((found, none)), Some((_, all))) = (within(0), within(ROUNDS_MAX)) else { continue };
+            let all = all.unwrap();
+            assert_eq!((all.told, all.hidden > 0), (0, found), "{seed}");
+            hidden += all.hidden;
+            // What is withheld already may keep a rest: then no round is needed.
+            refused += usize::from(none.is_err());
+        }
+        assert!(hidden > 4 && refused > 4, "{hidden} rests hidden, {refused} refused");
+    }
+
+    #[test]
+    fn where_no_search_finds_a_move_all_that_holds_the_rest_is_withheld() {
+        let mut moved = 0;
+        for seed in 1..60 {
+            let raw = table(seed);
+            let Spec { rules, protection, .. } = spec(true);
+            let Ok(Pattern { mut system, pool, .. }) = of_rows(&raw, &rules, &protection, &[], &Known::default())
+            else {
+                continue;
+            };
+            for rest in rests(&system, &pool, &rules, &protection) {
+                let row = system.hide(rest.atoms, rest.verdict);
+                for need in [Side::Up, Side::Down].map(|side| Need { row, side }) {
+                    let Some(wanted) = pool.unmet(&system, need) else { continue };
+                    let wanted = Unmet { attackers: wanted.attackers.into_iter().take(1).collect(), ..wanted };
+                    let (moves, withheld) = alone(&system, &wanted).unwrap();
+                    let fates = system.fate.clone();
+                    withheld.iter().for_each(|&r| system.fate[r as usize] = Fate::Secondary);
+                    assert!(Witness::read(&system, &moves).is_some_and(|witness| witness.meets(&wanted)), "{seed}");
+                    system.fate = fates;
+                    // What is shown for ever stays shown.
+                    let total = rows_with(&system, moves[0].0);
+                    total.iter().for_each(|&r| system.fate[r as usize] = Fate::Locked);
+                    assert_eq!(alone(&system, &wanted).filter(|other| other.0 == moves), None, "{seed}");
+                    total.iter().for_each(|&r| system.fate[r as usize] = Fate::Open);
+                    moved += 1;
+                }
+            }
+        }
+        assert!(moved > 9, "{moved}");
+    }
+
+    /// The shown rows that hold an atom.
+    fn rows_with(system: &System<'_>, atom: u32) -> Vec<u32> {
+        let rows = system.rows_of[atom as usize].iter().copied();
+        rows.filter(|&r| system.fate[r as usize] == Fate::Open).collect()
     }
 }

@@ -15,7 +15,7 @@ use super::{Hopeless, Told, Whom};
 /// # Errors
 /// A row that is beyond reckoning.
 pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<Told, Hopeless> {
-    system.fate.iter_mut().filter(|fate| **fate == Fate::Open).for_each(|fate| *fate = Fate::Secondary);
+    withhold_all(system);
     let mut circuits = Circuits::after(system)?.without_limits();
     let (mut pool, mut told) = (Pool::default(), Told::default());
     let asked = rows.iter().filter(|&&r| system.verdict[r as usize].is_some());
@@ -51,6 +51,28 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<
     told.all.dedup();
     told.unknown.dedup();
     Ok(told)
+}
+
+/// What is shown for ever, asked again and again what it tells by itself.
+#[derive(Default)]
+pub(super) struct Lasting(Option<Circuits>);
+
+impl Lasting {
+    /// Whether it keeps a need from being met, with everything else withheld. What is beyond reckoning it does not tell.
+    pub fn tells(&mut self, system: &mut System<'_>, wanted: &Unmet) -> bool {
+        let fates = system.fate.clone();
+        withhold_all(system);
+        if self.0.is_none() {
+            self.0 = Circuits::after(system).ok().map(Circuits::without_limits);
+        }
+        let answer = self.0.as_mut().map(|circuits| farthest(circuits, system, wanted));
+        system.fate = fates;
+        matches!(answer, Some(Combined::Near))
+    }
+}
+
+fn withhold_all(system: &mut System<'_>) {
+    system.fate.iter_mut().filter(|fate| **fate == Fate::Open).for_each(|fate| *fate = Fate::Secondary);
 }
 
 fn farthest(circuits: &mut Circuits, system: &System<'_>, wanted: &Unmet) -> Combined {
