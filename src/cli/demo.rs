@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> ExitCode {
             let (store, shelf, office) = serve::open(&config).await?;
             if store.served().await.map_err(|e| e.to_string())? == Served::Nothing {
                 let start = Instant::now();
-                tracing::info!("placing, protecting and auditing the demo territory: some seconds");
+                tracing::info!("placing, protecting and auditing the demo territory: a minute or two");
                 let mut order = order(chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true))?;
                 let stamp = Stamp { at: order.now.clone(), author: AUTHOR.to_owned() };
                 order.policy = match ledger::policy_in_force(&*store).await.map_err(|e| e.to_string())? {

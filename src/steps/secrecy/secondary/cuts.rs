@@ -368,7 +368,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let kelly = self.kelly.get_or_insert_with(|| Kelly::new(system));
         let hopeless = Hopeless::Row(wanted.need.row);
         let found = kelly.solve(system, wanted).and_then(|moves| kelly::judged(system, wanted, moves));
-        let (moves, withheld) = found.ok_or_else(|| hopeless.clone())?;
+        let (moves, withheld) = found.ok_or(hopeless)?;
         withheld.into_iter().for_each(|row| self.set(row, Fate::Secondary));
         let witness = Witness::read(self.system, &moves).ok_or(hopeless)?;
         self.pool.add(self.system, witness);
