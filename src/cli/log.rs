@@ -105,7 +105,7 @@ impl Write for Line<'_> {
 }
 
 /// Lines as the library writes them without colours, at a third of its cost: there is one for each request. Unlike there,
-/// the end of a line within a text is written as `\\n`, so that no text begins a line of its own.
+/// the end of a line within a text is written as `\n`, so that no text begins a line of its own.
 pub struct Plain;
 
 impl<S, F> FormatEvent<S, F> for Plain

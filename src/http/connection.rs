@@ -79,9 +79,7 @@ impl Door {
         let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         Self { listener, limits, places, callers: Arc::default(), metrics }
     }
-}
 
-impl Door {
     /// Lets connections in for as long as somebody waits for it, and deals them to the lanes in turn.
     pub async fn deal(mut self, lanes: Vec<mpsc::UnboundedSender<Arrival>>) {
         for lane in (0..lanes.len()).cycle() {

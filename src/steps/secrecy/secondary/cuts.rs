@@ -421,15 +421,20 @@ pub(super) mod tests {
         .unwrap()
     }
 
-    /// A table of three by three, some cells with few contributors; numbers by a small generator.
-    pub fn table(seed: u64) -> RawTables {
+    /// Numbers below a bound, by a small generator: the same for the same seed.
+    pub fn draws(seed: u64) -> impl FnMut(u64) -> u64 {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut draw = |n: u64| {
+        move |n| {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
             state % n
-        };
+        }
+    }
+
+    /// A table of three by three, some cells with few contributors; numbers by a small generator.
+    pub fn table(seed: u64) -> RawTables {
+        let mut draw = draws(seed);
         let (mut ids, mut who, mut weight, mut a, mut b) = (vec![], vec![], vec![], vec![], vec![]);
         for i in 0..3 {
             for j in 0..3 {

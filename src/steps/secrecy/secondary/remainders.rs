@@ -384,7 +384,7 @@ mod tests {
     use super::super::super::microdata::{Column, Microdata};
     use super::super::super::policy::Spec;
     use super::super::super::tabulate::{RawTables, tabulate};
-    use super::super::cuts::tests::is_safe;
+    use super::super::cuts::tests::{draws, is_safe};
     use super::super::{Known, Pattern, needs, of_rows, suppress};
     use super::*;
 
@@ -401,13 +401,7 @@ mod tests {
 
     /// A table of two zones and five divisions in two sections, most cells of few contributors, one of them in many.
     fn table(seed: u64) -> RawTables {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut draw = |n: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % n
-        };
+        let mut draw = draws(seed);
         let (mut who, mut weight, mut codes) = (vec![], vec![], vec![]);
         for zone in ["x", "y"] {
             for (section, division) in DIVISIONS {
