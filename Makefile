@@ -76,14 +76,15 @@ load: setup ## asks for the 48 sectors by wrk, beside nginx with the same bytes 
 	if ! command -v wrk >/dev/null || ! command -v nginx >/dev/null; then \
 	  echo "load: found no wrk or no nginx, expected both (apt-get install wrk nginx-light)" >&2; exit 2; \
 	fi; \
-	if [ ! -e $(LOAD_DIR)/ready ]; then \
-	  python3 -m venv $(LOAD_DIR)/venv; \
-	  if $(LOAD_DIR)/venv/bin/pip install -q pygeoapi gunicorn; then touch $(LOAD_DIR)/peer; \
-	  else echo "skipped: pygeoapi does not install"; fi; \
-	  touch $(LOAD_DIR)/ready; \
+	peer=$(LOAD_DIR)/venv/bin; \
+	there() { "$$peer/pygeoapi" --version && "$$peer/gunicorn" --version; }; \
+	if ! there >/dev/null 2>&1; then \
+	  python3 -m venv --clear $(LOAD_DIR)/venv; \
+	  "$$peer/python" -m pip install -q --disable-pip-version-check pygeoapi gunicorn && there >/dev/null || { \
+	    echo "skipped: pygeoapi does not install"; peer=; }; \
 	fi; \
 	python3 benches/serve/load.py --arpent target/debug/arpent --data $(LOAD_DIR)/demo \
-	  $$([ ! -e $(LOAD_DIR)/peer ] || echo --pygeoapi $(LOAD_DIR)/venv/bin) $(LOAD)
+	  $${peer:+--pygeoapi "$$peer"} $(LOAD)
 
 MINUTES = 3
 fuzz: setup ## damages small files for MINUTES=3 minutes, and hands them to every reader

@@ -164,7 +164,8 @@ server {{ listen 127.0.0.1:{port}; root {root}; {places} }} }}"""
 def start_pygeoapi(folder_of_programs, layer, folder):
     """The same layer, from a GeoPackage, as pygeoapi serves it with four workers of gunicorn."""
     port = free_port()
-    programs = pathlib.Path(folder_of_programs)
+    # They are started from another folder.
+    programs = pathlib.Path(folder_of_programs).absolute()
     (folder / "layer.geojson").write_bytes(layer)
     config = {
         "server": {
