@@ -12,7 +12,7 @@ use geo::{Coord, LineString, MultiPolygon, Polygon};
 use rstar::primitives::GeomWithData;
 use rstar::{AABB, RTree};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 /// A reach for contours in degrees, about 0.2 m. An edge that was straight in metres is not in degrees: a vertex in the
 /// middle of 3 km of it comes to lie so far beside it.
@@ -61,8 +61,18 @@ impl Coverage {
             }
             zones.push(parts);
         }
-        gather(&mut rings, reach);
-        node(&mut rings, reach);
+        let mut vertices = Vertices::of(&rings);
+        let moved = if reach > 0.0 { gathered(&vertices, reach) } else { HashMap::new() };
+        if !moved.is_empty() {
+            for place in rings.iter_mut().flatten() {
+                // Where it went may have moved after it.
+                while let Some(to) = moved.get(place) {
+                    *place = *to;
+                }
+            }
+            vertices = Vertices::of(&rings);
+        }
+        node(&mut rings, &vertices, reach);
         let (arcs, walks) = cut(&rings);
         let zones = zones.into_iter().map(|parts| {
             parts.into_iter().map(|part| part.into_iter().map(|ring| walks[ring].clone()).collect()).collect()
@@ -146,82 +156,98 @@ fn edges(ring: &[Place]) -> impl Iterator<Item = (Place, Place)> {
     ring.iter().enumerate().map(|(i, a)| (*a, ring[(i + 1) % ring.len()]))
 }
 
-/// Every vertex, in order, with the rings it belongs to.
-fn vertices(rings: &[Vec<Place>]) -> BTreeMap<Place, Vec<usize>> {
-    let mut vertices: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-    for (i, ring) in rings.iter().enumerate() {
-        for place in ring {
-            vertices.entry(*place).or_default().push(i);
+/// Every vertex once, in order, with the rings it belongs to. In a country there are millions: no map, no list for each.
+struct Vertices {
+    places: Vec<Place>,
+    /// Where the rings of each begin in `rings`, and where those of the last one end.
+    starts: Vec<usize>,
+    rings: Vec<usize>,
+    tree: RTree<GeomWithData<[f64; 2], usize>>,
+}
+
+impl Vertices {
+    fn of(rings: &[Vec<Place>]) -> Self {
+        let of_ring = |(i, ring): (usize, &Vec<Place>)| ring.iter().map(|place| (*place, i)).collect::<Vec<_>>();
+        let mut all: Vec<(Place, usize)> = rings.iter().enumerate().flat_map(of_ring).collect();
+        all.sort_unstable();
+        let (mut places, mut starts) = (Vec::new(), Vec::new());
+        for (i, (place, _)) in all.iter().enumerate() {
+            if places.last() != Some(place) {
+                places.push(*place);
+                starts.push(i);
+            }
         }
+        starts.push(all.len());
+        let point = |(number, place): (usize, &Place)| GeomWithData::new([place.coord().x, place.coord().y], number);
+        let tree = RTree::bulk_load(places.iter().enumerate().map(point).collect());
+        Self { places, starts, rings: all.into_iter().map(|(_, ring)| ring).collect(), tree }
     }
-    vertices
+
+    /// The rings of a vertex, by its number.
+    fn rings_at(&self, number: usize) -> &[usize] {
+        &self.rings[self.starts[number]..self.starts[number + 1]]
+    }
+
+    /// The numbers of those in a box.
+    fn within(&self, low: [f64; 2], high: [f64; 2]) -> impl Iterator<Item = usize> {
+        self.tree.locate_in_envelope(&AABB::from_corners(low, high)).map(|vertex| vertex.data)
+    }
 }
 
-fn tree_of<'p>(places: impl Iterator<Item = &'p Place>) -> RTree<GeomWithData<[f64; 2], Place>> {
-    let point = |p: &Place| GeomWithData::new([p.coord().x, p.coord().y], *p);
-    RTree::bulk_load(places.map(point).collect())
-}
-
-/// Makes vertices of different rings that lie side by side one, the nearest first; two of one ring stay two.
-fn gather(rings: &mut [Vec<Place>], reach: f64) {
-    if reach <= 0.0 {
-        return;
-    }
-    let mut rings_of = vertices(rings);
-    let tree = tree_of(rings_of.keys());
-    let beside = |place: &Place| {
-        let (place, at) = (*place, place.coord());
-        let around = AABB::from_corners([at.x - reach, at.y - reach], [at.x + reach, at.y + reach]);
-        let others = tree.locate_in_envelope(&around).map(|v| v.data).filter(|other| *other > place);
-        let pairs = others.map(|other| ((other.coord().x - at.x).hypot(other.coord().y - at.y), place, other));
+/// Which vertices of different rings that lie side by side become one, the nearest first; two of one ring stay two.
+fn gathered(vertices: &Vertices, reach: f64) -> HashMap<Place, Place> {
+    let beside = |(number, place): (usize, &Place)| {
+        let at = place.coord();
+        let others = vertices.within([at.x - reach, at.y - reach], [at.x + reach, at.y + reach]);
+        let pair = |other: usize| {
+            let to = vertices.places[other].coord();
+            ((to.x - at.x).hypot(to.y - at.y), number, other)
+        };
+        let pairs = others.filter(|other| *other > number).map(pair);
         pairs.filter(|pair| pair.0 <= reach).collect::<Vec<_>>()
     };
-    let mut pairs: Vec<(f64, Place, Place)> = rings_of.keys().flat_map(beside).collect();
+    let mut pairs: Vec<(f64, usize, usize)> = vertices.places.iter().enumerate().flat_map(beside).collect();
     pairs.sort_by(|p, q| p.0.total_cmp(&q.0).then((p.1, p.2).cmp(&(q.1, q.2))));
+    let concerned = pairs.iter().flat_map(|(_, one, other)| [*one, *other]);
+    let mut rings_of: HashMap<usize, Vec<usize>> =
+        concerned.map(|number| (number, vertices.rings_at(number).to_vec())).collect();
     let mut moved: HashMap<Place, Place> = HashMap::new();
-    for (_, place, other) in pairs {
+    for (_, one, other) in pairs {
         // Who has moved is no longer there.
-        let (Some(own), Some(joining)) = (rings_of.get(&place), rings_of.get(&other)) else { continue };
+        let (Some(own), Some(joining)) = (rings_of.get(&one), rings_of.get(&other)) else { continue };
         if !own.iter().any(|ring| joining.contains(ring)) {
             let joining = rings_of.remove(&other).unwrap_or_default();
-            rings_of.entry(place).or_default().extend(joining);
-            moved.insert(other, place);
+            rings_of.entry(one).or_default().extend(joining);
+            moved.insert(vertices.places[other], vertices.places[one]);
         }
     }
-    for place in rings.iter_mut().flatten() {
-        *place = moved.get(place).copied().unwrap_or(*place);
-    }
+    moved
 }
 
 /// Makes vertices that lie on edges of other rings vertices of those too.
-fn node(rings: &mut [Vec<Place>], reach: f64) {
-    let rings_of_vertex = vertices(rings);
-    let mut rings_of_edge: BTreeMap<(Place, Place), Vec<usize>> = BTreeMap::new();
-    for (i, ring) in rings.iter().enumerate() {
-        for (a, b) in edges(ring) {
-            rings_of_edge.entry(undirected(a, b)).or_default().push(i);
-        }
-    }
-    let tree = tree_of(rings_of_vertex.keys());
+fn node(rings: &mut [Vec<Place>], vertices: &Vertices, reach: f64) {
+    let of_ring = |(i, ring): (usize, &Vec<Place>)| edges(ring).map(|(a, b)| (undirected(a, b), i)).collect::<Vec<_>>();
+    let mut rings_of_edge: Vec<((Place, Place), usize)> = rings.iter().enumerate().flat_map(of_ring).collect();
+    rings_of_edge.sort_unstable();
     let mut stops: HashMap<(Place, Place), Vec<Place>> = HashMap::new();
-    for (&(a, b), own) in &rings_of_edge {
+    for own in rings_of_edge.chunk_by(|one, next| one.0 == next.0) {
+        let (a, b) = own[0].0;
         let (from, to) = (a.coord(), b.coord());
-        let lies_on = |p: Place| {
+        let lies_on = |number: usize| {
+            let p = vertices.places[number];
             let c = p.coord();
             let on_line = side(from, to, c) == 0.0 && between(from, to, c);
             let at = foot(from, to, c);
             // A ring that comes back near itself is left as it is, and so are vertices beside the ends.
-            p != a
+            let stops = p != a
                 && p != b
                 && (on_line || distance_m(from, to, c) < reach && at != from && at != to)
-                && !rings_of_vertex[&p].iter().any(|ring| own.contains(ring))
+                && !vertices.rings_at(number).iter().any(|ring| own.iter().any(|(_, owner)| owner == ring));
+            stops.then_some(p)
         };
-        let box_around = AABB::from_corners(
-            [from.x.min(to.x) - reach, from.y.min(to.y) - reach],
-            [from.x.max(to.x) + reach, from.y.max(to.y) + reach],
-        );
-        let mut found: Vec<Place> =
-            tree.locate_in_envelope(&box_around).map(|v| v.data).filter(|p| lies_on(*p)).collect();
+        let low = [from.x.min(to.x) - reach, from.y.min(to.y) - reach];
+        let high = [from.x.max(to.x) + reach, from.y.max(to.y) + reach];
+        let mut found: Vec<Place> = vertices.within(low, high).filter_map(lies_on).collect();
         if !found.is_empty() {
             let along = |p: &Place| {
                 let at = foot(from, to, p.coord());
@@ -571,6 +597,22 @@ pub(in crate::steps) mod tests {
             for (zone, was) in zones(&coverage).iter().zip(&given) {
                 assert_eq!(vertices_of(zone), vertices_of(was), "{reach}");
             }
+        }
+    }
+
+    #[test]
+    fn a_vertex_goes_where_the_one_it_joined_went() {
+        let ring = |points: &[(f64, f64)]| MultiPolygon(vec![Polygon::new(points.to_vec().into(), vec![])]);
+        // The second and the third are nearest, and then the first and the second.
+        let (hair, at) = (1e-9, 2.0);
+        let given = [
+            ring(&[(at, 0.0), (0.0, 2.0), (0.0, 0.0)]),
+            ring(&[(at + 2.0 * hair, 0.0), (4.0, 2.0), (3.0, 2.0)]),
+            ring(&[(at + 3.0 * hair, 0.0), (3.0, -2.0), (4.0, -2.0)]),
+        ];
+        let meeting = zones(&Coverage::of(&given, 4.0 * hair));
+        for zone in &meeting {
+            assert!(zone.0[0].exterior().0.contains(&Coord { x: at, y: 0.0 }), "{meeting:?}");
         }
     }
 
