@@ -1,6 +1,7 @@
 //! Health for those who run the service: alive, ready, and counts of requests. No figure of a release is here.
 
 use super::App;
+use super::ogc::query::Ask;
 use super::problem::Problem;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -55,25 +56,28 @@ pub struct Route {
 }
 
 /// `/livez`: the process answers.
-pub async fn live() -> &'static str {
-    "ok\n"
+pub async fn live(ask: Ask) -> Result<&'static str, Problem> {
+    ask.only(&[])?;
+    Ok("ok\n")
 }
 
 /// `/readyz`: a release is served; 503 until then, and once the service is leaving. A service whose release was
 /// withdrawn is ready to say so.
-pub async fn ready(State(app): State<App>) -> Response {
+pub async fn ready(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+    ask.only(&[])?;
     if app.metrics.0.leaving.load(Ordering::Relaxed) {
-        return Problem::leaving().into_response();
+        return Err(Problem::leaving());
     }
     match app.shelf.current() {
-        Ok(_) => "ok\n".into_response(),
-        Err(_) if app.shelf.is_taken_back() => "ok: withdrawn\n".into_response(),
-        Err(problem) => problem.into_response(),
+        Ok(_) => Ok("ok\n".into_response()),
+        Err(_) if app.shelf.is_taken_back() => Ok("ok: withdrawn\n".into_response()),
+        Err(problem) => Err(problem),
     }
 }
 
 /// `/metrics`: Prometheus text.
-pub async fn metrics(State(app): State<App>) -> Response {
+pub async fn metrics(State(app): State<App>, ask: Ask) -> Result<Response, Problem> {
+    ask.only(&[])?;
     let mut text = app.metrics.to_text();
     text.push_str("# HELP arpent_release_info The served release, by name; 0 while there is none.\n");
     text.push_str("# TYPE arpent_release_info gauge\n");
@@ -90,7 +94,7 @@ pub async fn metrics(State(app): State<App>) -> Response {
         }
         Err(_) => text.push_str("arpent_release_info{release=\"\",vintages=\"\",zonings=\"0\"} 0\n"),
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
 impl Route {

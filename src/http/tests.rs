@@ -235,6 +235,7 @@ async fn parameters_are_read_strictly() {
         ("bbox=5,47,0,6,48,100", 200, ""),
         ("bbox=5,47,0,6,48", 400, "bad_parameter"),
         ("bbox=5,48,6,47", 400, "bad_parameter"),
+        ("bbox=1,95,2,96", 400, "bad_parameter"),
         ("bbox=5,47,6,NaN", 400, "bad_parameter"),
         ("bbox=5,47,6,inf", 400, "bad_parameter"),
         ("bbox=5,47,6,48&bbox-crs=http://www.opengis.net/def/crs/OGC/1.3/CRS84", 200, ""),
@@ -716,12 +717,13 @@ async fn what_is_too_long_is_refused_before_it_is_looked_at() {
     let house = house();
     let name = "/livez?x=";
     for (url, head, status, code) in [
-        (URL_BYTES_MAX, 0, 200, ""),
+        // What is not too long is looked at.
+        (URL_BYTES_MAX, 0, 400, "unknown_parameter"),
         (URL_BYTES_MAX + 1, 0, 414, "url_too_long"),
-        (20, HEAD_BYTES_MAX - "x-long".len(), 200, ""),
-        (20, HEAD_BYTES_MAX - "x-long".len() + 1, 431, "head_too_large"),
+        (0, HEAD_BYTES_MAX - "x-long".len(), 200, ""),
+        (0, HEAD_BYTES_MAX - "x-long".len() + 1, 431, "head_too_large"),
     ] {
-        let path = format!("{name}{}", "y".repeat(url - name.len()));
+        let path = if url == 0 { "/livez".to_owned() } else { format!("{name}{}", "y".repeat(url - name.len())) };
         let long = "z".repeat(head);
         let headers: &[(&str, &str)] = if head == 0 { &[] } else { &[("x-long", &long)] };
         let answer = send(&house, Method::GET, &path, headers).await;
@@ -971,10 +973,6 @@ async fn the_contract_and_the_service_say_the_same() {
             [("", "200"), ("?f=html", "200"), ("?f=csv", "200"), ("?nope=1", "400"), ("?f=json&offset=5", "200")]
         {
             let answer = ask(&format!("{filled}{query}")).await;
-            if path.ends_with("z") || path == "/metrics" {
-                assert_eq!(answer.status, StatusCode::OK, "{path}");
-                continue;
-            }
             let mut response = &operation["responses"][answer.status.as_str()];
             assert!(!response.is_null(), "{path}{query}: status {} is not in the contract", answer.status);
             if let Some(reference) = response["$ref"].as_str() {

@@ -173,7 +173,7 @@ impl Ask {
                     "unknown_parameter",
                     "query",
                     format!("parameter `{name}`"),
-                    format!("only {}", known.join(", ")),
+                    if known.is_empty() { "no parameter".to_owned() } else { format!("only {}", known.join(", ")) },
                 ));
             }
             if self.params[..i].iter().any(|p| p.0 == *name) {

@@ -110,6 +110,10 @@ impl Area {
         if south > north {
             return Err(bad(&format!("a south that is not above the north: {}", system.box_in_words())));
         }
+        let poles = -90.0..=90.0;
+        if system.way().is_none() && !(poles.contains(&south) && poles.contains(&north)) {
+            return Err(bad(&format!("latitudes from -90 to 90: {}", system.box_in_words())));
+        }
         let rect = |west: f64, east: f64| Rect::new((west, south), (east, north));
         match (west <= east, system.way()) {
             (true, _) => Ok(Self { system, boxes: vec![rect(west, east)] }),
@@ -148,6 +152,11 @@ mod tests {
             ("47,5,0,48,6,100", LatitudeFirst, Some(vec![(5.0, 47.0, 6.0, 48.0)])),
             ("170,47,-170,48", Crs84, Some(vec![(170.0, 47.0, 180.0, 48.0), (-180.0, 47.0, -170.0, 48.0)])),
             ("47,170,48,-170", LatitudeFirst, Some(vec![(170.0, 47.0, 180.0, 48.0), (-180.0, 47.0, -170.0, 48.0)])),
+            ("-180,-90,180,90", Crs84, Some(vec![(-180.0, -90.0, 180.0, 90.0)])),
+            ("1,89,2,90.1", Crs84, None),
+            ("1,-90.1,2,89", Crs84, None),
+            ("89,1,90.1,2", LatitudeFirst, None),
+            ("1,95,2,96", Lambert93, Some(vec![(1.0, 95.0, 2.0, 96.0)])),
             ("5,48,6,47", Crs84, None),
             ("48,5,47,6", LatitudeFirst, None),
             ("853000,6692000,854000,6693000", Lambert93, Some(vec![(853e3, 6692e3, 854e3, 6693e3)])),
