@@ -86,12 +86,16 @@ fn etag(ask: &Ask, content: &str, media: &str) -> HeaderValue {
 
 /// The tag to show when the asker holds these bytes already, in whatever coding: the one held, or `tag` when any will do.
 pub(super) fn held<'t>(if_none_match: impl Iterator<Item = &'t str>, tag: &HeaderValue) -> Option<HeaderValue> {
-    let name = opaque(tag.to_str().ok()?);
+    let whole = tag.to_str().ok()?;
+    let name = opaque(whole);
     let mut tags = if_none_match.flat_map(|tags| tags.split(',')).map(str::trim);
     let held = tags.find(|held| *held == "*" || opaque(held) == name)?;
     match held {
         "*" => Some(tag.clone()),
-        held => HeaderValue::from_str(held.trim_start_matches("W/")).ok(),
+        held => match held.trim_start_matches("W/") {
+            held if held == whole => Some(tag.clone()),
+            other => HeaderValue::from_str(other).ok(),
+        },
     }
 }
 

@@ -4,9 +4,9 @@
 //! be silent as long as the handler takes.
 
 use super::health::Metrics;
+use super::unread;
 use crate::config::Limits;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::io::{self, ErrorKind, IoSlice};
@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Limits are looked at this many times within the shortest of them, so that none is passed by more than a quarter.
@@ -68,12 +68,6 @@ impl Drop for AtWork {
     }
 }
 
-impl Connected<IncomingStream<'_, Lane>> for Caller {
-    fn connect_info(stream: IncomingStream<'_, Lane>) -> Self {
-        Self { peer: *stream.remote_addr(), line: stream.io().line.clone() }
-    }
-}
-
 impl Door {
     pub fn new(listener: TcpListener, limits: Arc<Limits>, metrics: Metrics) -> Self {
         let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
@@ -89,7 +83,8 @@ impl Door {
         }
     }
 
-    async fn arrival(&mut self) -> Arrival {
+    /// The next one who comes in, once there is a place.
+    pub async fn arrival(&mut self) -> Arrival {
         loop {
             // A place first: who comes when there is none waits in the queue of the system.
             let Ok(place) = self.places.clone().acquire_owned().await else { pending().await };
@@ -121,13 +116,20 @@ pub struct Lane {
     address: SocketAddr,
     limits: Arc<Limits>,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
+    /// Told once nobody waits and nobody can come any more.
+    last: Option<oneshot::Sender<()>>,
 }
 
 impl Lane {
-    /// A lane behind the door at this address, and its entrance. As many wait there as the door has places, at most.
-    pub fn new(address: SocketAddr, limits: Arc<Limits>) -> (mpsc::UnboundedSender<Arrival>, Self) {
+    /// A lane behind the door at this address, with its entrance, and word of when the entrance is closed and all who
+    /// came by it are in. As many wait there as the door has places, at most.
+    pub fn new(
+        address: SocketAddr,
+        limits: Arc<Limits>,
+    ) -> (mpsc::UnboundedSender<Arrival>, Self, oneshot::Receiver<()>) {
         let (entrance, arrivals) = mpsc::unbounded_channel();
-        (entrance, Self { address, limits, arrivals })
+        let (last, all_in) = oneshot::channel();
+        (entrance, Self { address, limits, arrivals, last: Some(last) }, all_in)
     }
 }
 
@@ -137,7 +139,12 @@ impl Listener for Lane {
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         loop {
-            let Some(Arrival { stream, peer, held }) = self.arrivals.recv().await else { pending().await };
+            let Some(Arrival { stream, peer, held }) = self.arrivals.recv().await else {
+                if let Some(last) = self.last.take() {
+                    let _ = last.send(());
+                }
+                pending().await
+            };
             // A line that this thread cannot watch is closed, and its place is free again.
             if let Ok(stream) = TcpStream::from_std(stream) {
                 return (Watched::new(stream, &self.limits, Some(held)), peer);
@@ -208,7 +215,16 @@ pub struct Watched<S> {
     /// When the first byte came of what is no request yet.
     asking_since: Option<Instant>,
     stalled: Option<Stalled>,
+    /// Which request of the line was answered last, or is.
+    answered: usize,
+    instead: Option<Instead>,
     held: Option<Held>,
+}
+
+/// What is written instead of some bytes that the library made.
+struct Instead {
+    bytes: Vec<u8>,
+    taken: usize,
 }
 
 /// An answer that the reader does not take.
@@ -235,8 +251,15 @@ impl<S> Watched<S> {
             moved: Instant::now(),
             asking_since: None,
             stalled: None,
+            answered: 0,
+            instead: None,
             held,
         }
+    }
+
+    /// Who is at the other end.
+    pub fn caller(&self, peer: SocketAddr) -> Caller {
+        Caller { peer, line: self.line.clone() }
     }
 
     /// Whether the other side is too slow; asked whenever there is nothing to do but wait.
@@ -265,6 +288,22 @@ impl<S> Watched<S> {
         match self.asking_since {
             Some(since) => now - since >= self.head,
             None => now - self.moved >= if first { self.head } else { self.idle },
+        }
+    }
+
+    /// Looks at what is written while no request is answered: that the library could not read one.
+    fn look(&mut self, bytes: &[u8]) {
+        let begun = self.line.begun.load(Ordering::Relaxed);
+        if begun != self.answered {
+            self.answered = begun;
+        } else if self.instead.is_none()
+            && let Some((status, bytes)) = unread::told(bytes)
+        {
+            if let Some(held) = &self.held {
+                held.metrics.route("refused").count(status, Duration::ZERO, bytes.len() as u64);
+            }
+            tracing::info!(route = "refused", status = status.as_u16(), bytes = bytes.len(), "answered");
+            self.instead = Some(Instead { bytes, taken: 0 });
         }
     }
 
@@ -317,9 +356,26 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.after_write(cx, wrote)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.look(bytes);
+        while let Some(Instead { bytes: other, taken }) = &mut this.instead {
+            if *taken == other.len() {
+                this.instead = None;
+                return Poll::Ready(Ok(bytes.len()));
+            }
+            let wrote = Pin::new(&mut this.io).poll_write(cx, &other[*taken..]);
+            if let Poll::Ready(Ok(more)) = &wrote {
+                *taken += more;
+            }
+            match this.after_write(cx, wrote) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(0)),
+                Poll::Ready(Ok(_)) => {}
+                halted => return halted,
+            }
+        }
+        let wrote = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.after_write(cx, wrote)
     }
 
     fn poll_write_vectored(
@@ -327,6 +383,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // A head without a body, a 304 for example, costs less as one piece.
+        if let [bytes] = slices {
+            return self.poll_write(cx, bytes);
+        }
+        self.answered = self.line.begun.load(Ordering::Relaxed);
         let wrote = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
         self.after_write(cx, wrote)
     }
@@ -361,7 +422,7 @@ mod tests {
             let (mut far, near) = duplex(64);
             let mut near = Watched::new(near, &swift(), None);
             if served {
-                drop(Caller { peer: ([127, 0, 0, 1], 1).into(), line: near.line.clone() }.begin());
+                drop(near.caller(([127, 0, 0, 1], 1).into()).begin());
             }
             far.write_all(sent).await.unwrap();
             let mut read = Vec::new();
@@ -378,7 +439,7 @@ mod tests {
     async fn a_line_may_be_silent_while_its_request_is_answered() {
         let (mut far, near) = duplex(64);
         let mut near = Watched::new(near, &swift(), None);
-        let at_work = Caller { peer: ([127, 0, 0, 1], 1).into(), line: near.line.clone() }.begin();
+        let at_work = near.caller(([127, 0, 0, 1], 1).into()).begin();
         let mut byte = [0];
         for _ in 0..3 {
             // Another silent line, which has no request, is cut meanwhile.

@@ -4,9 +4,9 @@
 //! the part that was asked for, counts and logs. The log names routes, never a path, a query or a figure.
 
 use super::answer::{Public, held};
-use super::connection::{self, Caller};
+use super::connection::{self, Caller, Lane};
 use super::health::{Metrics, Route};
-use super::kept::{Answer, Kept};
+use super::kept::{Answer, Kept, leave_to_the_holder};
 use super::part::{self, Part};
 use super::problem::{self, Problem};
 use super::proxies::{Base, Sender};
@@ -16,12 +16,13 @@ use super::{App, OfPartner, Site, ogc};
 use crate::config::Limits;
 use axum::Router;
 use axum::body::{Body, HttpBody, to_bytes};
-use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,7 +42,8 @@ pub const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Longest name of a request that is taken over from a proxy.
 const ID_BYTES_MAX: usize = 64;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The name of a request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -78,12 +80,16 @@ async fn tell_route(request: Request, next: Next) -> Response {
 /// What is kept, or refused, is answered by whoever calls, at once; all else is made at `home`, where a long work holds up
 /// nobody's connection.
 #[derive(Clone)]
-pub struct Front(Arc<Desk>);
+pub struct Front {
+    desk: Arc<Desk>,
+    /// Who is at the other end of the connection, where there is one.
+    caller: Option<Caller>,
+}
 
 impl Front {
     /// Without a home, answers are made where they are asked for.
     pub fn of(house: Router, app: &App, limits: &Limits, home: Option<Handle>) -> Self {
-        Self(Arc::new(Desk {
+        let desk = Desk {
             house: house.layer(axum::middleware::from_fn(tell_route)),
             shelf: app.shelf.clone(),
             metrics: app.metrics.clone(),
@@ -92,7 +98,8 @@ impl Front {
             rate: Rate::new(limits),
             limits: limits.clone(),
             home,
-        }))
+        };
+        Self { desk: Arc::new(desk), caller: None }
     }
 }
 
@@ -107,6 +114,22 @@ struct Desk {
     home: Option<Handle>,
 }
 
+/// The same for each connection of a lane.
+impl Service<IncomingStream<'_, Lane>> for Front {
+    type Response = Self;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, stream: IncomingStream<'_, Lane>) -> Self::Future {
+        let caller = stream.io().caller(*stream.remote_addr());
+        ready(Ok(Self { desk: self.desk.clone(), caller: Some(caller) }))
+    }
+}
+
 impl Service<Request> for Front {
     type Response = Response;
     type Error = Infallible;
@@ -117,13 +140,16 @@ impl Service<Request> for Front {
     }
 
     fn call(&mut self, mut request: Request) -> Answering {
-        let peer = request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.peer.ip());
-        let sender = Sender::of(&self.0.limits, peer, request.headers());
-        let visit = Visit::of(&self.0, &request, &sender);
-        match self.0.meet(&mut request, sender) {
+        let visit = Visit::of(&self.desk, &request, self.caller.as_ref());
+        let peer = self.caller.as_ref().map(|caller| caller.peer.ip());
+        let sender = Sender::of(&self.desk.limits, peer, request.headers());
+        match self.desk.meet(&request, sender) {
             Ok(given) => Answering::Now(Some(visit.leave(given))),
             Err(asked) => {
-                let desk = self.0.clone();
+                let desk = self.desk.clone();
+                if let Some(caller) = &self.caller {
+                    request.extensions_mut().insert(caller.clone());
+                }
                 Answering::Later(Box::pin(async move {
                     let given = desk.at_home(request, asked, visit.id.clone()).await;
                     visit.leave(given)
@@ -162,6 +188,9 @@ struct Asked {
     wish: Wish,
     /// The state of the shelf before it was asked.
     turn: u64,
+    base: Base,
+    /// The headers by which its sender told us our own address.
+    varies: Option<&'static str>,
     /// By which an answer is kept, if it may be.
     name: Option<String>,
 }
@@ -188,22 +217,19 @@ struct Visit {
     id: HeaderValue,
     trace: Option<String>,
     method: Method,
-    /// The headers by which its sender told us our own address.
-    varies: Option<HeaderValue>,
     _counted: AtWork,
     _heard: Option<connection::AtWork>,
 }
 
 impl Visit {
-    fn of(desk: &Desk, request: &Request, sender: &Sender) -> Self {
+    fn of(desk: &Desk, request: &Request, caller: Option<&Caller>) -> Self {
         Self {
             begun: Instant::now(),
             id: id(request.headers()),
             trace: trace(request.headers()),
             method: request.method().clone(),
-            varies: sender.varies(&desk.site),
             _counted: AtWork::of(&desk.metrics),
-            _heard: request.extensions().get::<ConnectInfo<Caller>>().map(|caller| caller.0.begin()),
+            _heard: caller.map(Caller::begin),
         }
     }
 
@@ -212,13 +238,6 @@ impl Visit {
         let mut answer = given.answer;
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // An answer is kept for all who asked by one address, and told each of them by what theirs was known.
-        if let Some(varies) = self.varies
-            && headers.get(header::CACHE_CONTROL).is_some_and(|told| told.as_bytes().starts_with(b"public"))
-        {
-            headers.append(header::VARY, varies);
-            in_one_line(headers, header::VARY);
-        }
         if let Some(trace) = &self.trace
             && let Ok(told) = HeaderValue::from_str(&format!("00-{trace}-{:016x}-00", rand::random::<u64>()))
         {
@@ -256,15 +275,16 @@ impl<T> Drop for Waited<T> {
 
 impl Desk {
     /// What is refused or kept, at once; else what has to be made.
-    fn meet(&self, request: &mut Request, sender: Sender) -> Result<Given, Asked> {
+    fn meet(&self, request: &Request, sender: Sender) -> Result<Given, Asked> {
         if let Some(answer) = self.refusal(request, sender.client) {
             return Ok(Given { answer, route: self.metrics.route("refused"), kept: false });
         }
+        let varies = sender.varies(&self.site);
         let base = sender.base(&self.site, request.headers(), request.uri());
         let wish = Wish::of(request);
         // Read before the release is: an answer of an older release is never kept as one of this turn.
         let turn = self.shelf.turn();
-        let name = name(request, &base, wish.coding);
+        let name = name(request, &base, varies, wish.coding);
         if let Some(name) = &name
             && let Some(kept) = self.kept.get(turn, name)
             && let Some(answer) = wish.show(&kept)
@@ -272,8 +292,7 @@ impl Desk {
             self.metrics.kept_used();
             return Ok(Given { answer, route: kept.route.clone(), kept: true });
         }
-        request.extensions_mut().insert(base);
-        Err(Asked { wish, turn, name })
+        Err(Asked { wish, turn, base, varies, name })
     }
 
     async fn at_home(self: Arc<Self>, request: Request, asked: Asked, id: HeaderValue) -> Given {
@@ -328,7 +347,8 @@ impl Desk {
     }
 
     async fn have_made(&self, mut request: Request, asked: Asked, id: &HeaderValue) -> Given {
-        let Asked { wish, turn, name } = asked;
+        let Asked { wish, turn, base, varies, name } = asked;
+        request.extensions_mut().insert(base);
         // A HEAD is made as the GET it speaks of, so that both say the same; a part is cut from the whole.
         if wish.head {
             *request.method_mut() = Method::GET;
@@ -345,8 +365,12 @@ impl Desk {
         let route = answer.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
         let route = self.metrics.route(route);
         name_coding(answer.headers_mut());
+        if let Some(varies) = varies {
+            name_variety(answer.headers_mut(), varies);
+        }
         let public = answer.extensions().get::<Public>().is_some() && answer.headers().contains_key(header::ETAG);
         if public && answer.status() == StatusCode::NOT_MODIFIED {
+            leave_to_the_holder(answer.headers_mut());
             // Who holds the bytes need not have them made for the next one who does.
             let name = name.filter(|_| !wish.takes_any());
             if let (Some(name), Some(made)) = (name, Answer::bodiless(answer.headers().clone(), route.clone())) {
@@ -391,15 +415,15 @@ impl Desk {
 
 /// All of a request that decides its public answer, in one text. `None` when the answer is nobody else's: another method,
 /// or somebody who shows a key.
-fn name(request: &Request, base: &Base, coding: Option<&str>) -> Option<String> {
+fn name(request: &Request, base: &Base, varies: Option<&str>, coding: Option<&str>) -> Option<String> {
     let headers = request.headers();
     let with_key = headers.contains_key(header::AUTHORIZATION) || headers.contains_key(X_API_KEY);
     let url = request.uri().path_and_query()?.as_str();
     let read = [Method::GET, Method::HEAD].contains(request.method());
     // A name that is percent-encoded may hide a key.
-    let hidden = |pair: &str| pair.split('=').next().is_some_and(|name| name.contains("%") && !name.starts_with("%24"));
-    let hides = request.uri().query().is_some_and(|query| query.split('&').any(hidden));
-    if !read || with_key || url.contains("api_key") || hides {
+    let hidden = |pair: &str| pair.split('=').next().is_some_and(|name| name.contains('%') && !name.starts_with("%24"));
+    let may_show = |query: &str| query.contains("api_key") || query.split('&').any(hidden);
+    if !read || with_key || request.uri().query().is_some_and(may_show) {
         return None;
     }
     let mut name = String::with_capacity(2 * url.len() + 200);
@@ -412,6 +436,8 @@ fn name(request: &Request, base: &Base, coding: Option<&str>) -> Option<String> 
             name.push(',');
         }
     }
+    name.push('\0');
+    name.push_str(varies.unwrap_or_default());
     name.push('\0');
     name.push_str(&base.0);
     name.push('\0');
@@ -458,10 +484,17 @@ impl Wish {
         if answer.body.is_none() && self.takes_any() {
             return None;
         }
-        if let Some(shown) = held(self.tags(), &answer.tag) {
-            let mut reply = StatusCode::NOT_MODIFIED.into_response();
+        let shown = match self.tags.iter().any(|tag| *tag == answer.tag) {
+            true => Some(answer.tag.clone()),
+            false => held(self.tags(), &answer.tag),
+        };
+        if let Some(shown) = shown {
+            let mut reply = Response::new(Body::empty());
+            *reply.status_mut() = StatusCode::NOT_MODIFIED;
             *reply.headers_mut() = answer.headers_without_body.clone();
-            reply.headers_mut().insert(header::ETAG, shown);
+            if shown != answer.tag {
+                reply.headers_mut().insert(header::ETAG, shown);
+            }
             return Some(reply);
         }
         let body = answer.body.as_ref()?;
@@ -539,11 +572,15 @@ fn name_coding(headers: &mut HeaderMap) {
     }
 }
 
-/// Joins the values of a list: some caches obey its last line alone.
-fn in_one_line(headers: &mut HeaderMap, name: HeaderName) {
-    let values: Vec<&str> = headers.get_all(&name).into_iter().filter_map(|value| value.to_str().ok()).collect();
-    if let Ok(joined) = HeaderValue::from_str(&values.join(", ")) {
-        headers.insert(name, joined);
+/// Adds to `Vary` of what caches may keep the headers that decide its links, in one line: some obey the last line alone.
+fn name_variety(headers: &mut HeaderMap, varies: &str) {
+    if !headers.get(header::CACHE_CONTROL).is_some_and(|told| told.as_bytes().starts_with(b"public")) {
+        return;
+    }
+    let told = headers.get_all(header::VARY).into_iter().filter_map(|value| value.to_str().ok());
+    let told: Vec<&str> = told.chain([varies]).collect();
+    if let Ok(told) = HeaderValue::from_str(&told.join(", ")) {
+        headers.insert(header::VARY, told);
     }
 }
 
@@ -564,7 +601,9 @@ fn id(headers: &HeaderMap) -> HeaderValue {
         (1..=ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(letter)
     };
     headers.get(REQUEST_ID).filter(plain).cloned().unwrap_or_else(|| {
-        HeaderValue::from_str(&format!("{:016x}", rand::random::<u64>())).unwrap_or(HeaderValue::from_static("-"))
+        let number = rand::random::<u64>();
+        let name: [u8; 16] = std::array::from_fn(|i| b"0123456789abcdef"[(number >> (60 - 4 * i) & 15) as usize]);
+        HeaderValue::from_bytes(&name).unwrap_or(HeaderValue::from_static("-"))
     })
 }
 

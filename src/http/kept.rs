@@ -3,9 +3,10 @@
 //! A public answer is decided by its release and its request, so it is made and compressed once. A change on the shelf
 //! forgets all of them at once.
 
+use super::front::REQUEST_ID;
 use super::health::Route;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,6 +16,8 @@ const ENTRY_BYTES: usize = 2048;
 
 /// The share of all room that one answer may take: a file that would push out most others is made each time.
 const SHARE: usize = 4;
+
+const CONTENT_CRS: HeaderName = HeaderName::from_static("content-crs");
 
 /// Answers kept.
 pub struct Kept {
@@ -36,7 +39,7 @@ struct Shelves {
 pub struct Answer {
     /// Its headers, the tag included.
     pub headers: HeaderMap,
-    /// Those that stay when the body does not follow (RFC 9110, 15.4.5).
+    /// Those of an answer to who holds the body.
     pub headers_without_body: HeaderMap,
     /// Its entity tag, with quotes and the suffix of its coding.
     pub tag: HeaderValue,
@@ -63,10 +66,11 @@ impl Answer {
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::TRANSFER_ENCODING);
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        // What each answer is dressed in has its place, so that no copy grows.
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REQUEST_ID, HeaderValue::from_static(""));
         let mut headers_without_body = headers.clone();
-        for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_DISPOSITION] {
-            headers_without_body.remove(name);
-        }
+        leave_to_the_holder(&mut headers_without_body);
         Some(Self { headers, headers_without_body, tag, body, route, used: AtomicBool::new(false) })
     }
 }
@@ -81,6 +85,20 @@ impl Answer {
             route: self.route.clone(),
             used: AtomicBool::new(false),
         }
+    }
+}
+
+/// Takes away what is said of a body that does not follow, since its holder was told with it (RFC 9110, 15.4.5).
+pub fn leave_to_the_holder(headers: &mut HeaderMap) {
+    for name in [
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_DISPOSITION,
+        CONTENT_CRS,
+        header::LINK,
+        header::ACCEPT_RANGES,
+    ] {
+        headers.remove(name);
     }
 }
 

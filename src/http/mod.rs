@@ -20,6 +20,7 @@ mod serve;
 mod staff;
 mod state;
 mod tiles;
+mod unread;
 
 pub use problem::{About, Problem};
 pub use state::{ForPartners, Shelf, Site, Stock, TakenBack};

@@ -5,7 +5,7 @@
 
 use super::Site;
 use crate::config::{Limits, ProxyHeaders};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -83,8 +83,8 @@ impl Sender {
 
     /// The headers that decide the links of an answer, as `Vary` names them (RFC 9110, 12.5.5), so that no cache before us
     /// gives links that follow one request to another; `None` where links are configured.
-    pub fn varies(&self, site: &Site) -> Option<HeaderValue> {
-        site.public_url.is_none().then_some(HeaderValue::from_static(self.read))
+    pub fn varies(&self, site: &Site) -> Option<&'static str> {
+        site.public_url.is_none().then_some(self.read)
     }
 
     /// By which address the service was asked. What a request says of itself is written in our answers: a name or an
@@ -93,13 +93,13 @@ impl Sender {
         if let Some(url) = &site.public_url {
             return Base(url.trim_end_matches('/').into());
         }
-        let asked = || headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(|host| host.trim().to_owned());
-        let host = self.host.or_else(asked).or_else(|| uri.authority().map(|authority| authority.as_str().to_owned()));
+        let asked = || headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::trim);
+        let host = self.host.as_deref().or_else(asked).or_else(|| uri.authority().map(|authority| authority.as_str()));
         let letter = |b: u8| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b);
-        let plain = |host: &String| !host.is_empty() && host.bytes().all(letter);
+        let plain = |host: &&str| !host.is_empty() && host.bytes().all(letter);
         let secure = self.scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
         match host.filter(plain) {
-            Some(host) => Base(format!("{}://{host}", if secure { "https" } else { "http" }).into()),
+            Some(host) => Base([if secure { "https://" } else { "http://" }, host].concat().into()),
             None => Base::default(),
         }
     }
@@ -174,6 +174,7 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
 
     fn sender(believed: ProxyHeaders, neighbour: &str, said: &[(&'static str, &str)]) -> (Option<String>, String) {
         let limits = Limits { proxy_headers: believed, ..Limits::default() };

@@ -1,16 +1,15 @@
 //! The service from its start to its stop.
 
 use super::App;
-use super::connection::{Caller, Door, Lane};
+use super::connection::{Door, Lane};
 use super::front::Front;
 use crate::config::Limits;
-use axum::ServiceExt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// Requests and jobs under way when the service is told to stop have this long to end: longer than the slowest public
@@ -34,18 +33,18 @@ pub(super) async fn until(
     at_rest: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (metrics, limits) = (app.metrics.clone(), Arc::new(limits.clone()));
-    let (close, closed) = watch::channel(false);
     let address = listener.local_addr()?;
     let (mut entrances, mut lanes) = (Vec::new(), JoinSet::new());
     for number in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-        let (entrance, lane) = Lane::new(address, limits.clone());
+        let (entrance, lane, all_in) = Lane::new(address, limits.clone());
         entrances.push(entrance);
-        lanes.spawn(open(number, lane, front.clone(), closed.clone())?);
+        lanes.spawn(open(number, lane, front.clone(), all_in)?);
     }
     let door = Door::new(listener, limits.clone(), metrics.clone());
     let (stopped, draining) = oneshot::channel();
     let server = async move {
         let mut ended = Ok(());
+        // Whatever else ends first drops the door, and its entrances with it.
         tokio::select! {
             () = door.deal(entrances) => {}
             // None ends before it is told to.
@@ -64,7 +63,6 @@ pub(super) async fn until(
             } => {}
         }
         let _ = stopped.send(());
-        let _ = close.send(true);
         while let Some(lane) = lanes.join_next().await {
             ended = ended.and(lane.unwrap_or_else(|e| Err(io::Error::other(e))));
         }
@@ -88,23 +86,95 @@ pub(super) async fn until(
     }
 }
 
-/// Starts the thread of a lane, which ends after `closed` becomes true, once its last request is answered.
+/// Who came in last has this long to be heard, before lines on which nothing is asked are closed: a request that was
+/// sent with its connection takes less.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// Starts the thread of a lane, which ends after its entrance is closed, once its last request is answered.
 fn open(
     number: usize,
     lane: Lane,
     front: Front,
-    mut closed: watch::Receiver<bool>,
+    all_in: oneshot::Receiver<()>,
 ) -> io::Result<impl Future<Output = io::Result<()>> + Send + use<>> {
     let (ended, end) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = move || {
-        let service = front.into_make_service_with_connect_info::<Caller>();
         let closing = async move {
-            // Whoever would close it is gone: that closes it as well.
-            let _ = closed.wait_for(|closed| *closed).await;
+            let _ = all_in.await;
+            tokio::time::sleep(LAST_WORD).await;
         };
-        runtime.block_on(async { axum::serve(lane, service).with_graceful_shutdown(closing).await })
+        runtime.block_on(async { axum::serve(lane, front).with_graceful_shutdown(closing).await })
     };
     std::thread::Builder::new().name(format!("lane {number}")).spawn(move || ended.send(serve()))?;
     Ok(async { end.await.unwrap_or_else(|_| Err(io::Error::other("a thread of connections broke off"))) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Shelf, Site, assemble, routes};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    /// What a lane answers to lines of these bytes, all of which came in before it was opened, when the door is closed.
+    async fn heard(lines: &[&[u8]]) -> Vec<String> {
+        let (app, limits) = (App::new(Shelf::new(), Site::default()), Arc::new(Limits::default()));
+        let front = Front::of(assemble(routes(), None, app.clone(), &limits), &app, &limits, None);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut door = Door::new(listener, limits.clone(), app.metrics.clone());
+        let (entrance, lane, all_in) = Lane::new(address, limits);
+        let mut clients = Vec::new();
+        for bytes in lines {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(bytes).await.unwrap();
+            clients.push(client);
+            entrance.send(door.arrival().await).unwrap();
+        }
+        drop(entrance);
+        let lane = open(0, lane, front, all_in).unwrap();
+        let mut told = Vec::new();
+        for client in &mut clients {
+            let mut bytes = Vec::new();
+            client.read_to_end(&mut bytes).await.unwrap();
+            told.push(String::from_utf8(bytes).unwrap());
+        }
+        lane.await.unwrap();
+        told
+    }
+
+    #[tokio::test]
+    async fn who_comes_in_as_the_door_closes_is_answered() {
+        for told in heard(&[&b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"[..]; 30]).await {
+            assert!(told.starts_with("HTTP/1.1 200 OK\r\n") && told.ends_with("\r\n\r\nok\n"), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_what_cannot_be_read_is_told_so() {
+        let lines: [(&[u8], &str); 5] = [
+            (b"GET /livez?x=\xff HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request"),
+            (b"GET /livez HTTP/1.1\r\nHo\xffst: a\r\n\r\n", "400 Bad Request"),
+            (b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\nMore or less\r\n\r\n", "400 Bad Request"),
+            (
+                &[&b"GET /livez HTTP/1.1\r\n"[..], &b"a: b\r\n".repeat(200), b"\r\n"].concat(),
+                "431 Request Header Fields Too Large",
+            ),
+            (b"GET /livez HTTP/1.1\r\nHost: a\r\nX: \xff\r\n\r\n", "200 OK"),
+        ];
+        for (told, (bytes, status)) in heard(&lines.map(|(bytes, _)| bytes)).await.iter().zip(lines) {
+            let asked = String::from_utf8_lossy(bytes);
+            let last = told.rfind(&format!("HTTP/1.1 {status}\r\n")).unwrap_or_else(|| panic!("{asked}: {told}"));
+            let (head, body) = told[last..].split_once("\r\n\r\n").unwrap();
+            assert!(head.to_lowercase().contains(&format!("content-length: {}", body.len())), "{asked}: {told}");
+            if status != "200 OK" {
+                let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+                assert!(head.contains("content-type: application/problem+json"), "{told}");
+                for told in ["place", "found", "expected"] {
+                    assert!(problem[told].is_string(), "{problem}");
+                }
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::http::problem::Problem;
 use crate::model::Duty;
 use axum::Extension;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
@@ -47,7 +47,7 @@ const AHEAD: usize = 1;
 pub async fn events(
     State(staff): State<Staff>,
     Path(id): Path<String>,
-    caller: Option<Extension<ConnectInfo<Caller>>>,
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
@@ -58,7 +58,7 @@ pub async fn events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let (tell, told) = mpsc::channel(AHEAD);
-    let at_work = caller.map(|Extension(ConnectInfo(caller))| caller.begin());
+    let at_work = caller.map(|Extension(caller)| caller.begin());
     tokio::spawn(Teller { staff, id, headers, seen, tell, pace: PACE }.tell());
     let mut answer = Response::new(Body::new(Events { told, _place: place, _at_work: at_work }));
     let headers = answer.headers_mut();
