@@ -712,6 +712,27 @@ async fn a_part_of_an_answer_is_sent_alone_and_fits_the_others() {
 }
 
 #[tokio::test]
+async fn who_holds_the_bytes_is_told_what_caches_need_and_nothing_twice() {
+    let whole = ask(ITEMS).await;
+    let tag = whole.header("etag");
+    let house = house();
+    // First the answer is made, and then it is the one that was kept.
+    for turn in 1..=2 {
+        let held = send(&house, Method::GET, ITEMS, &[("if-none-match", tag)]).await;
+        assert_eq!((held.status, held.body.len()), (StatusCode::NOT_MODIFIED, 0));
+        for name in ["etag", "cache-control", "vary", "access-control-allow-origin", "x-content-type-options"] {
+            assert!(!held.header(name).is_empty(), "{turn}: {name}");
+            assert_eq!(held.header(name), whole.header(name), "{turn}: {name}");
+        }
+        for name in ["content-type", "content-crs", "link", "accept-ranges"] {
+            assert!(!whole.header(name).is_empty(), "{name}");
+            assert!(!held.headers.contains_key(name), "{turn}: {name}");
+        }
+        assert!(!held.header("x-request-id").is_empty() && held.header("x-request-id") != whole.header("x-request-id"));
+    }
+}
+
+#[tokio::test]
 async fn what_is_too_long_is_refused_before_it_is_looked_at() {
     use super::front::{HEAD_BYTES_MAX, URL_BYTES_MAX};
     let house = house();
