@@ -95,7 +95,7 @@ impl Sender {
         }
         let asked = || headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::trim);
         let host = self.host.as_deref().or_else(asked).or_else(|| uri.authority().map(|authority| authority.as_str()));
-        let letter = |b: u8| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b);
+        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_');
         let plain = |host: &&str| !host.is_empty() && host.bytes().all(letter);
         let secure = self.scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
         match host.filter(plain) {
@@ -109,6 +109,10 @@ impl Sender {
 /// in all where they set them: each is counted from the end, and the first one stands for all before it. Beside them the
 /// headers that decide host and scheme.
 fn x_forwarded(headers: &HeaderMap) -> (Vec<Hop<'_>>, &'static str) {
+    // Nothing is made for the many requests without a proxy.
+    if ![X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO].iter().any(|name| headers.contains_key(name)) {
+        return (Vec::new(), OF_X_FORWARDED);
+    }
     let clients = values(headers, &X_FORWARDED_FOR);
     let (hosts, schemes) = (values(headers, &X_FORWARDED_HOST), values(headers, &X_FORWARDED_PROTO));
     let hops = clients.len().max(usize::from(!hosts.is_empty() || !schemes.is_empty()));
