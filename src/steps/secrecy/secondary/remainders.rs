@@ -11,7 +11,6 @@
 
 use super::super::policy::{Protection, Rules};
 use super::super::primary::{self, Unsafe};
-use super::Hopeless;
 use super::circuits;
 use super::cubes::{self, Draft, Grid};
 use super::kelly::{self, Kelly, Proposal};
@@ -19,6 +18,7 @@ use super::rectangles::{self, mix};
 use super::system::{Fate, System};
 use super::told::Lasting;
 use super::witness::{Need, Pool, Side, Unmet, Witness};
+use super::{ATOMS_MAX, Hopeless};
 use std::collections::{BTreeMap, HashSet};
 
 /// What is withheld for one rest may leave another. Each round withholds more, so that rounds end by themselves; on the
@@ -67,14 +67,16 @@ fn hide_within(
     let mut widener = Widener::default();
     // What one round withholds may leave a rest, so that after the last one it is looked once more.
     for round in 0..=rounds {
-        let mut perhaps: Vec<Need> = Vec::new();
+        let (mut perhaps, mut rows): (Vec<Need>, Vec<u32>) = Default::default();
         for rest in rests(system, pool, rules, protection) {
             let row = system.hide(rest.atoms, rest.verdict);
             widener.wholes.insert(row, rest.whole);
+            rows.push(row);
             if !rest.is_shown {
                 perhaps.extend([Side::Up, Side::Down].map(|side| Need { row, side }));
             }
         }
+        pool.watch(system, &rows);
         // What was withheld before may keep it already; small trades over what is withheld cost nothing.
         if !perhaps.is_empty() {
             rectangles::rectangles(system, pool);
@@ -93,7 +95,11 @@ fn hide_within(
         }
         // Its columns are those of the rows there were.
         widener.steps += widener.kelly.take().map_or(0, |kelly| kelly.steps());
-        if round < ROUNDS_SHOWING
+        // Once with all that was withheld before the rests were known.
+        if round == 0 && system.raw.atoms.len() <= ATOMS_MAX {
+            widener.withheld.clear();
+            circuits::show_again(system, pool);
+        } else if round < ROUNDS_SHOWING
             && let Some(grid) = &widener.grid
         {
             cubes::show_again(grid, system, pool, std::mem::take(&mut widener.withheld));

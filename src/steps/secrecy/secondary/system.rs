@@ -102,8 +102,8 @@ impl<'a> System<'a> {
         }
     }
 
-    /// Adds a sum that no table shows and that nobody is to work out, and gives its row. Nothing that is known to hold may
-    /// move it yet.
+    /// Adds a sum that no table shows and that nobody is to work out, and gives its row. Witnesses found before count for it
+    /// once [`super::witness::Pool::watch`] has noted it.
     pub(super) fn hide(&mut self, atoms: Vec<u32>, verdict: Unsafe) -> u32 {
         let row = self.raw.rows.len() as u32;
         atoms.iter().for_each(|&a| self.rows_of[a as usize].push(row));

@@ -214,6 +214,23 @@ impl Pool {
         }
     }
 
+    /// Notes which witnesses found before move rows that have joined the system, ascending: each has needs and is never
+    /// shown.
+    pub fn watch(&mut self, system: &System<'_>, rows: &[u32]) {
+        for &row in rows {
+            let atoms = &system.raw.rows[row as usize].atoms;
+            for (id, witness) in (0_u32..).zip(&mut self.witnesses) {
+                let inside = witness.moves.iter().filter(|m| atoms.binary_search(&m.0).is_ok());
+                let by: i64 = inside.map(|m| m.1).sum();
+                if by != 0 {
+                    witness.rows.push((row, by));
+                    self.by_row.entry(row).or_default().push((id, by / witness.scale));
+                    self.users.entry(row).or_default().push(id);
+                }
+            }
+        }
+    }
+
     /// The witnesses that move a row, by name, with how far they move it in units of the weight.
     pub fn movers(&self, row: u32) -> impl Iterator<Item = (u32, &Witness, i64)> {
         self.by_row.get(&row).into_iter().flatten().filter_map(|&(id, by)| Some((id, self.alive(id)?, by)))

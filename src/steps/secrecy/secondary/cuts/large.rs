@@ -14,9 +14,6 @@ const STEPS_TIMES_ROWS_SQUARED: u64 = 2_800_000_000_000;
 /// Rounds of the whole master of a large system go on until so much of the steps is used.
 const WHOLE_SHARE: u64 = 5;
 
-/// The moves that make a large pattern safe may take so much of the steps of a search.
-const REPAIR_SHARE: u64 = 2;
-
 /// Steps that one cheapest move takes, or more: where there are not so many for each unmet need, none is begun.
 const REPAIR_STEPS: u64 = 500;
 
@@ -68,7 +65,7 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
         }
     }
     let unmet = of.iter().filter(|&&need| !search.left(need).is_empty()).count() as u64;
-    let for_repair = search.effort.steps / REPAIR_SHARE;
+    let for_repair = search.effort.steps;
     let repaired = unmet * REPAIR_STEPS <= for_repair && search.repair_within(&of, search.steps() + for_repair);
     let is_safe = repaired && needs(search.system).iter().all(|&need| search.left(need).is_empty());
     let chosen = search.pattern();
