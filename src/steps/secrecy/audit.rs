@@ -29,6 +29,7 @@ mod difference;
 mod exact;
 mod form;
 mod interval;
+mod mend;
 mod mutate;
 mod proof;
 mod reduce;
