@@ -332,8 +332,8 @@ impl<'a> System<'a> {
             let parts = point.iter().map(|by| (by * scale as f64).round() as i128).collect();
             Fractions { parts, scale }
         };
-        let near = DENOMINATORS.iter().map(rounded).chain(mended(bounds, equations, point));
-        near.into_iter().find_map(|fractions| self.checked(members, &fractions))
+        let mut near = DENOMINATORS.iter().map(rounded).chain(mended(bounds, equations, point));
+        near.find_map(|fractions| self.checked(members, &fractions))
     }
 
     /// The table that changes columns so, if every sum shown is kept and each atom is within its bounds.
