@@ -105,6 +105,8 @@ PEERS = tauargus:MOD,tauargus:OPT,secret_stat,gauss,gauss:interval
 race-secrecy: setup target/race/venv/ready ## races arpent against its peers on the same microdata, under one judge
 	@cargo build --locked
 	@cd benches/race && ../../target/race/venv/bin/python test_judge.py
+	@[ ! -e ../shared/peers/sdc/gen_micro.py ] || target/race/venv/bin/python benches/race/exchange.py \
+	  target/debug/arpent ../shared/peers/sdc/gen_micro.py target/race/exchange
 	@target/race/venv/bin/python benches/race/race.py --shapes "$(SHAPES)" --sizes "$(SIZES)" --seeds "$(SEEDS)" \
 	  --peers "$(PEERS)" $(if $(DOC),--doc "$(DOC)") $(RACE)
 

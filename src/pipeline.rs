@@ -25,8 +25,8 @@ use crate::steps::review::decisions::{Applied, Decisions, apply};
 use crate::steps::seal;
 use crate::steps::secrecy::{
     BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Microdata, NotAuditable,
-    NotProtected, Past, ProtectedAfter, ProtectedTables, Protection, ReleasedTables, Revision, Search, Spec, Years,
-    examine, keep, protect_in, protect_profiles, protect_revision, published_together, refuse_given_away,
+    NotProtected, Past, ProtectedAfter, ProtectedTables, ReleasedTables, Revision, Search, Spec, Years, examine, keep,
+    protect_in, protect_profiles, protect_revision, published_together, refuse_given_away, seen_by_partners,
 };
 use geo::MultiPolygon;
 use ledger::Dossier;
@@ -478,7 +478,7 @@ struct GivenAway {
 
 impl GivenAway {
     fn of(protected: &ProtectedAfter) -> Self {
-        Self { ends: protected.told, remainders: protected.dossier.remainders.told }
+        Self { ends: protected.told.len(), remainders: protected.dossier.remainders.told }
     }
 }
 
@@ -627,6 +627,13 @@ fn vintage(
             Err(other) => return Err(refused(other)),
         },
     };
+    let audit = Audit { year, purpose: work.purpose };
+    if revises.is_some() {
+        // The proof is of the tables as they were found, of which what was shown before may not pass any more.
+        let proof = public.dossier.proof.bytes();
+        let checks = Checks { attack: false, certificate: Some(&proof), ..Checks::default() };
+        audit.of(&micro, spec, &[ReleasedTables::of("release", &public.tables)], &checks, PublishedUnsafe::Before)?;
+    }
     let corrections = work.past.iter().filter(|p| !p.partners_only && !corrected.contains(&p.id.as_str()));
     for (correction, revised) in corrections.filter_map(|p| p.vintages.get(&year)) {
         if revised.is_some() {
@@ -637,53 +644,93 @@ fn vintage(
     let told = GivenAway::of(&public);
     let partner_told = of_partner.as_ref().map(GivenAway::of).unwrap_or_default();
     let counts = public.dossier.counts;
-    let audited = |micro: &Microdata,
-                   spec: &Spec,
-                   releases: &[ReleasedTables],
-                   checks: Checks<'_>,
-                   counted: &dyn Fn(&FaultKind) -> bool| {
-        if work.purpose == Purpose::Preview {
-            return Ok(());
-        }
-        let verdict = examine(micro, spec, releases, &checks)?;
-        let faults: u64 = verdict.by_kind.iter().filter(|(kind, _)| counted(kind)).map(|(_, n)| *n).sum();
-        match faults {
-            0 => Ok(()),
-            faults => Err(NotPublished::Audit { vintage: year, faults }),
-        }
-    };
-    // With earlier releases in view the certificate speaks of all of them; the joint attack below does too.
-    let proof = (earlier.is_empty() && past.last_year.is_none()).then(|| public.dossier.proof.bytes());
-    // What is left of cells beside others may have been told before: the attack on all that is public knows, and a
-    // correction shows the sums that were shown.
-    let alone = Checks { remainders_are_faults: earlier.is_empty(), ..Checks::default() };
-    let checks = Checks { certificate: proof.as_deref(), ..alone };
-    audited(&micro, spec, &[ReleasedTables::of("release", &public.tables)], checks, &|_| true)?;
-    if !earlier.is_empty() && revises.is_none() {
-        // Everything that is public of this vintage, attacked as one. What single contributors were told before cannot
-        // be taken back; what was shown and is unsafe by a stricter policy of today cannot either.
-        let (records, mut joint, releases) =
-            published_together(&micro, spec, &public.tables, &earlier).map_err(refused)?;
-        if told.ends > 0 {
-            joint.protection = Protection { insiders: false, ..joint.protection };
-        }
-        // The present release comes first.
-        let before: Vec<usize> = (1..releases.len()).collect();
-        let checks = Checks { before: &before, ..Checks::default() };
-        audited(&records, &joint, &releases, checks, &|kind| *kind != FaultKind::PublishedUnsafe)?;
+    if !earlier.is_empty() {
+        audit.alone(&micro, spec, &public.tables)?;
+    }
+    if revises.is_none() {
+        let all = || published_together(&micro, spec, &public.tables, &earlier).map_err(refused);
+        audit.together(all, &public)?;
     }
     let of_partner = match (of_partner, partner) {
-        (Some(mut protected), Some(spec)) => {
+        (Some(mut protected), Some(partner)) => {
             protected.withhold_unsafe();
-            let nothing_before = earlier.is_empty() && shown_to_partners.is_empty();
-            let checks = Checks { remainders_are_faults: nothing_before, ..Checks::default() };
-            audited(&micro, spec, &[ReleasedTables::of("partner release", &protected.tables)], checks, &|_| true)?;
+            let known: Vec<&Earlier> = earlier.into_iter().chain(shown_to_partners.iter().map(|(_, e)| *e)).collect();
+            if !known.is_empty() {
+                audit.alone(&micro, partner, &protected.tables)?;
+            }
+            let tables = [&public.tables, &protected.tables];
+            let all = || seen_by_partners(&micro, [spec, partner], tables, &known).map_err(refused);
+            audit.together(all, &protected)?;
             Some(protected.tables)
         }
         _ => None,
     };
     let ProtectedAfter { tables, .. } = public;
     Ok(Vintage { micro, tables, partner: of_partner, counts, revises, told, partner_told })
+}
+
+/// What is asked of the tables of a vintage before they are published; of a preview, nothing.
+struct Audit {
+    year: u16,
+    purpose: Purpose,
+}
+
+/// Whose fault a cell is that is shown though a rule makes it unsafe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PublishedUnsafe {
+    /// That of the tables which are judged.
+    Now,
+    /// That of what was shown before, by a looser policy: it cannot be taken back.
+    Before,
+}
+
+impl Audit {
+    fn of(
+        &self,
+        micro: &Microdata,
+        spec: &Spec,
+        releases: &[ReleasedTables],
+        checks: &Checks<'_>,
+        published_unsafe: PublishedUnsafe,
+    ) -> Result<(), NotPublished> {
+        if self.purpose == Purpose::Preview {
+            return Ok(());
+        }
+        let verdict = examine(micro, spec, releases, checks)?;
+        let excused = match published_unsafe {
+            PublishedUnsafe::Now => None,
+            PublishedUnsafe::Before => verdict.by_kind.get(&FaultKind::PublishedUnsafe),
+        };
+        match verdict.n_faults() - excused.copied().unwrap_or_default() {
+            0 => Ok(()),
+            faults => Err(NotPublished::Audit { vintage: self.year, faults }),
+        }
+    }
+
+    /// Tables by themselves, where others were published before. What is left of cells beside others may have been told then:
+    /// [`Self::together`] knows, and a correction shows the sums that were shown.
+    fn alone(&self, micro: &Microdata, spec: &Spec, tables: &ProtectedTables) -> Result<(), NotPublished> {
+        let checks = Checks { remainders_are_faults: false, ..Checks::default() };
+        self.of(micro, spec, &[ReleasedTables::of("release", tables)], &checks, PublishedUnsafe::Now)
+    }
+
+    /// All that some reader has of the vintage, the present tables first: attacked as one, and the proof verified that speaks of
+    /// all of it.
+    fn together(
+        &self,
+        all: impl FnOnce() -> Result<(Microdata, Spec, Vec<ReleasedTables>), NotPublished>,
+        protected: &ProtectedAfter,
+    ) -> Result<(), NotPublished> {
+        if self.purpose == Purpose::Preview {
+            return Ok(());
+        }
+        let (records, spec, releases) = all()?;
+        let before: Vec<usize> = (1..releases.len()).collect();
+        let proof = protected.dossier.proof.bytes();
+        let checks = Checks { certificate: Some(&proof), before: &before, told: &protected.told, ..Checks::default() };
+        let published_unsafe = if before.is_empty() { PublishedUnsafe::Now } else { PublishedUnsafe::Before };
+        self.of(&records, &spec, &releases, &checks, published_unsafe)
+    }
 }
 
 fn released(upload: &ZoningUpload, zoning: &Zoning) -> Result<ReleasedZoning, Unreadable> {
@@ -699,4 +746,64 @@ fn released(upload: &ZoningUpload, zoning: &Zoning) -> Result<ReleasedZoning, Un
         version: upload.version.clone(),
         zones: zones.collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::secrecy::Certificate;
+
+    const SPEC: &str = "contributor = 'who'\nweight = 'heads'\nrules = { min_contributors = 3 }\n[dimensions.zone]\n\
+                        levels = ['zone']\n[dimensions.act]\nlevels = ['act']\n[[tables]]\n";
+
+    #[test]
+    fn what_is_published_after_others_or_beside_partners_needs_a_proof_of_all_of_it() {
+        let spec = |table: &str| Spec::parse(&format!("{SPEC}{table}")).unwrap();
+        let by_zone = spec("name = 't'\ndimensions = ['zone']");
+        let by_act = spec("name = 'u'\ndimensions = ['act']");
+        // One firm of each act in P and in Q, and three in R.
+        let codes: Vec<[&str; 2]> =
+            ["P", "Q", "R"].iter().flat_map(|zone| ["k", "l"].map(|act| [*zone, act])).collect();
+        let records: Vec<[&str; 2]> = codes.iter().flat_map(|c| vec![*c; if c[0] == "R" { 3 } else { 1 }]).collect();
+        let column = |name, at: usize| Column::of(name, &records.iter().map(|r| Some(r[at])).collect::<Vec<_>>());
+        let names: Vec<String> = (0..records.len()).map(|i| i.to_string()).collect();
+        let micro =
+            Microdata::new(names.clone(), &names, vec![20; names.len()], vec![column("zone", 0), column("act", 1)]);
+
+        let first = protect_in(&micro, &by_zone, &Past::default()).unwrap();
+        let tables = first.tables.iter().map(|table| EarlierTable {
+            name: table.name.clone(),
+            cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
+        });
+        let earlier =
+            Earlier { name: "first".to_owned(), micro: micro.clone(), spec: by_zone.clone(), tables: tables.collect() };
+        let after = Past { earlier: vec![&earlier], last_year: None };
+        let audit = Audit { year: 2024, purpose: Purpose::Publication };
+
+        let protected = || protect_in(&micro, &by_act, &after).unwrap();
+        let judged = |protected: &ProtectedAfter| {
+            let all = || Ok(published_together(&micro, &by_act, &protected.tables, &after.earlier).unwrap());
+            audit.together(all, protected)
+        };
+        assert!(judged(&protected()).is_ok());
+        // None, and one that speaks of the present tables alone.
+        let alone = protect_in(&micro, &by_act, &Past::default()).unwrap().dossier.proof;
+        for proof in [Certificate::default(), alone] {
+            let mut unproved = protected();
+            unproved.dossier.proof = proof;
+            assert!(matches!(judged(&unproved), Err(NotPublished::NoVerdict(NotAuditable::BadCertificate { .. }))));
+        }
+
+        let BothProfiles { public, mut partner } = protect_profiles(&micro, &by_act, &by_zone, &after, &[]).unwrap();
+        let judged = |partner: &ProtectedAfter| {
+            let tables = [&public.tables, &partner.tables];
+            let all = || Ok(seen_by_partners(&micro, [&by_act, &by_zone], tables, &after.earlier).unwrap());
+            audit.together(all, partner)
+        };
+        assert!(judged(&partner).is_ok());
+        for proof in [Certificate::default(), protected().dossier.proof] {
+            partner.dossier.proof = proof;
+            assert!(matches!(judged(&partner), Err(NotPublished::NoVerdict(NotAuditable::BadCertificate { .. }))));
+        }
+    }
 }

@@ -90,9 +90,10 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
         }
     };
 
+    let kinship = Kinship::of(&args.release).map_err(one)?;
     let earlier = match &certificate {
         None => Vec::new(),
-        Some((_, bytes)) => earlier_records(bytes, &args.release)?,
+        Some((_, bytes)) => earlier_records(bytes, &args.release, &kinship)?,
     };
     for (at, prefix, renamed, _) in &earlier {
         rename_levels(&mut releases[*at], prefix, renamed);
@@ -113,13 +114,13 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     if show_progress {
         eprintln!("{} records, {} releases: attacking", micro.len(), releases.len());
     }
-    let Kinship { before, is_correction } = Kinship::of(&args.release).map_err(one)?;
+    let before = kinship.before();
     let checks = Checks {
         attack: !args.no_attack,
         certificate: certificate.as_ref().map(|c| c.1.as_slice()),
         mutations: args.mutate,
         before: &before,
-        is_correction,
+        is_correction: kinship.is_correction,
         ..Checks::default()
     };
     examine(&micro, &spec, &releases, &checks).map_err(|error| match (&error, &certificate) {
@@ -130,8 +131,8 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
 
 /// How the releases hang together, as the one named last says.
 struct Kinship {
-    /// The places of those that it was made after; the others were made beside it.
-    before: Vec<usize>,
+    /// For each release that it was made after, in its own order, the places among those named where it is.
+    after: Vec<Vec<usize>>,
     /// Whether it is alone, and corrects a release.
     is_correction: bool,
 }
@@ -142,17 +143,29 @@ impl Kinship {
             Some(last) => serde_json::from_slice(&summary(last)?).unwrap_or_default(),
             None => Value::Null,
         };
-        let after: Vec<&str> =
-            last["inputs"]["after"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let mut before = Vec::new();
-        if !after.is_empty() {
-            for (at, folder) in folders.iter().enumerate() {
-                if after.contains(&super::release::digest(&summary(folder)?).as_str()) {
-                    before.push(at);
-                }
+        let made_after = last["inputs"]["after"].as_array().map_or(&[][..], Vec::as_slice);
+        let digests = match made_after {
+            [] => Vec::new(),
+            _ => {
+                let digest = |folder: &PathBuf| Ok(super::release::digest(&summary(folder)?));
+                folders.iter().map(digest).collect::<Result<Vec<_>, Unreadable>>()?
             }
-        }
-        Ok(Self { before, is_correction: folders.len() == 1 && last["inputs"]["revises"].is_string() })
+        };
+        let places = |of: &Value| {
+            let is_it = |at: &usize| of.as_str() == Some(digests[*at].as_str());
+            (0..digests.len()).filter(is_it).collect()
+        };
+        Ok(Self {
+            after: made_after.iter().map(places).collect(),
+            is_correction: folders.len() == 1 && last["inputs"]["revises"].is_string(),
+        })
+    }
+
+    /// The places of those that it was made after; the others were made beside it.
+    fn before(&self) -> Vec<usize> {
+        let mut before = self.after.concat();
+        before.sort_unstable();
+        before
     }
 }
 
@@ -171,29 +184,25 @@ type EarlierRecords = (usize, String, Vec<String>, MicroTable);
 
 /// The earlier releases whose columns a certificate keeps under names of their own (`after1/sector`), with the records
 /// that their owner kept; those that are not named are left to the verifier to miss.
-fn earlier_records(certificate: &[u8], folders: &[PathBuf]) -> Result<Vec<EarlierRecords>, Vec<String>> {
+fn earlier_records(
+    certificate: &[u8],
+    folders: &[PathBuf],
+    kinship: &Kinship,
+) -> Result<Vec<EarlierRecords>, Vec<String>> {
     let one = |error: Unreadable| vec![error.to_string()];
     let first = certificate.split(|b| *b == b'\n').next().unwrap_or_default();
     let header: Value = serde_json::from_slice(first).unwrap_or_default();
     let levels: Vec<&str> = header["levels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let Some(last) = folders.last() else { return Ok(Vec::new()) };
-    if !levels.iter().any(|level| level.starts_with("after")) {
-        return Ok(Vec::new());
-    }
-    let made: Value = serde_json::from_slice(&summary(last).map_err(one)?).unwrap_or_default();
     let mut found = Vec::new();
-    for (k, digest) in made["inputs"]["after"].as_array().into_iter().flatten().enumerate() {
+    for (k, places) in kinship.after.iter().enumerate() {
         let prefix = format!("after{}/", k + 1);
         let renamed: Vec<String> =
             levels.iter().filter_map(|level| level.strip_prefix(prefix.as_str())).map(str::to_owned).collect();
         if renamed.is_empty() {
             continue;
         }
-        for (at, folder) in folders.iter().enumerate() {
-            if digest.as_str() != Some(super::release::digest(&summary(folder).map_err(one)?).as_str()) {
-                continue;
-            }
-            let path = |name: &str| folder.join("private").join(name);
+        for &at in places {
+            let path = |name: &str| folders[at].join("private").join(name);
             let spec_bytes = super::release::bytes_of(&path("spec.toml")).map_err(one)?;
             let spec = super::release::spec_of(&path("spec.toml"), &spec_bytes).map_err(one)?;
             let bytes = super::release::bytes_of(&path("microdata.csv")).map_err(one)?;
@@ -520,7 +529,7 @@ mod tests {
         ] {
             let folders: Vec<PathBuf> = folders.into_iter().cloned().collect();
             let found = Kinship::of(&folders).unwrap();
-            assert_eq!((found.before, found.is_correction), (before, is_correction), "{folders:?}");
+            assert_eq!((found.before(), found.is_correction), (before, is_correction), "{folders:?}");
         }
     }
 

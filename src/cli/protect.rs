@@ -188,7 +188,8 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
     };
     let partners = for_partners.as_ref().map(|(_, protected)| (" (with what partners see)", protected));
     for (seen, ProtectedAfter { told, dossier, .. }) in [("", &protected)].into_iter().chain(partners) {
-        if *told > 0 {
+        if !told.is_empty() {
+            let told = told.len();
             remarks.push(format!(
                 "earlier releases alone tell single contributors one end of an unsafe cell or difference, {told} times, \
                  whatever is withheld now{seen}; the tables are proved against outsiders, and against insiders everywhere \
@@ -297,7 +298,7 @@ fn write_folder(
         ("private/microdata.csv".to_owned(), release::micro_csv(spec, table)),
         ("private/reasons.csv".to_owned(), release::reasons_csv(dossier)),
         ("private/certificate.csv".to_owned(), release::certificate_csv(dossier)),
-        (release::CERTIFICATE.to_owned(), dossier.proof.bytes()),
+        (release::CERTIFICATE.to_owned(), protected.certificate().bytes()),
     ];
     owned.push(("private/SHA256SUMS".to_owned(), release::sums(&owned)));
     contents.extend(owned);

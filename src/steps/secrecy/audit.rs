@@ -29,6 +29,7 @@ mod difference;
 mod exact;
 mod form;
 mod interval;
+mod mend;
 mod mutate;
 mod proof;
 mod reduce;
@@ -42,7 +43,7 @@ use difference::Guarded;
 use exact::{Field, Random, by_direction, direction, dot};
 use form::Puzzle;
 use reduce::Reduced;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub use mutate::Mutations;
 pub use proof::Certified;
@@ -403,7 +404,24 @@ pub struct Checks<'a> {
     pub before: &'a [usize],
     /// Whether what is judged corrects a release and keeps its pattern: what is left of one cell is a note then.
     pub is_correction: bool,
+    /// What releases published before tell single contributors by themselves: nothing is asked for that any more.
+    pub told: &'a [ToldEnd],
 }
+
+/// An end of an unsafe cell that one contributor knows more closely than its level from releases published before,
+/// whatever is withheld now.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ToldEnd {
+    /// The cell, as `table: coordinates`.
+    pub cell: String,
+    /// Whether it is the upper end.
+    pub upper: bool,
+    /// The contributor, by its place in [`Microdata::contributors`].
+    pub contributor: u32,
+}
+
+/// [`Checks::told`] by sum: the sum, whether its upper end, the contributor.
+type ToldEnds = HashSet<(u32, bool, u32)>;
 
 impl Default for Checks<'_> {
     fn default() -> Self {
@@ -414,6 +432,7 @@ impl Default for Checks<'_> {
             remainders_are_faults: REMAINDERS_ARE_FAULTS,
             before: &[],
             is_correction: false,
+            told: &[],
         }
     }
 }
@@ -440,11 +459,12 @@ pub fn examine(
             verdict.add(FaultKind::PublishedUnsafe, || puzzle.fault(shown, FaultKind::PublishedUnsafe));
         }
     }
+    let told = told_ends(&puzzle, checks.told);
     if checks.attack {
-        attack(&puzzle, spec, &levels, checks, &mut verdict);
+        attack(&puzzle, spec, &levels, checks, &told, &mut verdict);
     }
     if let Some(proof) = &proof {
-        proof::verify(&puzzle, &levels, spec.protection.insiders, proof, &mut verdict)?;
+        proof::verify(&puzzle, &levels, spec.protection.insiders, &told, proof, &mut verdict)?;
     }
     if checks.mutations > 0 && verdict.is_safe() {
         mutate::mutate(micro, spec, releases, &puzzle, &levels, checks, &mut verdict)?;
@@ -452,8 +472,31 @@ pub fn examine(
     Ok(verdict)
 }
 
+/// The sums whose cells are named; a cell that no release lists is none of them.
+fn told_ends(puzzle: &Puzzle, told: &[ToldEnd]) -> ToldEnds {
+    let mut of_cell: HashMap<&str, Vec<(bool, u32)>> = HashMap::new();
+    told.iter().for_each(|told| of_cell.entry(&told.cell).or_default().push((told.upper, told.contributor)));
+    let mut ends = ToldEnds::new();
+    if of_cell.is_empty() {
+        return ends;
+    }
+    for (r, row) in (0..).zip(&puzzle.rows) {
+        for name in row.cells.iter().map(|(table, key)| puzzle.cell_name(*table, key)) {
+            ends.extend(of_cell.get(name.as_str()).into_iter().flatten().map(|&(upper, who)| (r, upper, who)));
+        }
+    }
+    ends
+}
+
 /// Tries to work out what is withheld.
-fn attack(puzzle: &Puzzle, spec: &Spec, levels: &[Option<u64>], checks: &Checks<'_>, verdict: &mut Verdict) {
+fn attack(
+    puzzle: &Puzzle,
+    spec: &Spec,
+    levels: &[Option<u64>],
+    checks: &Checks<'_>,
+    told: &ToldEnds,
+    verdict: &mut Verdict,
+) {
     let attacked: Vec<u32> = (0..puzzle.rows.len() as u32)
         .filter(|&r| levels[r as usize].is_some() && !puzzle.rows[r as usize].shown)
         .collect();
@@ -475,12 +518,17 @@ fn attack(puzzle: &Puzzle, spec: &Spec, levels: &[Option<u64>], checks: &Checks<
         *known |= again;
     }
     known.iter_mut().zip(&far).for_each(|(known, far)| *known &= *far != [0, 0]);
+    // Both ends, or the one there is to keep: nothing is left to find out.
+    let knows = |t: usize, who: u32| {
+        let sides = far[t].into_iter().zip([true, false]);
+        sides.filter(|(far, _)| *far > 0).all(|(_, upper)| told.contains(&(attacked[t], upper, who)))
+    };
     let breached = match spec.protection.insiders {
-        true => insiders(puzzle, &attacked, &reduced, &known, &mut random, verdict),
+        true => insiders(puzzle, &attacked, &reduced, &known, &knows, &mut random, verdict),
         false => vec![false; attacked.len()],
     };
     let targets: Vec<interval::Target<'_>> =
-        reduced.targets.iter().zip(far).map(|(atoms, far)| interval::Target { atoms, far }).collect();
+        reduced.targets.iter().zip(&far).map(|(atoms, &far)| interval::Target { atoms, far }).collect();
     let room = |&a: &u32| {
         let atom = &puzzle.atoms[a as usize];
         let public = atom.public();
@@ -571,12 +619,13 @@ fn exactly_known<const BITS: u32>(reduced: &Reduced, random: &mut Random) -> Vec
 const VECTORS_MAX: usize = 64;
 
 /// Which attacked sums follow from what is shown and what some contributor knows of itself. A sum made of one
-/// contributor's records alone is its own to know.
+/// contributor's records alone is its own to know, and one that it `knows` already no secret.
 fn insiders(
     puzzle: &form::Puzzle,
     attacked: &[u32],
     reduced: &Reduced,
     known: &[bool],
+    knows: &dyn Fn(usize, u32) -> bool,
     random: &mut Random,
     verdict: &mut Verdict,
 ) -> Vec<bool> {
@@ -607,7 +656,7 @@ fn insiders(
     for (&who, atoms) in &own {
         let mut breach = |t: usize| {
             let before = || puzzle.known(&puzzle.rows[attacked[t] as usize].atoms, Some(who)).is_point();
-            if !known[t] && sole[t] != Some(who) && !before() {
+            if !known[t] && sole[t] != Some(who) && !before() && !knows(t, who) {
                 breached[t] = true;
             }
         };

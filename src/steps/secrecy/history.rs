@@ -9,10 +9,11 @@ mod revision;
 mod years;
 
 pub use advice::Change;
-pub use profiles::{BothProfiles, protect_profiles, seen_by_partners_alone};
+pub use profiles::{BothProfiles, protect_profiles, seen_by_partners, seen_by_partners_alone};
 pub use revision::protect_revision;
 
-use super::audit::ReleasedTables;
+use super::audit::{ReleasedTables, ToldEnd};
+use super::certificate::Certificate;
 use super::microdata::{Column, Microdata};
 use super::policy::{Dimension, Spec, Table};
 use super::primary;
@@ -22,7 +23,7 @@ use super::protect::{
 };
 use super::secondary::{self, Hopeless, Told, Whom};
 use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use years::demand_last_year;
 
 /// An earlier release: the records it was made from, its specification, and what it shows.
@@ -119,15 +120,25 @@ fn advised(changes: &[Change]) -> String {
 pub struct ProtectedAfter {
     /// The tables of the present specification.
     pub tables: ProtectedTables,
-    /// Reasons and counts of those tables; the certificate speaks of earlier cells too, as `after1/<table>`.
+    /// Reasons and counts of those tables; the proof speaks of earlier cells too, as `after1/<table>`, and of their columns
+    /// by the names that [`published_together`] gives them.
     pub dossier: Dossier,
-    /// What earlier releases alone tell single contributors: so many times one of them knows one end of an unsafe cell
+    /// What earlier releases alone tell single contributors: each time one of them knows one end of an unsafe cell
     /// or difference more closely than the rules allow, whatever is withheld now. Against everybody else, and against
     /// them everywhere else, the tables are proved.
-    pub told: usize,
+    pub told: Vec<ToldEnd>,
+    /// The names of the columns of the proof where one file of records says as many of them as it can.
+    plain_names: Vec<String>,
 }
 
 impl ProtectedAfter {
+    /// The proof, its columns named as one file of records has them wherever it can say them all.
+    pub fn certificate(&self) -> Certificate {
+        let mut certificate = self.dossier.proof.clone();
+        certificate.rename(&self.plain_names);
+        certificate
+    }
+
     /// Withholds the cells that rules make unsafe and that earlier releases show: what is public stays so, and need not
     /// be repeated.
     pub fn withhold_unsafe(&mut self) {
@@ -316,13 +327,20 @@ impl Puzzle {
         let (earlier, n_present) = (past.earlier.as_slice(), spec.tables.len());
         let all_records = joined.as_ref().map_or(micro, |(records, _)| records);
         match protect_knowing(&raw, &spec.rules, &spec.protection, &locked, &told.insiders) {
-            Ok((tables, mut dossier)) => {
+            Ok((tables, dossier)) => {
                 let tables = present(&tables, spec);
-                if !earlier.is_empty() {
-                    let names = plain(dossier.proof.levels(), all_records, &prefixes(spec, earlier.len()));
-                    dossier.proof.rename(&names);
-                }
-                Ok(ProtectedAfter { tables, dossier: of_present(&raw, n_present, dossier), told: told.insiders.len() })
+                let levels = dossier.proof.levels();
+                let plain_names = match earlier {
+                    [] => levels.to_vec(),
+                    _ => plain(levels, all_records, &prefixes(spec, earlier.len())),
+                };
+                let told = told.insiders.into_iter().map(|(row, upper, contributor)| {
+                    let (table, cell) = name_of(&raw, row);
+                    ToldEnd { cell: format!("{table}: {cell}"), upper, contributor }
+                });
+                let told = told.collect::<BTreeSet<_>>().into_iter().collect();
+                let dossier = of_present(&raw, n_present, dossier);
+                Ok(ProtectedAfter { tables, dossier, told, plain_names })
             }
             Err(hopeless) => {
                 let rows = vec![hopeless.row()];

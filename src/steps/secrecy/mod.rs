@@ -22,12 +22,13 @@ mod tabulate;
 pub use advisor::{Advice, Advised, CODES_PAIRED_MAX, Layer, NotAdvisable, Question, Shown, advise};
 pub use audit::{
     Certified, Checks, FAULTS_LISTED, Fault, FaultKind, Mutations, NotAuditable, Noted, REMAINDERS_ARE_FAULTS,
-    ReleasedTable, ReleasedTables, Verdict, audit, examine,
+    ReleasedTable, ReleasedTables, ToldEnd, Verdict, audit, examine,
 };
 pub use certificate::Certificate;
 pub use history::{
     BothProfiles, Change, Earlier, EarlierTable, NotProtected, Past, ProtectedAfter, protect_after, protect_in,
-    protect_profiles, protect_revision, published_together, refuse_given_away, seen_by_partners_alone,
+    protect_profiles, protect_revision, published_together, refuse_given_away, seen_by_partners,
+    seen_by_partners_alone,
 };
 pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};

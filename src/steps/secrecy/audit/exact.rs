@@ -3,6 +3,8 @@
 //! A sum follows from the known sums if and only if every change of the atoms that leaves the known sums alone leaves it
 //! alone too. A random such change (a random vector of the null space) tells the two cases apart, except with a
 //! probability of about one over the prime. Arithmetic is modular, hence exact: nothing is rounded.
+//!
+//! The same elimination proposes changes of the atoms that give sums asked values.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -45,7 +47,8 @@ impl<const BITS: u32> Field<BITS> {
     ///
     /// The result holds one vector after the other, each with one entry an atom.
     pub fn null_vectors(columns: usize, known: &[Vec<u32>], count: usize, random: &mut Random) -> Vec<Vec<u64>> {
-        let pivots = eliminate::<BITS>(columns, known);
+        let rows = known.iter().map(|row| row.iter().map(|&c| (c, 1)).collect()).collect();
+        let Echelon { pivots, .. } = eliminate::<BITS>(columns, 0, rows);
         let mut is_pivot = vec![false; columns];
         for (column, _) in &pivots {
             is_pivot[*column as usize] = true;
@@ -54,15 +57,61 @@ impl<const BITS: u32> Field<BITS> {
             .map(|_| {
                 let mut vector: Vec<u64> =
                     is_pivot.iter().map(|&pivot| if pivot { 0 } else { random.below(Self::PRIME) }).collect();
-                // A pivot's row holds free columns and columns that became pivots later.
-                for (column, row) in pivots.iter().rev() {
-                    let sum =
-                        row.iter().fold(0, |sum, &(c, by)| Self::add(sum, Self::multiply(by, vector[c as usize])));
-                    vector[*column as usize] = Self::subtract(0, sum);
-                }
+                Self::complete(&pivots, &mut vector);
                 vector
             })
             .collect()
+    }
+
+    /// Changes of `columns` atoms that give each of `sums` the value beside it; `None` where no changes do.
+    pub fn changes(columns: usize, sums: &[(Vec<u32>, u64)]) -> Option<Vec<u64>> {
+        // The values are one column more, which changes by one.
+        let row = |(sum, value): &(Vec<u32>, u64)| {
+            let value = (columns as u32, Self::subtract(0, *value));
+            let mut row: Sparse = sum.iter().map(|&c| (c, 1)).chain(Some(value).filter(|v| v.1 != 0)).collect();
+            row.sort_unstable();
+            row
+        };
+        let Echelon { pivots, consistent } = eliminate::<BITS>(columns, 1, sums.iter().map(row).collect());
+        let mut vector = vec![0; columns + 1];
+        vector[columns] = 1;
+        Self::complete(&pivots, &mut vector);
+        vector.truncate(columns);
+        consistent.then_some(vector)
+    }
+
+    /// Fills in the columns of the pivots.
+    fn complete(pivots: &[(u32, Sparse)], vector: &mut [u64]) {
+        // A pivot's row holds free columns and columns that became pivots later.
+        for (column, row) in pivots.iter().rev() {
+            let sum = row.iter().fold(0, |sum, &(c, by)| Self::add(sum, Self::multiply(by, vector[c as usize])));
+            vector[*column as usize] = Self::subtract(0, sum);
+        }
+    }
+
+    /// A whole number in the field.
+    pub fn of(number: i128) -> u64 {
+        number.rem_euclid(i128::from(Self::PRIME)) as u64
+    }
+
+    /// The whole number nearest to zero that is this one in the field.
+    pub fn nearest(a: u64) -> i128 {
+        let a = i128::from(a);
+        if a > i128::from(Self::PRIME / 2) { a - i128::from(Self::PRIME) } else { a }
+    }
+
+    /// The least denominator below 2^(`BITS` / 2) of a fraction that is `a` in the field and whose numerator is as small; one
+    /// pair at most answers (Wang 1981). `None` where none does.
+    pub fn denominator(a: u64) -> Option<u64> {
+        let limit = i128::from(1_u64 << (BITS / 2 - 1));
+        let (mut above, mut here) = (i128::from(Self::PRIME), i128::from(a));
+        let (mut before, mut times) = (0_i128, 1_i128);
+        while here >= limit {
+            let quotient = above / here;
+            (above, here) = (here, above - quotient * here);
+            (before, times) = (times, before - quotient * times);
+        }
+        (times != 0 && times.abs() < limit).then_some(times.unsigned_abs() as u64)
     }
 
     /// Weights that make the combination of the columns of `rows` vanish on every row, drawn at random among all such
@@ -98,12 +147,19 @@ impl<const BITS: u32> Field<BITS> {
 /// A row of the elimination: column and coefficient, by column.
 type Sparse = Vec<(u32, u64)>;
 
-/// Rows to echelon form: each pivot's column with the rest of its row, whose pivot coefficient is one.
+/// Rows in echelon form.
+struct Echelon {
+    /// Each pivot's column with the rest of its row, whose pivot coefficient is one.
+    pivots: Vec<(u32, Sparse)>,
+    /// Whether no row is left that holds nothing but columns which are no pivots.
+    consistent: bool,
+}
+
+/// Rows to echelon form; the last `carried` columns become no pivots.
 ///
 /// The next pivot is in the column with the fewest entries and there in the shortest row, so that little fills in.
-fn eliminate<const BITS: u32>(columns: usize, known: &[Vec<u32>]) -> Vec<(u32, Sparse)> {
-    let mut rows: Vec<Sparse> = known.iter().map(|row| row.iter().map(|&c| (c, 1)).collect()).collect();
-    let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); columns];
+fn eliminate<const BITS: u32>(columns: usize, carried: usize, mut rows: Vec<Sparse>) -> Echelon {
+    let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); columns + carried];
     for (r, row) in rows.iter().enumerate() {
         for (c, _) in row {
             rows_of[*c as usize].push(r as u32);
@@ -111,7 +167,7 @@ fn eliminate<const BITS: u32>(columns: usize, known: &[Vec<u32>]) -> Vec<(u32, S
     }
     let mut entries: Vec<u32> = rows_of.iter().map(|rows| rows.len() as u32).collect();
     let mut queue: BinaryHeap<Reverse<(u32, u32)>> =
-        entries.iter().enumerate().filter(|e| *e.1 > 0).map(|(c, &n)| Reverse((n, c as u32))).collect();
+        (entries.iter().enumerate().take(columns)).filter(|e| *e.1 > 0).map(|(c, &n)| Reverse((n, c as u32))).collect();
     let mut pivots = Vec::new();
     while let Some(Reverse((n, column))) = queue.pop() {
         if entries[column as usize] != n || n == 0 {
@@ -143,13 +199,13 @@ fn eliminate<const BITS: u32>(columns: usize, known: &[Vec<u32>]) -> Vec<(u32, S
         entries[column as usize] = 0;
         for (c, _) in &pivot_row {
             entries[*c as usize] -= 1;
-            if entries[*c as usize] > 0 {
+            if entries[*c as usize] > 0 && (*c as usize) < columns {
                 queue.push(Reverse((entries[*c as usize], *c)));
             }
         }
         pivots.push((column, pivot_row));
     }
-    pivots
+    Echelon { pivots, consistent: rows.iter().all(Vec::is_empty) }
 }
 
 /// `row` less `by` times `other`; `changed` hears of every column that appears or vanishes.
@@ -252,6 +308,25 @@ mod tests {
         assert_eq!(Field::<61>::multiply(edge, edge), 1); // (-1) × (-1)
     }
 
+    #[test]
+    fn a_fraction_is_told_by_its_denominator() {
+        for (numerator, denominator, expected) in [
+            (0, 1, Some(1)),
+            (5, 1, Some(1)),
+            (-5, 1, Some(1)),
+            (1, 7, Some(7)),
+            (-22, 7, Some(7)),
+            (22, 14, Some(7)),
+            ((1 << 29) - 1, 96, Some(96)),
+            (-1, (1 << 29) - 1, Some((1 << 29) - 1)),
+        ] {
+            let fraction = Field::<61>::multiply(Field::<61>::of(numerator), Field::<61>::invert(denominator));
+            assert_eq!(Field::<61>::denominator(fraction), expected, "{numerator}/{denominator}");
+        }
+        assert_eq!(Field::<61>::nearest(Field::<61>::of(-3)), -3);
+        assert_eq!(Field::<61>::nearest(Field::<61>::of(3)), 3);
+    }
+
     /// Plain elimination of whole matrices in fractions of 128 bits.
     fn rank(rows: &[Vec<u32>], columns: usize) -> usize {
         let mut matrix: Vec<Vec<(i128, i128)>> =
@@ -287,6 +362,34 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn changes_are_found_exactly_where_there_are_some(
+            sums in sets(8, 8), values in prop::collection::vec(-9_i128..10, 8), atoms in prop::collection::vec(-9_i128..10, 8)
+        ) {
+            type F = Field<61>;
+            let met = |changes: &[u64], asked: &[(Vec<u32>, u64)]| asked.iter().all(|(sum, of)| dot::<61>(sum, changes) == *of);
+            // The sums of some changes are met.
+            let of = |sum: &Vec<u32>| F::of(sum.iter().map(|&a| atoms[a as usize]).sum());
+            let asked: Vec<(Vec<u32>, u64)> = sums.iter().map(|sum| (sum.clone(), of(sum))).collect();
+            prop_assert!(met(&F::changes(8, &asked).unwrap(), &asked));
+            // Any values are met where each sum is free of those before it, and else where these agree with it.
+            let mut asked: Vec<(Vec<u32>, u64)> = Vec::new();
+            for (sum, value) in sums.iter().zip(&values) {
+                let before: Vec<Vec<u32>> = asked.iter().map(|a| a.0.clone()).collect();
+                let with: Vec<Vec<u32>> = before.iter().chain([sum]).cloned().collect();
+                let follows = rank(&with, 8) == rank(&before, 8);
+                let said = dot::<61>(sum, &F::changes(8, &asked).unwrap());
+                asked.push((sum.clone(), F::of(*value)));
+                match F::changes(8, &asked) {
+                    Some(changes) => prop_assert!(met(&changes, &asked)),
+                    None => {
+                        prop_assert!(follows && said != F::of(*value));
+                        asked.pop();
+                    }
+                }
+            }
+        }
+
         #[test]
         fn a_sum_is_determined_exactly_when_it_leaves_the_rank_unchanged(
             known in sets(8, 7), sums in sets(8, 6), seed in any::<u64>()

@@ -138,8 +138,13 @@ impl Puzzle {
 
     /// A cell as messages name it.
     pub fn name(&self, at: &Place) -> String {
-        let table = &self.tables[at.table as usize];
-        format!("{}: {}", table.table, table.cell(&at.key))
+        self.cell_name(at.table, &at.key)
+    }
+
+    /// The cell of a table as messages name it.
+    pub fn cell_name(&self, table: u32, key: &Key) -> String {
+        let table = &self.tables[table as usize];
+        format!("{}: {}", table.table, table.cell(key))
     }
 
     /// The release of a table, and the name of the table.

@@ -7,11 +7,13 @@
 //! - programs with random weights over all ends that are open, each of which settles many;
 //! - a program that asks for one end alone.
 //!
-//! A solver's point is rounded to whole numbers, or to fractions with a small denominator, and counts only if every sum
+//! A solver's point is rounded to whole numbers, or to fractions with a small denominator; where no such table is near, to
+//! fine fractions, and what they miss of the sums shown is taken back exactly ([`super::mend`]). It counts only if every sum
 //! shown is then kept exactly, each atom is within its bounds, and the level is reached: nothing is taken within a tolerance. What
 //! no table settles is a fault, whatever the reason.
 
 use super::exact::Random;
+use super::mend::{Fractions, mended};
 use super::solver::{Program, Proposal};
 use super::{FaultKind, Verdict};
 use std::collections::HashMap;
@@ -50,7 +52,10 @@ const SHARED_WORTH: f64 = 0.02;
 const CORNERS_MAX: usize = 8;
 
 /// Denominators tried for a corner that is not whole.
-const DENOMINATORS: [i64; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 60];
+const DENOMINATORS: [i128; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 60];
+
+/// Largest change of a column, in parts: sums of millions of them stay far below what 128 bits hold, and so do rooms.
+const PARTS_MAX: i128 = 1 << 90;
 
 /// What is wrong with each target, if anything; those `known` exactly are not tried.
 pub(super) fn narrow(
@@ -111,8 +116,8 @@ fn open(ends: &[[Option<u64>; 2]]) -> u64 {
 
 /// A table: the change of each atom, and the denominator of all of them.
 struct Moved {
-    changes: Vec<i64>,
-    scale: i64,
+    changes: Vec<i128>,
+    scale: i128,
 }
 
 enum Single {
@@ -244,7 +249,7 @@ impl<'a> System<'a> {
             let costs: Vec<f64> = members.iter().map(cost).collect();
             verdict.programs += 1;
             if let Proposal::Point(point) = program.minimise(&costs)
-                && let Some(table) = self.whole(&members, &point)
+                && let Some(table) = self.table_near(&members, &bounds, &equations, &point)
             {
                 self.settle(&table, ends);
             }
@@ -306,49 +311,106 @@ impl<'a> System<'a> {
         // Costs above zero: every column has a least value, so that the program is bounded.
         let costs: Vec<f64> = members.iter().map(|_| 0.1 + random.share()).collect();
         match Program::new(&bounds, &equations).minimise(&costs) {
-            Proposal::Point(point) => self.whole(&members, &point).map_or(Single::Nothing, Single::Table),
+            Proposal::Point(point) => {
+                let table = self.table_near(&members, &bounds, &equations, &point);
+                table.map_or(Single::Nothing, Single::Table)
+            }
             Proposal::Infeasible => Single::Infeasible,
             Proposal::Nothing => Single::Nothing,
         }
     }
 
-    /// A point, rounded and checked in whole numbers against every sum shown.
-    fn whole(&self, members: &[Vec<u32>], point: &[f64]) -> Option<Moved> {
-        DENOMINATORS.iter().find_map(|&scale| {
-            let mut changes = vec![0_i64; self.rooms.len()];
-            for (atoms, by) in members.iter().zip(point) {
-                let by = (by * scale as f64).round();
-                if by.abs() > 1e15 {
-                    return None;
-                }
-                // Atoms of a column are alike: each in turn gains or loses what it can.
-                let mut by = by as i64;
-                for &a in atoms {
-                    let Room { down, up } = self.rooms[a as usize];
-                    let most = up.map_or(i64::MAX, |up| (up as i64).saturating_mul(scale));
-                    let changed = by.clamp((down as i64).saturating_mul(-scale), most);
-                    changes[a as usize] = changed;
-                    by -= changed;
-                }
-                if by != 0 {
-                    return None;
-                }
+    /// The table near a point: rounded, or mended where that is not enough.
+    fn table_near(
+        &self,
+        members: &[Vec<u32>],
+        bounds: &[(f64, Option<f64>)],
+        equations: &[(&[u32], f64)],
+        point: &[f64],
+    ) -> Option<Moved> {
+        let rounded = |&scale: &i128| {
+            let parts = point.iter().map(|by| (by * scale as f64).round() as i128).collect();
+            Fractions { parts, scale }
+        };
+        let mut near = DENOMINATORS.iter().map(rounded).chain(mended(bounds, equations, point));
+        near.find_map(|fractions| self.checked(members, &fractions))
+    }
+
+    /// The table that changes columns so, if every sum shown is kept and each atom is within its bounds.
+    fn checked(&self, members: &[Vec<u32>], Fractions { parts, scale }: &Fractions) -> Option<Moved> {
+        let scale = *scale;
+        let mut changes = vec![0_i128; self.rooms.len()];
+        for (atoms, &by) in members.iter().zip(parts) {
+            if by.abs() > PARTS_MAX {
+                return None;
             }
-            let change = |class: &u32| self.classes[*class as usize].iter().map(|&a| changes[a as usize]).sum::<i64>();
-            let kept = self.equations.iter().all(|classes| classes.iter().map(change).sum::<i64>() == 0);
-            kept.then_some(Moved { changes, scale })
-        })
+            // Atoms of a column are alike: each in turn gains or loses what it can.
+            let mut by = by;
+            for &a in atoms {
+                let Room { down, up } = self.rooms[a as usize];
+                let most = up.map_or(i128::MAX, |up| i128::from(up) * scale);
+                let changed = by.clamp(-i128::from(down) * scale, most);
+                changes[a as usize] = changed;
+                by -= changed;
+            }
+            if by != 0 {
+                return None;
+            }
+        }
+        let change = |class: &u32| self.classes[*class as usize].iter().map(|&a| changes[a as usize]).sum::<i128>();
+        let kept = self.equations.iter().all(|classes| classes.iter().map(change).sum::<i128>() == 0);
+        kept.then_some(Moved { changes, scale })
     }
 
     /// Strikes out the ends that a table reaches.
     fn settle(&self, table: &Moved, ends: &mut [[Option<u64>; 2]]) {
         for (target, end) in self.targets.iter().zip(ends).filter(|(_, end)| **end != [None, None]) {
-            let change: i128 = target.atoms.iter().map(|&a| i128::from(table.changes[a as usize])).sum();
+            let change: i128 = target.atoms.iter().map(|&a| table.changes[a as usize]).sum();
             for (end, reach) in end.iter_mut().zip([change, -change]) {
-                if end.is_some_and(|far| reach >= i128::from(far) * i128::from(table.scale)) {
+                if end.is_some_and(|far| reach >= i128::from(far) * table.scale) {
                     *end = None;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with the last of `n` + 1 atoms when each of `n` sums is shown that leave one of the other atoms out:
+    /// when it gains `n` − 1, each other loses one.
+    fn narrowed(n: u32, far: [u64; 2], room: Room) -> Option<FaultKind> {
+        let sums: Vec<Vec<u32>> = (0..n).map(|i| (0..=n).filter(|a| *a != i).collect()).collect();
+        let mut rooms = vec![room; n as usize];
+        rooms.push(Room { down: 1_000, up: None });
+        let targets = [Target { atoms: &[n], far }];
+        narrow(&rooms, &sums, &targets, &[false], &mut Random(1), &mut Verdict::default())[0]
+    }
+
+    #[test]
+    fn an_end_is_settled_by_a_table_in_fractions_of_any_denominator() {
+        let (too_narrow, wide) = (Some(FaultKind::TooNarrow), Room { down: 1_000, up: None });
+        let down = |down| Room { down, ..wide };
+        let up = |up| Room { up: Some(up), ..wide };
+        for (n, far, room, expected) in [
+            (4, [1, 1], wide, None),
+            (8, [1, 1], wide, None),
+            (24, [1, 0], wide, None),
+            (24, [0, 1], wide, None),
+            (98, [5, 6], wide, None),
+            // Each loses seven sevenths, and more than there is.
+            (8, [7, 0], down(1), None),
+            (8, [8, 0], down(1), too_narrow),
+            (8, [1, 0], down(1), None),
+            (8, [1, 0], down(0), too_narrow),
+            // Each gains so much.
+            (8, [0, 14], up(2), None),
+            (8, [0, 15], up(2), too_narrow),
+            (8, [0, 13], up(2), None),
+        ] {
+            assert_eq!(narrowed(n, far, room), expected, "{n} {far:?} {room:?}");
         }
     }
 }

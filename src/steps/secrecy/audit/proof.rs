@@ -9,13 +9,14 @@
 //! - alone in an atom, it knows the atom, and excludes each witness that moves it;
 //! - with others in an atom, it knows its own weight, and of the others what everybody knows;
 //! - a cell whose other atoms are all zero for everybody to see is its own figure, and no secret from it;
-//! - inside a cell, it knows its own weight there: both ends go no further than what it knows of the others lets them.
+//! - inside a cell, it knows its own weight there: both ends go no further than what it knows of the others lets them;
+//! - what releases published before told it by themselves is asked back by nobody.
 //!
 //! Where the specification asks for it, each end of each unsafe cell needs, for every contributor, some witness that the
 //! contributor cannot exclude.
 
 use super::form::Puzzle;
-use super::{Fault, FaultKind, NotAuditable, Verdict};
+use super::{Fault, FaultKind, NotAuditable, ToldEnds, Verdict};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -182,6 +183,7 @@ pub(super) fn verify(
     puzzle: &Puzzle,
     levels: &[Option<u64>],
     insiders: bool,
+    told: &ToldEnds,
     proof: &Proof,
     verdict: &mut Verdict,
 ) -> Result<(), NotAuditable> {
@@ -235,6 +237,9 @@ pub(super) fn verify(
                     let mut excluding = first.excluded_by.clone();
                     full.for_each(|w| excluding.retain(|who| w.excluded_by.binary_search(who).is_ok()));
                     let fooled = |who: &u32| {
+                        if told.contains(&(r as u32, sign > 0, *who)) {
+                            return true;
+                        }
                         let is_own = |a: &u32| puzzle.atoms[*a as usize].contributions.iter().any(|c| c.0 == *who);
                         if !row.atoms.iter().any(is_own) {
                             return false;

@@ -1,5 +1,5 @@
 //! The attacker's linear programs, by another solver than the protector's: Clarabel, an interior-point method in Rust
-//! (Goulart & Chen 2024). This file alone names it. Its points are proposals, rounded and judged in whole numbers by
+//! (Goulart & Chen 2024). This file alone names it. Its points are proposals, made tables and judged in whole numbers by
 //! [`super::interval`].
 
 use clarabel::algebra::CscMatrix;
@@ -13,11 +13,11 @@ pub(super) struct Program(Option<DefaultSolver<f64>>);
 
 /// How a program ended.
 pub(super) enum Proposal {
-    /// A point near the optimum.
+    /// A point near the optimum, or where the solver stopped on its way there.
     Point(Vec<f64>),
     /// The solver says that no point satisfies the constraints.
     Infeasible,
-    /// Anything else.
+    /// No point at all.
     Nothing,
 }
 
@@ -65,8 +65,8 @@ impl Program {
         }
         solver.solve();
         match solver.solution.status {
-            SolverStatus::Solved | SolverStatus::AlmostSolved => Proposal::Point(solver.solution.x.clone()),
             SolverStatus::PrimalInfeasible => Proposal::Infeasible,
+            _ if solver.solution.x.iter().all(|value| value.is_finite()) => Proposal::Point(solver.solution.x.clone()),
             _ => Proposal::Nothing,
         }
     }

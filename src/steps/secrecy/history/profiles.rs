@@ -9,11 +9,12 @@
 //! The first is solved over all tables at once. The second shows a part of what the first does, and to show less never
 //! weakens a proof: the partner's holds for the two releases together, and the public's by itself.
 
+use super::super::audit::ReleasedTables;
 use super::super::microdata::Microdata;
 use super::super::policy::{Spec, Table};
 use super::super::protect::{Cell, ProtectedTables};
 use super::super::tabulate::tabulate;
-use super::{Earlier, NotProtected, Past, ProtectedAfter, of_present, protect_in, withhold};
+use super::{Earlier, NotProtected, Past, ProtectedAfter, of_present, protect_in, published_together, withhold};
 
 /// Tables for the public and for partners, protected as one.
 pub struct BothProfiles {
@@ -39,25 +40,10 @@ pub fn protect_profiles(
     past: &Past<'_>,
     shown_to_partners: &[&Earlier],
 ) -> Result<BothProfiles, NotProtected> {
-    // One specification with the rules for partners: the public's tables first, under their own names.
-    let mut joint = Spec { tables: Vec::new(), dimensions: public.dimensions.clone(), ..partner.clone() };
-    let own = |name: &String| public.dimensions.get(name).is_some_and(|d| partner.dimensions[name].levels == d.levels);
-    let mut renamed = std::collections::BTreeMap::new();
-    for (name, dimension) in &partner.dimensions {
-        let known = if own(name) { name.clone() } else { format!("{PARTNER}{name}") };
-        joint.dimensions.insert(known.clone(), dimension.clone());
-        renamed.insert(name, known);
-    }
-    joint.tables.extend(public.tables.iter().map(|t| Table { rules: Vec::new(), ..t.clone() }));
-    joint.tables.extend(partner.tables.iter().map(|t| Table {
-        name: format!("{PARTNER}{}", t.name),
-        dimensions: t.dimensions.iter().map(|d| renamed[d].clone()).collect(),
-        depth: t.depth.iter().map(|(d, depth)| (renamed[d].clone(), *depth)).collect(),
-        rules: t.rules.clone(),
-    }));
+    let joint = joint(public, partner);
     let known_to_partners: Vec<&Earlier> =
         past.earlier.iter().copied().chain(shown_to_partners.iter().copied()).collect();
-    let seen = protect_in(micro, &joint, &Past { earlier: known_to_partners, last_year: past.last_year })?;
+    let mut seen = protect_in(micro, &joint, &Past { earlier: known_to_partners, last_year: past.last_year })?;
 
     let n_public = public.tables.len();
     let of_partner = ProtectedTables::gather(
@@ -77,14 +63,52 @@ pub fn protect_profiles(
     alone.dossier = of_present(&raw, n_public, alone.dossier);
 
     let n_cells: usize = seen.tables.iter().take(n_public).map(|t| t.cells().count()).sum();
-    let mut dossier = seen.dossier;
-    dossier.reasons.drain(..n_cells);
-    for reason in &mut dossier.reasons {
+    seen.dossier.reasons.drain(..n_cells);
+    for reason in &mut seen.dossier.reasons {
         reason.table = reason.table.trim_start_matches(PARTNER).to_owned();
     }
     let partner_raw = tabulate(micro, partner)?;
-    let dossier = of_present(&partner_raw, partner.tables.len(), dossier);
-    Ok(BothProfiles { public: alone, partner: ProtectedAfter { tables: of_partner, dossier, told: seen.told } })
+    seen.dossier = of_present(&partner_raw, partner.tables.len(), seen.dossier);
+    seen.tables = of_partner;
+    Ok(BothProfiles { public: alone, partner: seen })
+}
+
+/// One specification with the rules for partners: the public's tables first, under their own names.
+fn joint(public: &Spec, partner: &Spec) -> Spec {
+    let mut joint = Spec { tables: Vec::new(), dimensions: public.dimensions.clone(), ..partner.clone() };
+    let own = |name: &String| public.dimensions.get(name).is_some_and(|d| partner.dimensions[name].levels == d.levels);
+    let mut renamed = std::collections::BTreeMap::new();
+    for (name, dimension) in &partner.dimensions {
+        let known = if own(name) { name.clone() } else { format!("{PARTNER}{name}") };
+        joint.dimensions.insert(known.clone(), dimension.clone());
+        renamed.insert(name, known);
+    }
+    joint.tables.extend(public.tables.iter().map(|t| Table { rules: Vec::new(), ..t.clone() }));
+    joint.tables.extend(partner.tables.iter().map(|t| Table {
+        name: format!("{PARTNER}{}", t.name),
+        dimensions: t.dimensions.iter().map(|d| renamed[d].clone()).collect(),
+        depth: t.depth.iter().map(|(d, depth)| (renamed[d].clone(), *depth)).collect(),
+        rules: t.rules.clone(),
+    }));
+    joint
+}
+
+/// Everything that partners see, as one attack on it needs it: [`published_together`] of what both profiles are shown now, as
+/// one release by the rules for partners, and of what either was shown before. The proof of [`BothProfiles::partner`]
+/// speaks of it.
+///
+/// # Errors
+/// See [`NotProtected`].
+pub fn seen_by_partners(
+    micro: &Microdata,
+    [public, partner]: [&Spec; 2],
+    tables: [&ProtectedTables; 2],
+    earlier: &[&Earlier],
+) -> Result<(Microdata, Spec, Vec<ReleasedTables>), NotProtected> {
+    let joint = joint(public, partner);
+    let named = tables.into_iter().flat_map(ProtectedTables::iter).zip(&joint.tables);
+    let tables = named.map(|(table, spec)| table.renamed(&spec.name, &spec.dimensions)).collect();
+    published_together(micro, &joint, &ProtectedTables::gather(tables), earlier)
 }
 
 /// Whether partners may see a cell that the public may not, for messages: counts only.

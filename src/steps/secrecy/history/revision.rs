@@ -109,7 +109,9 @@ pub fn protect_revision(micro: &Microdata, spec: &Spec, published: &Earlier) -> 
         .map_err(|hopeless| hopeless.said(&raw))?;
     let tables = withhold(&raw, &tables, &mut dossier, |row, _, _| hidden.contains(&row));
     let n_present = raw.tables.len();
-    Ok(ProtectedAfter { tables, dossier: super::of_present(&raw, n_present, dossier), told: 0 })
+    let plain_names = dossier.proof.levels().to_vec();
+    let dossier = super::of_present(&raw, n_present, dossier);
+    Ok(ProtectedAfter { tables, dossier, told: Vec::new(), plain_names })
 }
 
 /// How many contributors have another weight or another number of establishments in a cell.
