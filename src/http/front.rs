@@ -484,7 +484,7 @@ impl Wish {
         if answer.body.is_none() && self.takes_any() {
             return None;
         }
-        let shown = match self.tags.iter().any(|tag| *tag == answer.tag) {
+        let shown = match self.tags.contains(&answer.tag) {
             true => Some(answer.tag.clone()),
             false => held(self.tags(), &answer.tag),
         };
