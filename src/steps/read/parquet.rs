@@ -130,6 +130,11 @@ impl ParquetBody {
         found.is_integer() && *found != DataType::UInt64
     }
 
+    /// The groups of rows that are left to be read.
+    pub(super) fn groups_left(&self) -> usize {
+        self.groups.len()
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.rows
     }

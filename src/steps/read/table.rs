@@ -397,6 +397,14 @@ impl Table {
         Parts { left: Some(self) }
     }
 
+    /// In how many [`Self::parts`] it comes at most.
+    pub fn parts_max(&self) -> usize {
+        match &self.body {
+            Body::Csv(_) | Body::Sheet(_) => 1,
+            Body::Parquet(body) => body.groups_left(),
+        }
+    }
+
     /// The share of the file already read, from 0 to 1.
     pub fn progress(&self) -> f64 {
         match &self.body {
