@@ -1,15 +1,12 @@
 //! `arpent exchange`: the files of τ-ARGUS, and the instances of the literature.
 
 use std::collections::HashMap;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::output::{self, WholeFile, kept_apart};
+use super::output::{self, Readers, WholeFile, WholeFolder, kept_apart};
 use super::protect::Refusal;
 use super::release::{bytes_of, cells_of, micro_of, records, spec_of};
 use crate::model::Unreadable;
@@ -141,7 +138,7 @@ fn released(folder: &Path, spec: &Spec) -> Result<Vec<EarlierTable>, Unreadable>
     spec.tables.iter().map(of_table).collect()
 }
 
-/// Writes the folder whole or not at all: a draft beside it, then renamed.
+/// Writes the folder whole or not at all.
 fn write_folder(target: &Path, files: &[OwnerFile]) -> Result<(), Unreadable> {
     let cannot = |found: String| {
         let expected = "a folder that is not there yet, or an empty one";
@@ -150,20 +147,11 @@ fn write_folder(target: &Path, files: &[OwnerFile]) -> Result<(), Unreadable> {
     if std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(cannot("a folder with content".to_owned()));
     }
-    let name = target.file_name().ok_or_else(|| cannot("the name of no folder".to_owned()))?;
-    let draft = target.with_file_name(format!(".{}.{}.draft", name.to_string_lossy(), std::process::id()));
-    let written = DirBuilder::new().mode(0o700).create(&draft).and_then(|()| {
-        for file in files {
-            let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft.join(&file.name))?;
-            out.write_all(&file.bytes)?;
-            out.sync_all()?;
-        }
-        std::fs::rename(&draft, target)
+    let written = WholeFolder::create(target, Readers::Owner).and_then(|mut folder| {
+        files.iter().try_for_each(|file| folder.add(&file.name, &file.bytes, Readers::Owner))?;
+        folder.commit()
     });
-    written.map_err(|error| {
-        let _ = std::fs::remove_dir_all(&draft);
-        cannot(error.to_string())
-    })
+    written.map_err(|error| cannot(error.to_string()))
 }
 
 /// Reads records of τ-ARGUS.

@@ -4,7 +4,7 @@ mod view;
 
 use super::files::{self, ZoneArgs};
 use super::output::{WholeFile, kept_apart, print};
-use crate::model::{Crs, Reject, Unreadable};
+use crate::model::{Crs, Reject, Unreadable, position_text};
 use crate::pipeline::findings::geojson;
 use crate::steps::groups::GroupOptions;
 use crate::steps::intake::{Intake, Wanted, take_in, territory};
@@ -164,11 +164,12 @@ impl Report {
         for layer in &self.layers {
             let fields: Vec<String> = layer.fields.iter().map(|f| format!("{} ({})", f.name, f.kind.name())).collect();
             line(format!("layer     {} ({})", layer.name, layer.format));
-            line(format!("geometry  {}, {} records", layer.geometry, layer.features));
+            let records = if layer.features == 1 { "record" } else { "records" };
+            line(format!("geometry  {}, {} {records}", layer.geometry, layer.features));
             line(format!("system    {}", layer.crs.as_ref().map_or("not declared".into(), ToString::to_string)));
             line(format!("encoding  {}", layer.encoding));
             if let Some([west, south, east, north]) = layer.extent {
-                line(format!("extent    {west} {south} {east} {north}"));
+                line(format!("extent    {} to {}", position_text(west, south), position_text(east, north)));
             }
             line(format!("fields    {}", if fields.is_empty() { "none".into() } else { fields.join(", ") }));
             layer.problems.iter().for_each(|problem| line(format!("note      {problem}")));

@@ -1,5 +1,6 @@
-//! Files written by commands: whole or not at all, as CSV, gzipped CSV or Parquet by their extension.
+//! Files and folders written by commands: whole or not at all; tables as CSV, gzipped CSV or Parquet by their extension.
 
+mod folder;
 mod pages;
 mod parquet;
 
@@ -14,6 +15,7 @@ use arrow_array::{Array, Int64Array, StringArray};
 use flate2::{Compression, write::GzEncoder};
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use self::folder::{Readers, WholeFolder};
 use self::parquet::ParquetTable;
 use crate::model::Unreadable;
 use crate::steps::read::table::Texts;
@@ -98,7 +100,7 @@ impl Drop for WholeFile {
     }
 }
 
-/// The drafts of this process, so that one which is told to stop leaves none behind.
+/// The drafts of this process, files and folders, so that one which is told to stop leaves none behind.
 #[derive(Default)]
 struct Drafts {
     paths: BTreeSet<PathBuf>,
@@ -148,7 +150,9 @@ fn sweep_when_told(listening: &mpsc::Sender<()>) {
     });
     if let Some(signal) = signal {
         let drafts = Drafts::held();
-        drafts.paths.iter().for_each(|draft| drop(std::fs::remove_file(draft)));
+        for draft in &drafts.paths {
+            let _ = std::fs::remove_file(draft).or_else(|_| std::fs::remove_dir_all(draft));
+        }
         std::process::exit(BY_SIGNAL + signal);
     }
 }

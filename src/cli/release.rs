@@ -1,13 +1,12 @@
 //! The folder of a protected release: what may be shown, what its owner keeps, and the way back for a later `--after`.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use serde_json::Value;
 
+use super::output::{Readers, WholeFolder};
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
 use crate::steps::secrecy::{
@@ -20,8 +19,6 @@ pub const FORMAT: &str = "arpent protected tables 1";
 pub const CERTIFICATE: &str = "private/certificate.jsonl";
 /// Largest file read: as much as a table kept in memory may hold.
 const FILE_BYTES_MAX: u64 = crate::steps::read::table::WHOLE_BYTES_MAX;
-/// Names tried for a draft; more leftovers than that beside one target are a sign of something else.
-const DRAFTS_MAX: usize = 100;
 /// The columns after those of the dimensions.
 const FIGURES: [&str; 3] = ["establishments", "headcount", "status"];
 
@@ -197,81 +194,23 @@ impl Csv {
     }
 }
 
-/// Writes the folder whole or not at all: a draft beside it, on the disk, then renamed. What stands there is replaced only
-/// when it is an empty folder or an earlier output of arpent's own.
+/// Writes the folder whole or not at all. What stands there is replaced only when it is an empty folder or an earlier
+/// output of arpent's own.
 pub fn write(target: &Path, contents: &[Content]) -> Result<(), Unreadable> {
-    let cannot = |found: &dyn std::fmt::Display| {
-        let place = target.display().to_string();
-        Unreadable::file("output_unwritable", place, found.to_string(), "a folder that can be written")
-    };
     refuse_foreign(target)?;
-    let target = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-    let draft = Draft::beside(&target).map_err(|e| cannot(&e))?;
-    for (path, bytes) in contents {
-        let path = draft.0.join(path);
-        let private = path.parent().is_some_and(|folder| folder.ends_with("private"));
-        let folder = path.parent().expect("a path inside the draft");
-        let written = DirBuilder::new().recursive(true).mode(if private { 0o700 } else { 0o777 }).create(folder);
-        let written = written.and_then(|()| {
-            let mode = if private { 0o600 } else { 0o666 };
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-        written.map_err(|e| cannot(&e))?;
-    }
-    for folder in ["tables", "private", ""] {
-        File::open(draft.0.join(folder)).and_then(|folder| folder.sync_all()).map_err(|e| cannot(&e))?;
-    }
-    // A folder takes the place of an empty one in one step; a full one has to be moved aside first.
-    let replaced = match std::fs::read_dir(&target).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => {
-            let aside = Draft::beside(&target).map_err(|e| cannot(&e))?;
-            std::fs::rename(&target, &aside.0).map_err(|e| cannot(&e))?;
-            Some(aside)
+    // Beside the folder itself, where a link leads to it.
+    let real = std::fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+    let written = WholeFolder::create(&real, Readers::Usual).and_then(|mut folder| {
+        for (path, bytes) in contents {
+            let readers = if path.starts_with("private/") { Readers::Owner } else { Readers::Usual };
+            folder.add(path, bytes, readers)?;
         }
-        Ok(false) | Err(_) => None,
-    };
-    if let Err(error) = std::fs::rename(&draft.0, &target) {
-        if let Some(aside) = replaced
-            && std::fs::rename(&aside.0, &target).is_err()
-        {
-            // The former folder is worth more than tidiness: it is left where it was moved.
-            std::mem::forget(aside);
-        }
-        return Err(cannot(&error));
-    }
-    // The new name is on the disk once the folder above is; a file system that cannot say so has already renamed.
-    if let Ok(above) = File::open(target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))) {
-        let _ = above.sync_all();
-    }
-    Ok(())
-}
-
-/// A folder beside a target that is removed with all it holds when dropped; a renamed one leaves nothing to remove.
-struct Draft(PathBuf);
-
-impl Draft {
-    fn beside(target: &Path) -> std::io::Result<Self> {
-        let name = target.file_name().ok_or_else(|| std::io::Error::other("the name of no folder"))?;
-        let mut attempt = 0;
-        loop {
-            let draft = format!(".{}.{}-{attempt}.draft", name.to_string_lossy(), std::process::id());
-            let draft = target.with_file_name(draft);
-            match std::fs::create_dir(&draft) {
-                Ok(()) => return Ok(Self(draft)),
-                // A draft of the same name outlived a process that was killed.
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < DRAFTS_MAX => attempt += 1,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+        folder.replace()
+    });
+    written.map_err(|error| {
+        let place = target.display().to_string();
+        Unreadable::file("output_unwritable", place, error.to_string(), "a folder that can be written")
+    })
 }
 
 /// Refuses a target that holds anything but an earlier output.

@@ -43,6 +43,15 @@ impl fmt::Display for Crs {
     }
 }
 
+/// A position as a message shows it, in the units of its system: to the centimetre, degrees too.
+pub fn position_text(x: f64, y: f64) -> String {
+    // Beyond 360 no number is a longitude or a latitude. Adding zero takes the sign of one away.
+    let decimals = if x.abs() <= 360.0 && y.abs() <= 360.0 { 1e7 } else { 1e2 };
+    let text =
+        |v: f64| if v.abs() < 1e12 { ((v * decimals).round() / decimals + 0.0).to_string() } else { format!("{v:e}") };
+    format!("({}, {})", text(x), text(y))
+}
+
 /// A geometry as read, in the system its file declares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declared<G> {
@@ -111,5 +120,25 @@ impl Lambert93<MultiPolygon> {
     fn overlay<'a>(&self, others: impl IntoIterator<Item = &'a Self>, what: OpType) -> Self {
         let others = MultiPolygon(others.into_iter().flat_map(|other| other.0.iter().cloned()).collect());
         Self(self.0.boolean_op_with_fill_rule(&others, what, FillRule::NonZero))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_told_to_the_centimetre() {
+        for (x, y, text) in [
+            (319371.10639999807, 337397.48690000176, "(319371.11, 337397.49)"),
+            (852000.0, -0.004, "(852000, 0)"),
+            (5.041_500_000_1, 47.322_000_049, "(5.0415, 47.322)"),
+            (360.0, 47.1234567, "(360, 47.1234567)"),
+            (360.01, 47.1234567, "(360.01, 47.12)"),
+            (f64::NAN, f64::INFINITY, "(NaN, inf)"),
+            (1e300, -1e12, "(1e300, -1e12)"),
+        ] {
+            assert_eq!(position_text(x, y), text);
+        }
     }
 }

@@ -10,7 +10,7 @@ pub mod reject;
 pub mod role;
 pub mod zone;
 
-pub use crs::{Crs, Declared, Lambert93, Wgs84};
+pub use crs::{Crs, Declared, Lambert93, Wgs84, position_text};
 pub use establishment::{Establishment, Register, Source};
 pub use headcount::{Bracket, Headcount};
 pub use id::{ReleaseId, Siren, Siret, ZoneCode};

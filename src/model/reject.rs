@@ -28,16 +28,18 @@ pub struct Reject {
     pub expected: String,
 }
 
+impl Reject {
+    /// Where it is: the file, and the row and the field where there are some.
+    pub fn place(&self) -> String {
+        let row = self.row.map(|row| format!(": row {row}")).unwrap_or_default();
+        let field = self.field.as_ref().map(|field| format!(", field `{field}`")).unwrap_or_default();
+        format!("{}{row}{field}", self.file)
+    }
+}
+
 impl fmt::Display for Reject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(row) = self.row {
-            write!(f, ": row {row}")?;
-        }
-        if let Some(field) = &self.field {
-            write!(f, ", field `{field}`")?;
-        }
-        write!(f, ": found {}, expected {} [{}]", self.found, self.expected, self.code)
+        write!(f, "{}: found {}, expected {} [{}]", self.place(), self.found, self.expected, self.code)
     }
 }
 

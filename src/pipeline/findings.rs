@@ -31,7 +31,7 @@ pub fn topology(report: &TopologyReport, degrees: &ToDegrees, listed: usize) -> 
     let unlisted = unlisted + findings.len().saturating_sub(listed);
     let findings: Vec<Value> = findings.iter().take(listed).map(|found| finding(found, degrees)).collect();
     json!({
-        "zones": zones, "vertices": vertices, "area_m2": area_m2, "overlaid": overlaid,
+        "zones": zones, "vertices": vertices, "area_m2": metres(*area_m2), "overlaid": overlaid,
         "below_tolerance": below_tolerance, "unlisted": unlisted, "findings_count": findings.len() + unlisted,
         "findings": findings,
     })

@@ -65,6 +65,15 @@ impl Placements {
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty()
     }
+    /// The zones alone, [`ZoneIndex::NONE`] where there is none, when that is all there is to say: no point lies on a border
+    /// or where zones overlap. Else the placements as they are.
+    pub fn into_zones(self) -> Result<Vec<u32>, Self> {
+        let plain =
+            |answer: u32| (answer == ZoneIndex::NONE) | (answer & (ZoneIndex::BORDER | ZoneIndex::OVERLAP) == 0);
+        // Without a branch a point.
+        let all_plain = self.answers.iter().fold(true, |all, &answer| all & plain(answer));
+        if all_plain { Ok(self.answers) } else { Err(self) }
+    }
     /// Each, in the order of the points.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Placed> {
         self.answers.iter().map(|&answer| match answer {

@@ -1,7 +1,7 @@
 //! Step 2: coordinates come to EPSG:2154, and zones go out to CRS84. The only file that calls PROJ.
 
 use super::validate::ZoneInMetres;
-use crate::model::{Crs, Lambert93, Read, Reject, Unreadable, Wgs84, ZoneRecord};
+use crate::model::{Crs, Lambert93, Read, Reject, Unreadable, Wgs84, ZoneRecord, position_text};
 use geo::{Coord, MapCoords, MultiPolygon};
 use proj::Proj;
 
@@ -372,12 +372,10 @@ pub fn zones(records: Vec<ZoneRecord>) -> Result<Read<ZoneInMetres>, Unreadable>
                 file: "zones".to_owned(),
                 row: Some(record),
                 field: None,
-                found: match way.mistaken(vertex.x, vertex.y) {
-                    None => format!("a vertex at ({}, {}) for {}", vertex.x, vertex.y, contour.crs),
-                    Some(mistaken) => {
-                        let looks = Mistaken::said(mistaken.code());
-                        format!("a vertex at ({}, {}) for {}, {looks}", vertex.x, vertex.y, contour.crs)
-                    }
+                found: {
+                    let looks = way.mistaken(vertex.x, vertex.y).map(|mistaken| Mistaken::said(mistaken.code()));
+                    let looks = looks.map(|looks| format!(", {looks}")).unwrap_or_default();
+                    format!("a vertex at {} for {}{looks}", position_text(vertex.x, vertex.y), contour.crs)
                 },
                 expected:
                     "coordinates inside the area where that system is used, in France; is the system the right one? Give it by its code (EPSG:N)"

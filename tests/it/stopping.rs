@@ -112,3 +112,62 @@ fn a_command_that_is_told_to_stop_leaves_what_was_there_and_no_draft() {
         assert_eq!(std::fs::read_to_string(path("places.csv")).unwrap(), "what was there");
     }
 }
+
+/// Records and a specification whose tables `protect` publishes at once.
+fn records(folder: &Path) {
+    let mut micro = String::from("siret,siren,headcount,zone\n");
+    (0..20_000_u64).for_each(|i| micro += &format!("s{i},e{i},{},{}\n", i % 17, i % 4));
+    std::fs::write(folder.join("m.csv"), micro).unwrap();
+    let spec = "contributor = 'siren'\nweight = 'headcount'\n[rules]\nmin_contributors = 3\n\
+                dominance = { n = 1, share = 0.85 }\n[protection]\nwidth = 0.1\n\
+                [dimensions.zone]\nlevels = ['zone']\n[[tables]]\nname = 'zone'\ndimensions = ['zone']\n";
+    std::fs::write(folder.join("s.toml"), spec).unwrap();
+}
+
+/// Runs a command on them, and sends it a signal as soon as the draft of a folder is there; how it ended.
+fn stopped_at_its_draft(folder: &Path, act: &[&str], signal: &str) -> Option<i32> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_arpent"))
+        .args(act)
+        .args(["--micro", &path("m.csv"), "--spec", &path("s.toml"), "--out", &path("out")])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let watch = "until [ -e \"$1\"/.out.*.draft ]; do kill -0 $2 || exit; done; kill $3 $2";
+    let watching = ["-c", watch, "sh", &folder.display().to_string(), &process.id().to_string(), signal]
+        .iter()
+        .fold(&mut Command::new("sh"), |command, word| command.arg(word))
+        .stderr(Stdio::null())
+        .spawn();
+    let ended = process.wait().unwrap();
+    watching.unwrap().wait().unwrap();
+    ended.code()
+}
+
+#[test]
+fn a_command_that_is_told_to_stop_while_it_drafts_a_folder_leaves_the_former_one_and_no_draft() {
+    let folder = tempfile::tempdir().unwrap();
+    records(folder.path());
+    let out = folder.path().join("out");
+    let former = out.join("private/former");
+    for (act, signal, code) in [("protect", "-TERM", 143), ("protect", "-INT", 130), ("exchange", "-TERM", 143)] {
+        let words = if act == "exchange" { &["exchange", "write"][..] } else { &["protect"][..] };
+        // The command may be done before the signal is there: then it leaves the new folder, whole.
+        let caught = (0..100).any(|_| {
+            let _ = std::fs::remove_dir_all(&out);
+            if act == "protect" {
+                stopped_at_its_draft(folder.path(), words, "-0");
+                std::fs::write(&former, "").unwrap();
+            }
+            let before = names(folder.path());
+            let ended = stopped_at_its_draft(folder.path(), words, signal);
+            let mut whole = before.clone();
+            whole.insert("out".to_owned());
+            let left = names(folder.path());
+            assert!(left == before || left == whole, "{act} {signal} leaves {left:?}");
+            assert_eq!(out.join("release.json").exists(), act == "protect");
+            ended == Some(code) && (if act == "protect" { former.exists() } else { left == before })
+        });
+        assert!(caught, "{act} was never caught at its draft by {signal}");
+    }
+}

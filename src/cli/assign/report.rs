@@ -74,7 +74,21 @@ impl Why {
 }
 
 impl Words {
-    pub(super) fn of(index: &ZoneIndex, points: &PointBatch, placements: &Placements) -> Self {
+    pub(super) fn of(index: &ZoneIndex, points: &PointBatch, placements: Placements) -> Self {
+        let all_placed = points.unplaced.iter().fold(true, |all, unplaced| all & unplaced.is_none());
+        let placements = if all_placed { placements.into_zones() } else { Err(placements) };
+        let placements = match placements {
+            Ok(zone) => {
+                let how: Vec<u32> =
+                    zone.iter().map(|&zone| if zone == ZoneIndex::NONE { OUTSIDE } else { INSIDE }).collect();
+                let outside = how.iter().filter(|&&how| how == OUTSIDE).count();
+                let mut by_placement = [0; 4];
+                by_placement[INSIDE as usize] = how.len() - outside;
+                by_placement[OUTSIDE as usize] = outside;
+                return Self { zone, how, by_placement, ambiguous: Vec::new() };
+            }
+            Err(placements) => placements,
+        };
         let column = || Vec::with_capacity(placements.len());
         let mut words = Self { zone: column(), how: column(), by_placement: [0; 4], ambiguous: Vec::new() };
         for (row, (placed, unplaced)) in placements.iter().zip(&points.unplaced).enumerate() {

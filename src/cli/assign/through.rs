@@ -24,11 +24,13 @@ pub(super) struct Work<'a> {
     pub(super) index: &'a ZoneIndex,
     pub(super) crs: &'a Crs,
     pub(super) distance: bool,
+    /// Whether who takes a batch asks where its points are.
+    pub(super) coordinates: bool,
 }
 
 /// A batch, placed.
 pub(super) struct Done {
-    /// With coordinates in EPSG:2154 metres; NaN where there is none.
+    /// With coordinates in EPSG:2154 metres, where they are asked for; NaN where there is none.
     pub(super) points: PointBatch,
     pub(super) words: Words,
     pub(super) distance_m: Option<Vec<f64>>,
@@ -39,8 +41,9 @@ pub(super) struct Done {
     pub(super) clock: Clock,
 }
 
-/// Reads, places and gives back batches in the order read: as many threads as there are cores read parts of the file side
-/// by side, as many place, and this one takes what is done. No more than a few batches are in memory.
+/// Reads, places and gives back batches in the order read; this thread takes what is done. Where there are as many parts
+/// of the file as cores, a thread for each core reads a part and places it, batch by batch, while it is in its cache; else
+/// one reads and as many as there are cores place. No more than a few batches are in memory.
 pub(super) fn through(
     points: Points,
     work: &Work<'_>,
@@ -48,19 +51,30 @@ pub(super) fn through(
 ) -> Result<(), Unreadable> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let turn = Turn::default();
+    let side_by_side = points.table().parts_max() >= threads;
     let parts = Mutex::new(points.parts().enumerate());
     std::thread::scope(|scope| {
         let _leaving = Leaving(&turn);
-        let (send_read, read) = mpsc::sync_channel(BATCHES_AHEAD);
+        let (parts, turn) = (&parts, &turn);
         let (send_placed, placed) = mpsc::sync_channel(BATCHES_AHEAD);
-        let read = Arc::new(Mutex::new(read));
-        for _ in 0..threads {
-            let (read, send_read, send_placed) = (Arc::clone(&read), send_read.clone(), send_placed.clone());
-            let (parts, turn) = (&parts, &turn);
-            scope.spawn(move || reading(parts, turn, &send_read));
-            scope.spawn(move || placing(work, &read, &send_placed));
+        if side_by_side {
+            for _ in 0..threads {
+                let send_placed = send_placed.clone();
+                scope.spawn(move || {
+                    let mut placer = Placer::new(work);
+                    reading(parts, turn, |read| send_placed.send(placer.place(read)).is_ok());
+                });
+            }
+        } else {
+            let (send_read, read) = mpsc::sync_channel(BATCHES_AHEAD);
+            scope.spawn(move || reading(parts, turn, |read| send_read.send(read).is_ok()));
+            let read = Arc::new(Mutex::new(read));
+            for _ in 0..threads {
+                let (read, send_placed) = (Arc::clone(&read), send_placed.clone());
+                scope.spawn(move || placing(work, &read, &send_placed));
+            }
         }
-        drop((read, send_read, send_placed));
+        drop(send_placed);
         let mut waiting = BTreeMap::new();
         let mut next = (0, 0);
         for (place, done, share) in placed {
@@ -118,7 +132,8 @@ impl Drop for Leaving<'_> {
     }
 }
 
-fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, send: &mpsc::SyncSender<ReadBatch>) {
+/// Reads parts to their ends, one after the other, and gives each batch on; until nobody takes any.
+fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, mut give: impl FnMut(ReadBatch) -> bool) {
     let next = || parts.lock().ok().and_then(|mut parts| parts.next());
     while let Some((part, mut points)) = next() {
         for number in 0.. {
@@ -127,7 +142,7 @@ fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, se
             let batch = points.next_batch().transpose();
             let (ends, torn) = (batch.is_none(), matches!(batch, Some(Err(_))));
             // A receiver that is gone has met an error and says so itself.
-            if send.send(((part, number), batch, points.table().progress(), begun.elapsed())).is_err() || torn {
+            if !give(((part, number), batch, points.table().progress(), begun.elapsed())) || torn {
                 return;
             }
             if ends {
@@ -138,19 +153,35 @@ fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, se
 }
 
 fn placing(work: &Work<'_>, read: &Mutex<mpsc::Receiver<ReadBatch>>, send: &mpsc::SyncSender<PlacedBatch>) {
-    let mut systems = Systems::new(work.crs);
+    let mut placer = Placer::new(work);
     loop {
         let received = read.lock().map(|read| read.recv());
-        let Ok(Ok((place, batch, share, reading))) = received else { break };
+        let Ok(Ok(read)) = received else { break };
+        if send.send(placer.place(read)).is_err() {
+            break;
+        }
+    }
+}
+
+/// Places batches, one thread.
+struct Placer<'a> {
+    work: &'a Work<'a>,
+    systems: Result<Systems, Unreadable>,
+}
+
+impl<'a> Placer<'a> {
+    fn new(work: &'a Work<'a>) -> Self {
+        Self { work, systems: Systems::new(work.crs) }
+    }
+
+    fn place(&mut self, (place, batch, share, reading): ReadBatch) -> PlacedBatch {
         let done = batch.map(|batch| {
-            let systems = systems.as_mut().map_err(|unreadable| unreadable.clone())?;
-            let mut done = work.done(systems, batch?);
+            let systems = self.systems.as_mut().map_err(|unreadable| unreadable.clone())?;
+            let mut done = self.work.done(systems, batch?);
             done.clock.stages.push(("read", reading));
             Ok(done)
         });
-        if send.send((place, done, share)).is_err() {
-            break;
-        }
+        (place, done, share)
     }
 }
 
@@ -159,13 +190,13 @@ impl Work<'_> {
         let mut clock = Clock::default();
         let begun = Instant::now();
         let rejected = std::mem::take(&mut batch.rejected);
-        let (points, unknown, mistaken) = systems.reproject(batch);
+        let (mut points, unknown, mistaken) = systems.reproject(batch);
         clock.spent("reproject", begun);
         let begun = Instant::now();
         let placements = place_points(self.index, &points.x, &points.y, 1);
         clock.spent("assign", begun);
         let begun = Instant::now();
-        let words = Words::of(self.index, &points, &placements);
+        let words = Words::of(self.index, &points, placements);
         clock.spent("count", begun);
         let begun = Instant::now();
         let distance_m = self.distance.then(|| {
@@ -175,6 +206,9 @@ impl Work<'_> {
         });
         if self.distance {
             clock.spent("distance", begun);
+        }
+        if !self.coordinates {
+            (points.x, points.y) = (Vec::new(), Vec::new());
         }
         Done { points, words, distance_m, rejected, unknown, mistaken, clock }
     }

@@ -111,6 +111,8 @@ pub(super) struct WordPages {
 
 const UNUSED: u32 = u32::MAX;
 const MISSING: u32 = u32::MAX - 1;
+/// Words whose numbers are looked up before any is judged.
+const LOOKED_UP_TOGETHER: usize = 64;
 
 impl WordPages {
     pub(super) fn new() -> Self {
@@ -129,18 +131,30 @@ impl WordPages {
         }
         let beyond = self.numbers.len() - 1;
         for words in words.chunks(PAGE_ROWS) {
-            // Each is written behind those that are there; one that is missing is written over by the next.
             let (mut of_page, mut there) = (vec![0; words.len()], 0);
-            for &word in words {
-                let word = (word as usize).min(beyond);
-                let mut number = self.numbers[word];
-                if number == UNUSED {
-                    number = self.used.len() as u32;
-                    self.numbers[word] = number;
-                    self.used.push(word as u32);
+            for words in words.chunks(LOOKED_UP_TOGETHER) {
+                // Nearly always all of them are there and known, and then no number waits for the one before.
+                let mut greatest = 0;
+                for (number, &word) in of_page[there..].iter_mut().zip(words) {
+                    *number = self.numbers[(word as usize).min(beyond)];
+                    greatest = greatest.max(*number);
                 }
-                of_page[there] = number;
-                there += usize::from(number != MISSING);
+                if greatest < MISSING {
+                    there += words.len();
+                    continue;
+                }
+                // Each is written behind those that are there; one that is missing is written over by the next.
+                for &word in words {
+                    let word = (word as usize).min(beyond);
+                    let mut number = self.numbers[word];
+                    if number == UNUSED {
+                        number = self.used.len() as u32;
+                        self.numbers[word] = number;
+                        self.used.push(word as u32);
+                    }
+                    of_page[there] = number;
+                    there += usize::from(number != MISSING);
+                }
             }
             of_page.truncate(there);
             let nulls = words.len() - there;

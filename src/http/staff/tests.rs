@@ -340,6 +340,8 @@ async fn what_people_decide_changes_the_worklist_and_stays_with_those_who_may_se
         (r#"{"siret":"99000012700011","decision":"shut","reason":"gone"}"#, "`decision`"),
         (r#"{"siret":"99000012700011","decision":"close","reason":" "}"#, "`reason`"),
         (r#"{"siret":"99000012700011","decision":"move","x":5.0,"reason":"moved"}"#, "`epsg`"),
+        (r#"{"siret":"99000012700011","decision":"move","x":5,"y":47,"epsg":2154,"reason":"moved"}"#, "`x` and `y`"),
+        (r#"{"siret":"99000012700011","decision":"move","x":5,"y":47,"epsg":999999,"reason":"moved"}"#, "`epsg`"),
         (r#"{"siret":"99000012700011","decision":"split","reason":"two"}"#, "`sites`"),
         (r#"{"siret":"99000012700011","decision":"close","reason":"gone","author":"Ana"}"#, "body"),
     ] {
@@ -358,6 +360,15 @@ async fn what_people_decide_changes_the_worklist_and_stays_with_those_who_may_se
     let of_tomorrow = of_a_file.replace("2026-03-15", "2999-03-15");
     let refused = house.send(&Method::POST, "/api/v1/decisions", &headers, &of_tomorrow).await;
     assert_eq!((refused.status.as_u16(), &refused.json["code"]), (422, &json!("bad_date")));
+    let elsewhere = of_a_file.to_owned() + "99000012700011,move,850000,47,2154,,,Ana,2026-03-15,seen on site\n";
+    for (text, place) in [
+        (of_a_file.replace(",share", ""), "decisions.csv"),
+        (of_a_file.replace("confirm", "confirmed"), "decisions.csv: row 2, field `decision`"),
+        (elsewhere, "decision 2, `x` and `y`"),
+    ] {
+        let refused = house.send(&Method::POST, "/api/v1/decisions", &headers, &text).await;
+        assert_eq!((refused.status.as_u16(), &refused.json["place"]), (422, &json!(place)), "{}", refused.json);
+    }
     let sent = house.send(&Method::POST, "/api/v1/decisions", &headers, of_a_file).await;
     assert_eq!((sent.status, &sent.json["kept"]), (StatusCode::CREATED, &json!(1)), "{}", sent.json);
 

@@ -571,8 +571,9 @@ pub fn packed(id: &str, mut parts: Vec<(String, Vec<u8>)>) -> Result<(String, Ve
 
 /// What is wrong with a file, as a fault of what was sent.
 pub(super) fn refused(unreadable: Unreadable) -> Fault {
-    let Reject { code, file, found, expected, .. } = unreadable.0.clone();
-    let mut fault = Fault::wrong(code, file, found, expected);
+    let place = unreadable.0.place();
+    let Reject { code, found, expected, .. } = unreadable.0.clone();
+    let mut fault = Fault::wrong(code, place, found, expected);
     fault.rejects = vec![unreadable.0];
     fault
 }

@@ -5,16 +5,18 @@ use super::jobs::apart;
 use super::registers::RegisterSent;
 use super::{Fault, Office, Who, new_name, now, words};
 use crate::model::reject::csv_cell;
-use crate::model::{Register, Reject, Source, Zoning};
+use crate::model::{Crs, Register, Reject, Source, Unreadable, Zoning};
 use crate::pipeline::RegisterUpload;
 use crate::steps::read::register::register;
 use crate::steps::read::table::Input;
 use crate::steps::reconcile::{self, BothSources, InBoth, reconcile};
+use crate::steps::reproject::{Mistaken, Reprojector};
 use crate::steps::review::decisions::{Act, Applied, Date, Decision, Decisions, Spot, apply};
 use crate::steps::review::{Line, Terms, Worklist, done, rate, worklist};
 use crate::store::{DecisionEntry, Kept};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Lines of a worklist in one answer.
 pub const LINES_MAX: usize = 10_000;
@@ -197,7 +199,7 @@ impl Office {
     /// Keeps one decision: of whoever asks, today.
     ///
     /// # Errors
-    /// What is no decision, with the field; the store's.
+    /// What is no decision, with the field; a place where its system is not used; the store's.
     pub async fn decide(&self, who: &Who, asked: &Value) -> Result<Value, Fault> {
         let text = line_of(who, asked)?;
         let read = Decisions::read("decision", text.into_bytes().into());
@@ -213,11 +215,14 @@ impl Office {
     /// Keeps the decisions of a file, all or none: `siret,decision,x,y,epsg,share,since,author,date,reason`.
     ///
     /// # Errors
-    /// Every line that is no decision; the store's.
+    /// Every line that is no decision; a place where its system is not used; the store's.
     pub async fn decide_all(&self, who: &Who, name: &str, bytes: Vec<u8>) -> Result<Value, Fault> {
         let file = name.to_owned();
         let read = move || {
             Decisions::read(&file, bytes.into()).map_err(|rejects| {
+                if let [one] = &rejects[..] {
+                    return super::intake::refused(Unreadable(one.clone()));
+                }
                 let found = format!("{} lines that are no decision", rejects.len());
                 Fault { rejects, ..Fault::wrong("not_a_decision", &file, found, "decisions alone") }
             })
@@ -237,6 +242,10 @@ impl Office {
         if let Some(future) = decisions.iter().map(|d| d.date.to_string()).find(|day| *day > latest) {
             return Err(Fault::wrong("bad_date", "`date`", format!("`{future}`, which is to come"), "a day that was"));
         }
+        let spots = decisions.iter().enumerate().flat_map(|(at, one)| one.act.spots().map(move |spot| (at + 1, spot)));
+        let spots: Vec<(usize, Spot)> = spots.collect();
+        let several = decisions.len() > 1;
+        apart((), move || reached(&spots, several)).await?;
         let at = now();
         let entries: Vec<DecisionEntry> = decisions
             .iter()
@@ -257,6 +266,30 @@ impl Office {
         }
         Ok(told)
     }
+}
+
+/// Refuses a place that lies where its system is not used: whom it is about would have no place at all. Coordinates are not
+/// repeated, since they tell who it is.
+fn reached(spots: &[(usize, Spot)], several: bool) -> Result<(), Fault> {
+    let mut ways: HashMap<u32, Reprojector> = HashMap::new();
+    for &(number, Spot { x, y, epsg }) in spots {
+        let crs = Crs::Epsg(epsg);
+        let place = |field: &str| if several { format!("decision {number}, {field}") } else { field.to_owned() };
+        let way = match ways.entry(epsg) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Reprojector::new(&crs).map_err(|unreadable| {
+                let Reject { code, found, expected, .. } = unreadable.0;
+                Fault::wrong(code, place("`epsg`"), found, expected)
+            })?),
+        };
+        if way.point(x, y).is_none() {
+            let looks = way.mistaken(x, y).map(|mistaken| format!("; they look {}", Mistaken::said(mistaken.code())));
+            let found = format!("coordinates where {crs} is not used{}", looks.unwrap_or_default());
+            let expected = "a place inside the area where that system is used, in France";
+            return Err(Fault::wrong("outside_crs", place("`x` and `y`"), found, expected));
+        }
+    }
+    Ok(())
 }
 
 /// How far ahead of Greenwich the first clocks on earth run, in hours.

@@ -172,7 +172,9 @@ pub(super) fn comparison(with: &str, before: &Zoning, after: &Zoning) -> Value {
             renamed.push(json!({ "code": code, "before": old_label, "after": label }));
         }
         if contour != old_contour && ((area - old_area).abs() > AREA_NOISE_M2 || moved(contour, old_contour)) {
-            redrawn.push(json!({ "code": code, "area_m2_before": old_area, "area_m2_after": area }));
+            redrawn.push(json!({
+                "code": code, "area_m2_before": findings::metres(*old_area), "area_m2_after": findings::metres(*area),
+            }));
         } else {
             unchanged += 1;
         }

@@ -107,56 +107,66 @@ impl CsvBody {
         headers: &[String],
         first_row: usize,
     ) -> Result<Option<Batch>, Unreadable> {
-        let mut columns: Vec<Column> = self.selected.iter().map(|&(_, kind)| Column::new(kind)).collect();
-        let (mut places, mut broken) = (Vec::new(), Vec::new());
-        let decimal_comma = self.delimiter != b',';
+        let mut batch = self.empty_batch(first_row);
         loop {
-            self.plain_rows(headers.len(), &mut columns, &mut places);
-            if places.len() >= BATCH_ROWS {
+            self.plain_rows(headers.len(), &mut batch);
+            if batch.len() >= BATCH_ROWS || !self.scanned_row(name, headers, &mut batch)? {
                 break;
             }
-            let Some(mut record) = self.next_record(name)? else { break };
-            if record.fault.is_none() && self.fields.len() != headers.len() {
-                if record.spans_lines() {
-                    record = self.tear(name, &record)?;
-                } else {
-                    record.fault = Some(Fault::Ragged { fields: self.fields.len() });
-                }
-            }
-            let mut fault = record.fault.map(|fault| fault.reject(name, record.line, headers.len()));
-            for (column, &(at, _)) in columns.iter_mut().zip(&self.selected) {
-                let mut cell = Cow::Borrowed("");
-                if let Some(field) = self.fields.get(at) {
-                    let refused = match self.text(field, record.start) {
-                        Some(text) if text.len() <= FIELD_BYTES_MAX => {
-                            cell = text;
-                            None
-                        }
-                        Some(_) => Some(Fault::LongField),
-                        None => Some(Fault::NotUtf8),
-                    };
-                    if fault.is_none() {
-                        fault = refused.map(|fault| {
-                            let mut reject = fault.reject(name, record.line, headers.len());
-                            reject.field = headers.get(at).cloned();
-                            reject
-                        });
-                    }
-                }
-                column.push(&cell, decimal_comma);
-            }
-            if let Some(reject) = fault {
-                broken.push(Broken { index: places.len(), reject });
-            }
-            places.push(record.line);
         }
-        Ok((!places.is_empty()).then_some(Batch { first_row, places, columns, broken }))
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    fn empty_batch(&self, first_row: usize) -> Batch {
+        let columns = self.selected.iter().map(|&(_, kind)| Column::new(kind)).collect();
+        Batch { first_row, places: Vec::new(), columns, broken: Vec::new() }
+    }
+
+    /// Takes one row, whatever is the matter with it; false after the last.
+    fn scanned_row(&mut self, name: &str, headers: &[String], batch: &mut Batch) -> Result<bool, Unreadable> {
+        let Some(mut record) = self.next_record(name)? else { return Ok(false) };
+        if record.fault.is_none() && self.fields.len() != headers.len() {
+            if record.spans_lines() {
+                record = self.tear(name, &record)?;
+            } else {
+                record.fault = Some(Fault::Ragged { fields: self.fields.len() });
+            }
+        }
+        let decimal_comma = self.delimiter != b',';
+        let mut fault = record.fault.map(|fault| fault.reject(name, record.line, headers.len()));
+        for (column, &(at, _)) in batch.columns.iter_mut().zip(&self.selected) {
+            let mut cell = Cow::Borrowed("");
+            if let Some(field) = self.fields.get(at) {
+                let refused = match self.text(field, record.start) {
+                    Some(text) if text.len() <= FIELD_BYTES_MAX => {
+                        cell = text;
+                        None
+                    }
+                    Some(_) => Some(Fault::LongField),
+                    None => Some(Fault::NotUtf8),
+                };
+                if fault.is_none() {
+                    fault = refused.map(|fault| {
+                        let mut reject = fault.reject(name, record.line, headers.len());
+                        reject.field = headers.get(at).cloned();
+                        reject
+                    });
+                }
+            }
+            column.push(&cell, decimal_comma);
+        }
+        if let Some(reject) = fault {
+            batch.broken.push(Broken { index: batch.places.len(), reject });
+        }
+        batch.places.push(record.line);
+        Ok(true)
     }
 
     /// Takes rows as long as nothing is the matter with them, nearly all of them in most files: a line each, with as many
     /// fields as the header, their quotes around whole fields, and cells that need no decoding. What such a row gives is
-    /// what [`Self::next_record`] would give.
-    fn plain_rows(&mut self, n_fields: usize, columns: &mut [Column], places: &mut Vec<usize>) {
+    /// what [`Self::scanned_row`] would give.
+    fn plain_rows(&mut self, n_fields: usize, batch: &mut Batch) {
+        let Batch { places, columns, .. } = batch;
         let decimal_comma = self.delimiter != b',';
         let (mut at, mut line) = (0, self.lines.line);
         let bytes = self.lines.rest();
@@ -590,8 +600,67 @@ mod tests {
 
     use super::*;
 
+    /// What is known of a table of three columns, the second of them read as a number and as a text: the lines of its rows,
+    /// their cells with numbers bit by bit, and what is refused.
+    type Told = (Vec<usize>, Vec<[String; 4]>, Vec<Broken>);
+
+    /// All rows by `more`, which adds some to a batch and tells whether there are others, or what stopped the reading.
+    fn told(
+        bytes: &[u8],
+        mut more: impl FnMut(&mut CsvBody, &[String], &mut Batch) -> Result<bool, Unreadable>,
+    ) -> Result<Told, Unreadable> {
+        let (headers, mut body) = CsvBody::open("t", bytes.to_vec().into(), false, 1 << 30)?;
+        body.select(&[(0, Kind::Text), (1, Kind::Number), (1, Kind::Text), (2, Kind::Text)]);
+        let mut batch = body.empty_batch(1);
+        while more(&mut body, &headers, &mut batch)? {}
+        let cell = |row: usize, column: &Column| match column {
+            Column::Text(texts) => texts[row].to_owned(),
+            Column::Number(numbers) => format!("{:x} {:?}", numbers.values[row].to_bits(), numbers.faults[row]),
+            Column::Whole(_) => unreachable!("not selected"),
+        };
+        let row = |row: usize| std::array::from_fn(|at| cell(row, &batch.columns[at]));
+        let rows = (0..batch.len()).map(row).collect();
+        Ok((batch.places, rows, batch.broken))
+    }
+
+    /// Lines of nearly as many fields as the header, plain ones, quoted ones and torn ones, with every line end; some
+    /// fields are too long, and some bytes are not UTF-8 where the file is.
+    fn any_table() -> impl Strategy<Value = Vec<u8>> {
+        let long = |more: usize| vec![b'z'; FIELD_BYTES_MAX + more];
+        let cell = prop_oneof![
+            12 => "-?[0-9]{0,4}([.,][0-9]{0,3})?".prop_map(String::into_bytes),
+            8 => "\"[a1é,;\t ]{0,3}\"".prop_map(String::into_bytes),
+            8 => "[a-z é]{0,3}".prop_map(String::into_bytes),
+            4 => "[a1é,;\t\"\r\n]{0,6}".prop_map(String::into_bytes),
+            1 => Just(b"\xe9".to_vec()),
+            1 => (0..2_usize).prop_map(long),
+        ];
+        let end = prop::sample::select(vec!["\n", "\n", "\r\n", "\r", "\n\n", ""]);
+        let fields = prop_oneof![6 => Just(3_usize), 1 => 0..6_usize];
+        let line = (fields, prop::collection::vec(cell, 6), end);
+        let header = prop::sample::select(vec!["a;b;c\n", "a,\"b\",c\r\n", "\u{feff}a\tb\tc\n", "é;b;c\n"]);
+        (header, prop::collection::vec(line, 0..12)).prop_map(|(header, lines)| {
+            let delimiter = delimiter_of(header.as_bytes());
+            let mut bytes = header.as_bytes().to_vec();
+            for (fields, cells, end) in lines {
+                bytes.extend(cells[..fields].join(&delimiter));
+                bytes.extend(end.as_bytes());
+            }
+            bytes
+        })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn the_plain_way_gives_the_rows_and_the_refusals_that_the_scanner_gives(bytes in any_table()) {
+            let both = told(&bytes, |body, headers, batch| {
+                body.plain_rows(headers.len(), batch);
+                body.scanned_row("t", headers, batch)
+            });
+            prop_assert_eq!(both, told(&bytes, |body, headers, batch| body.scanned_row("t", headers, batch)));
+        }
 
         #[test]
         fn a_plain_line_has_the_fields_that_the_scanner_finds(

@@ -14,7 +14,10 @@ mod wkt;
 pub mod table;
 
 mod csv;
+
+mod pages;
 mod parquet;
+
 mod spreadsheet;
 mod xls;
 

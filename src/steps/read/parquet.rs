@@ -8,18 +8,17 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use ::parquet::file::reader::{ChunkReader, Length};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
-use bytes::Bytes;
 
+use super::pages::{PageReader, Source};
 use super::table::{BATCH_ROWS, Batch, Broken, Column, FIELD_BYTES_MAX, Input, Kind, NumberFault, Numbers};
 use crate::model::{Reject, Unreadable};
 
 pub(super) struct ParquetBody {
-    input: Arc<Input>,
+    source: Arc<Source>,
     metadata: ArrowReaderMetadata,
     /// The groups of rows that are left to be read.
     groups: Range<usize>,
@@ -45,14 +44,14 @@ impl ParquetBody {
     pub(super) fn open(name: &str, input: Input, bytes_max: u64) -> Result<(Vec<String>, Self), Unreadable> {
         // Parquet's own types are enough; the Arrow schema some writers add is one more thing that may be damaged.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = guarded(name, || ArrowReaderMetadata::load(&input, options))?
+        let source = Source::new(input);
+        let metadata = guarded(name, || ArrowReaderMetadata::load(&PageReader::new(&source), options))?
             .map_err(|error| damaged(name, &error.to_string()))?;
         let headers = metadata.schema().fields().iter().map(|field| field.name().trim().to_owned()).collect();
         let rows = usize::try_from(metadata.metadata().file_metadata().num_rows()).unwrap_or(0);
         let groups = 0..metadata.metadata().num_row_groups();
-        let input = Arc::new(input);
         let (selection, reader, batch_rows) = (None, None, BATCH_ROWS);
-        Ok((headers, Self { input, metadata, groups, selection, reader, rows, batch_rows, bytes_max }))
+        Ok((headers, Self { source, metadata, groups, selection, reader, rows, batch_rows, bytes_max }))
     }
 
     pub(super) fn select(
@@ -111,7 +110,7 @@ impl ParquetBody {
             return None;
         }
         let first = Self {
-            input: Arc::clone(&self.input),
+            source: Arc::clone(&self.source),
             metadata: self.metadata.clone(),
             groups: self.groups.start..end,
             selection: self.selection.clone(),
@@ -130,6 +129,11 @@ impl ParquetBody {
         found.is_integer() && *found != DataType::UInt64
     }
 
+    /// The groups of rows that are left to be read.
+    pub(super) fn groups_left(&self) -> usize {
+        self.groups.len()
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
@@ -146,7 +150,7 @@ impl ParquetBody {
     ) -> Result<Option<Batch>, Unreadable> {
         let Some(selection) = self.selection.clone() else { return Ok(None) };
         if self.reader.is_none() {
-            let input = Shared(Arc::clone(&self.input));
+            let input = PageReader::new(&self.source);
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
                 .with_projection(selection.mask.clone())
                 .with_row_groups(self.groups.clone().collect())
@@ -236,26 +240,6 @@ fn numbers_of(array: ArrayRef) -> Vec<f64> {
     drop(array);
     let (_, values, _) = values.into_parts();
     values.into_inner().into_vec().unwrap_or_else(|shared| shared.typed_data().to_vec())
-}
-
-/// The bytes of a file that several readers read side by side.
-struct Shared(Arc<Input>);
-
-impl Length for Shared {
-    fn len(&self) -> u64 {
-        Length::len(&*self.0)
-    }
-}
-
-impl ChunkReader for Shared {
-    type T = <Input as ChunkReader>::T;
-
-    fn get_read(&self, start: u64) -> ::parquet::errors::Result<Self::T> {
-        self.0.get_read(start)
-    }
-    fn get_bytes(&self, start: u64, length: usize) -> ::parquet::errors::Result<Bytes> {
-        self.0.get_bytes(start, length)
-    }
 }
 
 fn is_scalar(found: &DataType) -> bool {

@@ -341,12 +341,15 @@ impl Places {
 
     /// Whether every row is two finite numbers and nothing else: then they are the points.
     fn are_plain(&self) -> bool {
-        let numbers = |n: &Numbers| n.faults.iter().all(Option::is_none) && n.values.iter().all(|v| v.is_finite());
+        // Without a branch a row.
+        let sound = |n: &Numbers| n.faults.iter().fold(true, |all, fault| all & fault.is_none());
+        let places = self.x.values.iter().zip(&self.y.values);
+        let place = |(&x, &y): (&f64, &f64)| x.is_finite() & y.is_finite() & !((x == 0.0) & (y == 0.0));
         self.epsg.is_none()
             && self.quality.is_none()
-            && numbers(&self.x)
-            && numbers(&self.y)
-            && !self.x.values.iter().zip(&self.y.values).any(|(&x, &y)| x == 0.0 && y == 0.0)
+            && sound(&self.x)
+            && sound(&self.y)
+            && places.fold(true, |all, xy| all & place(xy))
     }
 
     /// The `qualite_xy` of a row.

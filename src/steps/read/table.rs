@@ -6,11 +6,10 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Index;
-use std::os::unix::fs::FileExt;
 
-use ::parquet::file::reader::{ChunkReader, Length};
+use ::parquet::file::reader::Length;
 use arrow_array::Int64Array;
 use bytes::Bytes;
 
@@ -30,8 +29,6 @@ pub const STREAM_BYTES_MAX: u64 = 64 << 30;
 /// Uncompressed bytes of a table which is kept in memory: a register of ten million rows has about 1 GiB, and a
 /// compressed upload must not be able to fill the machine.
 pub const WHOLE_BYTES_MAX: u64 = 4 << 30;
-/// Bytes read for the header of a page, which has under a hundred.
-const HEADER_BYTES: usize = 1024;
 /// Columns listed in a message, so that it stays readable.
 const COLUMNS_SHOWN: usize = 40;
 /// Characters of a column's name in a message.
@@ -397,6 +394,14 @@ impl Table {
         Parts { left: Some(self) }
     }
 
+    /// In how many [`Self::parts`] it comes at most.
+    pub fn parts_max(&self) -> usize {
+        match &self.body {
+            Body::Csv(_) | Body::Sheet(_) => 1,
+            Body::Parquet(body) => body.groups_left(),
+        }
+    }
+
     /// The share of the file already read, from 0 to 1.
     pub fn progress(&self) -> f64 {
         match &self.body {
@@ -688,59 +693,6 @@ impl Length for Input {
             Self::Bytes(bytes) => Length::len(bytes),
             Self::Stream { bytes, .. } => *bytes,
         }
-    }
-}
-
-/// Ranges are checked against the length first: a damaged footer must not make us reserve memory for bytes which do
-/// not exist.
-impl ChunkReader for Input {
-    type T = Box<dyn Read + Send>;
-
-    fn get_read(&self, start: u64) -> ::parquet::errors::Result<Self::T> {
-        within(self, start, 0)?;
-        Ok(match self {
-            Self::File(file) => Box::new(BufReader::with_capacity(HEADER_BYTES, At { file: file.try_clone()?, start })),
-            Self::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes.slice(start as usize..))),
-            Self::Stream { .. } => return Err(only_forwards()),
-        })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ::parquet::errors::Result<Bytes> {
-        within(self, start, length)?;
-        match self {
-            Self::File(file) => {
-                let mut bytes = vec![0; length];
-                file.read_exact_at(&mut bytes, start)?;
-                Ok(bytes.into())
-            }
-            Self::Bytes(bytes) => Ok(bytes.slice(start as usize..start as usize + length)),
-            Self::Stream { .. } => Err(only_forwards()),
-        }
-    }
-}
-
-/// A file from some place on, read without moving the place that its other readers share.
-struct At {
-    file: File,
-    start: u64,
-}
-
-impl Read for At {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read_at(into, self.start)?;
-        self.start += n as u64;
-        Ok(n)
-    }
-}
-
-fn only_forwards() -> ::parquet::errors::ParquetError {
-    ::parquet::errors::ParquetError::General("a stream is read forwards alone".to_owned())
-}
-
-fn within(input: &Input, start: u64, length: usize) -> ::parquet::errors::Result<()> {
-    match start.checked_add(length as u64) {
-        Some(end) if end <= Length::len(input) => Ok(()),
-        _ => Err(::parquet::errors::ParquetError::EOF("a range past the end of the file".to_owned())),
     }
 }
 

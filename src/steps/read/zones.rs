@@ -3,7 +3,7 @@
 use super::files::{self, Files, Format};
 use super::{geojson, geopackage, shapefile, wkt};
 use crate::model::id::ZONE_CODE_MAX;
-use crate::model::{Crs, Declared, Read, Reject, Unreadable, ZoneRecord};
+use crate::model::{Crs, Declared, Read, Reject, Unreadable, ZoneRecord, position_text};
 use geo::{CoordsIter, MultiPolygon};
 use std::collections::HashMap;
 
@@ -344,7 +344,7 @@ fn within_globe(file: &str, raw: &Raw) -> Result<(), Unreadable> {
                 "outside_crs",
                 file,
                 row.record,
-                format!("the point ({}, {})", c.x, c.y),
+                format!("the point {}", position_text(c.x, c.y)),
                 expected,
             ));
         }

@@ -59,6 +59,17 @@ impl Act {
             Self::Undo => "undo",
         }
     }
+
+    /// The places it names.
+    pub fn spots(&self) -> impl Iterator<Item = Spot> {
+        let (one, sites) = match self {
+            Self::Confirm(spot) => (*spot, &[][..]),
+            Self::Move(spot) => (Some(*spot), &[][..]),
+            Self::Close | Self::Undo => (None, &[][..]),
+            Self::Split(sites) => (None, &sites[..]),
+        };
+        one.into_iter().chain(sites.iter().map(|(spot, _)| *spot))
+    }
 }
 
 /// A place that a person named.
