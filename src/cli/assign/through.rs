@@ -43,7 +43,7 @@ pub(super) struct Done {
 
 /// Reads, places and gives back batches in the order read; this thread takes what is done. Where there are as many parts
 /// of the file as cores, a thread for each core reads a part and places it, batch by batch, while it is in its cache; else
-/// one reads and as many as there are cores place. No more than a few batches are in memory.
+/// a thread for each part reads and as many as there are cores place. No more than a few batches are in memory.
 pub(super) fn through(
     points: Points,
     work: &Work<'_>,
@@ -51,13 +51,13 @@ pub(super) fn through(
 ) -> Result<(), Unreadable> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let turn = Turn::default();
-    let side_by_side = points.table().parts_max() >= threads;
+    let n_parts = points.table().parts_max();
     let parts = Mutex::new(points.parts().enumerate());
     std::thread::scope(|scope| {
         let _leaving = Leaving(&turn);
         let (parts, turn) = (&parts, &turn);
         let (send_placed, placed) = mpsc::sync_channel(BATCHES_AHEAD);
-        if side_by_side {
+        if n_parts >= threads {
             for _ in 0..threads {
                 let send_placed = send_placed.clone();
                 scope.spawn(move || {
@@ -67,7 +67,11 @@ pub(super) fn through(
             }
         } else {
             let (send_read, read) = mpsc::sync_channel(BATCHES_AHEAD);
-            scope.spawn(move || reading(parts, turn, |read| send_read.send(read).is_ok()));
+            for _ in 0..n_parts.max(1) {
+                let send_read = send_read.clone();
+                scope.spawn(move || reading(parts, turn, |read| send_read.send(read).is_ok()));
+            }
+            drop(send_read);
             let read = Arc::new(Mutex::new(read));
             for _ in 0..threads {
                 let (read, send_placed) = (Arc::clone(&read), send_placed.clone());
