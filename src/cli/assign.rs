@@ -209,8 +209,8 @@ fn place(args: &AssignArgs, show_progress: bool) -> Result<Report, Vec<Reject>> 
 const TEACHING_BYTES: usize = 31 << 20;
 
 /// Has the allocator keep what is freed for the next batch. By itself glibc gives large blocks back to the kernel, which
-/// clears each page anew when it is asked for again: a seventh of what placing a million points costs. No page of the block
-/// by which it learns otherwise is touched, and to another allocator it is a block like any.
+/// clears each page anew when it is asked for again: a seventh of what placing a million points costs. Hardly a page of the
+/// block by which it learns otherwise is touched, and to another allocator it is a block like any.
 fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(TEACHING_BYTES)));
 }

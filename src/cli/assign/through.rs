@@ -41,9 +41,10 @@ pub(super) struct Done {
     pub(super) clock: Clock,
 }
 
-/// Reads, places and gives back batches in the order read; this thread takes what is done. Where there are as many parts
-/// of the file as cores, a thread for each core reads a part and places it, batch by batch, while it is in its cache; else
-/// a thread for each part reads and as many as there are cores place. No more than a few batches are in memory.
+/// Reads, places and gives back batches in the order read; this thread takes what is done. Where the file has as many parts
+/// as there are cores, small enough that those who read later ones need not wait, a thread for each core reads a part and
+/// places it, batch by batch, while it is in its cache; else some read and as many as there are cores place. No more than a
+/// few batches are in memory.
 pub(super) fn through(
     points: Points,
     work: &Work<'_>,
@@ -51,13 +52,14 @@ pub(super) fn through(
 ) -> Result<(), Unreadable> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let turn = Turn::default();
-    let n_parts = points.table().parts_max();
+    let (n_parts, batches) = points.table().parts_and_batches();
+    let none_waits = batches.is_some_and(|batches| batches.saturating_mul(threads - 1) <= BATCHES_HELD);
     let parts = Mutex::new(points.parts().enumerate());
     std::thread::scope(|scope| {
         let _leaving = Leaving(&turn);
         let (parts, turn) = (&parts, &turn);
         let (send_placed, placed) = mpsc::sync_channel(BATCHES_AHEAD);
-        if n_parts >= threads {
+        if n_parts >= threads && none_waits {
             for _ in 0..threads {
                 let send_placed = send_placed.clone();
                 scope.spawn(move || {
@@ -67,7 +69,7 @@ pub(super) fn through(
             }
         } else {
             let (send_read, read) = mpsc::sync_channel(BATCHES_AHEAD);
-            for _ in 0..n_parts.max(1) {
+            for _ in 0..n_parts.clamp(1, threads) {
                 let send_read = send_read.clone();
                 scope.spawn(move || reading(parts, turn, |read| send_read.send(read).is_ok()));
             }
@@ -75,7 +77,7 @@ pub(super) fn through(
             let read = Arc::new(Mutex::new(read));
             for _ in 0..threads {
                 let (read, send_placed) = (Arc::clone(&read), send_placed.clone());
-                scope.spawn(move || placing(work, &read, &send_placed));
+                scope.spawn(move || placing(work, turn, &read, &send_placed));
             }
         }
         drop(send_placed);
@@ -136,8 +138,20 @@ impl Drop for Leaving<'_> {
     }
 }
 
+/// Where a thread fails, nobody waits for what it held, so that the failure is told.
+struct Failing<'a>(&'a Turn);
+
+impl Drop for Failing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(Leaving(self.0));
+        }
+    }
+}
+
 /// Reads parts to their ends, one after the other, and gives each batch on; until nobody takes any.
 fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, mut give: impl FnMut(ReadBatch) -> bool) {
+    let _failing = Failing(turn);
     let next = || parts.lock().ok().and_then(|mut parts| parts.next());
     while let Some((part, mut points)) = next() {
         for number in 0.. {
@@ -156,7 +170,13 @@ fn reading(parts: &Mutex<impl Iterator<Item = (usize, Points)>>, turn: &Turn, mu
     }
 }
 
-fn placing(work: &Work<'_>, read: &Mutex<mpsc::Receiver<ReadBatch>>, send: &mpsc::SyncSender<PlacedBatch>) {
+fn placing(
+    work: &Work<'_>,
+    turn: &Turn,
+    read: &Mutex<mpsc::Receiver<ReadBatch>>,
+    send: &mpsc::SyncSender<PlacedBatch>,
+) {
+    let _failing = Failing(turn);
     let mut placer = Placer::new(work);
     loop {
         let received = read.lock().map(|read| read.recv());

@@ -14,10 +14,8 @@ mod wkt;
 pub mod table;
 
 mod csv;
-
 mod pages;
 mod parquet;
-
 mod spreadsheet;
 mod xls;
 

@@ -100,12 +100,7 @@ impl ParquetBody {
     /// Takes off the first groups of rows that fill a batch, with how many rows they say they have; none when all that is
     /// left fits in one, or is being read.
     pub(super) fn split_off(&mut self) -> Option<(Self, usize)> {
-        let rows = |group| usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
-        let (mut end, mut sum) = (self.groups.start, 0_usize);
-        while end < self.groups.end && sum < BATCH_ROWS {
-            sum = sum.saturating_add(rows(end));
-            end += 1;
-        }
+        let (end, sum) = self.first_part(self.groups.start);
         if end == self.groups.end || self.reader.is_some() {
             return None;
         }
@@ -129,9 +124,25 @@ impl ParquetBody {
         found.is_integer() && *found != DataType::UInt64
     }
 
-    /// The groups of rows that are left to be read.
-    pub(super) fn groups_left(&self) -> usize {
-        self.groups.len()
+    /// How many parts [`Self::split_off`] makes of what is left, and how many batches the largest one has.
+    pub(super) fn parts(&self) -> (usize, usize) {
+        let (mut parts, mut most, mut start) = (0, 0, self.groups.start);
+        while start < self.groups.end {
+            let (end, rows) = self.first_part(start);
+            (parts, most, start) = (parts + 1, most.max(rows), end);
+        }
+        (parts, most.div_ceil(self.batch_rows.max(1)))
+    }
+
+    /// Where the groups from one on end that fill a batch, and how many rows they say they have.
+    fn first_part(&self, start: usize) -> (usize, usize) {
+        let rows = |group| usize::try_from(self.metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let (mut end, mut sum) = (start, 0_usize);
+        while end < self.groups.end && sum < BATCH_ROWS {
+            sum = sum.saturating_add(rows(end));
+            end += 1;
+        }
+        (end, sum)
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -394,11 +394,14 @@ impl Table {
         Parts { left: Some(self) }
     }
 
-    /// In how many [`Self::parts`] it comes at most.
-    pub fn parts_max(&self) -> usize {
+    /// In how many [`Self::parts`] it comes, and how many batches the largest one has, where that is known.
+    pub fn parts_and_batches(&self) -> (usize, Option<usize>) {
         match &self.body {
-            Body::Csv(_) | Body::Sheet(_) => 1,
-            Body::Parquet(body) => body.groups_left(),
+            Body::Csv(_) | Body::Sheet(_) => (1, None),
+            Body::Parquet(body) => {
+                let (parts, batches) = body.parts();
+                (parts, Some(batches))
+            }
         }
     }
 

@@ -472,7 +472,7 @@ pub fn examine(
     Ok(verdict)
 }
 
-/// The sums whose cells are named; a cell that no release lists is none of them.
+/// The sums whose cells are named; a cell that no release lists is none of them, nor are several that share a name.
 fn told_ends(puzzle: &Puzzle, told: &[ToldEnd]) -> ToldEnds {
     let mut of_cell: HashMap<&str, Vec<(bool, u32)>> = HashMap::new();
     told.iter().for_each(|told| of_cell.entry(&told.cell).or_default().push((told.upper, told.contributor)));
@@ -480,9 +480,17 @@ fn told_ends(puzzle: &Puzzle, told: &[ToldEnd]) -> ToldEnds {
     if of_cell.is_empty() {
         return ends;
     }
+    let mut named: HashMap<String, Vec<u32>> = HashMap::new();
     for (r, row) in (0..).zip(&puzzle.rows) {
         for name in row.cells.iter().map(|(table, key)| puzzle.cell_name(*table, key)) {
-            ends.extend(of_cell.get(name.as_str()).into_iter().flatten().map(|&(upper, who)| (r, upper, who)));
+            if of_cell.contains_key(name.as_str()) {
+                named.entry(name).or_default().push(r);
+            }
+        }
+    }
+    for (name, rows) in named {
+        if let [r] = rows[..] {
+            ends.extend(of_cell[name.as_str()].iter().map(|&(upper, who)| (r, upper, who)));
         }
     }
     ends
@@ -518,7 +526,8 @@ fn attack(
         *known |= again;
     }
     known.iter_mut().zip(&far).for_each(|(known, far)| *known &= *far != [0, 0]);
-    // Both ends, or the one there is to keep: nothing is left to find out.
+    // Both ends, or the one there is to keep, are no secret from who was told them: nothing is asked of them any more, and a
+    // firm that was told nearly may learn exactly.
     let knows = |t: usize, who: u32| {
         let sides = far[t].into_iter().zip([true, false]);
         sides.filter(|(far, _)| *far > 0).all(|(_, upper)| told.contains(&(attacked[t], upper, who)))

@@ -100,7 +100,7 @@ impl<const BITS: u32> Field<BITS> {
         if a > i128::from(Self::PRIME / 2) { a - i128::from(Self::PRIME) } else { a }
     }
 
-    /// The least denominator below 2^(`BITS` / 2) of a fraction that is `a` in the field and whose numerator is as small; one
+    /// The least denominator below 2^(`BITS` / 2 − 1) of a fraction that is `a` in the field and whose numerator is as small; one
     /// pair at most answers (Wang 1981). `None` where none does.
     pub fn denominator(a: u64) -> Option<u64> {
         let limit = i128::from(1_u64 << (BITS / 2 - 1));

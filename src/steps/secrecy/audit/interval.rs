@@ -54,6 +54,9 @@ const CORNERS_MAX: usize = 8;
 /// Denominators tried for a corner that is not whole.
 const DENOMINATORS: [i128; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 60];
 
+/// A point beyond this is no table of people.
+const FAR: f64 = 1e15;
+
 /// Largest change of a column, in parts: sums of millions of them stay far below what 128 bits hold, and so do rooms.
 const PARTS_MAX: i128 = 1 << 90;
 
@@ -328,6 +331,9 @@ impl<'a> System<'a> {
         equations: &[(&[u32], f64)],
         point: &[f64],
     ) -> Option<Moved> {
+        if point.iter().any(|by| by.abs() > FAR) {
+            return None;
+        }
         let rounded = |&scale: &i128| {
             let parts = point.iter().map(|by| (by * scale as f64).round() as i128).collect();
             Fractions { parts, scale }

@@ -4,7 +4,8 @@
 //! Each withheld cell in such a rest may be as hidden as it must be, and the rest belong to fewer contributors than a rule
 //! allows, or to one of them for the most part. Where the rules call it unsafe, it becomes a row that no table shows,
 //! with the level of its own and a need on each side, and more is withheld until witnesses move it: so it follows neither
-//! from this subtraction nor from any other sum of what is shown. What was withheld stays so, and every witness holds.
+//! from this subtraction nor from any other sum of what is shown. What turns out not to be needed is shown again, and it is
+//! looked once more; at the end every need of every cell and rest is met, or there is no pattern.
 //!
 //! Two disjoint sets of records that each pass the rules pass them together. So what is withheld on top later, of cells that
 //! are safe, leaves no unsafe rest where there was none.
@@ -21,8 +22,8 @@ use super::witness::{Need, Pool, Side, Unmet, Witness};
 use super::{ATOMS_MAX, Hopeless};
 use std::collections::{BTreeMap, HashSet};
 
-/// What is withheld for one rest may leave another. Each round withholds more, so that rounds end by themselves; on the
-/// tables we know after three.
+/// What is withheld for one rest may leave another, and so may what is shown again; on the tables we know no more than three
+/// rounds find any.
 const ROUNDS_MAX: usize = 12;
 
 /// Rounds after which what turns out not to be needed is shown again; showing may leave a rest for the next.
@@ -82,8 +83,8 @@ fn hide_within(
             rectangles::rectangles(system, pool);
             circuits::meet(system, pool, &perhaps, STEPS_MET);
         }
-        // Those of earlier rounds too: a zero that is withheld takes back what its contributors were excused from.
-        let mut needs = widener.needs();
+        // Of cells and earlier rests too: a zero that is withheld takes back what its contributors were excused from.
+        let mut needs = super::needs(system);
         needs.retain(|&need| unmet(system, pool, need).is_some());
         if round == rounds || needs.is_empty() {
             break;
@@ -97,8 +98,8 @@ fn hide_within(
         widener.steps += widener.kelly.take().map_or(0, |kelly| kelly.steps());
         // Once with all that was withheld before the rests were known.
         if round == 0 && system.raw.atoms.len() <= ATOMS_MAX {
-            widener.withheld.clear();
             circuits::show_again(system, pool);
+            widener.withheld.retain(|&row| system.fate[row as usize] == Fate::Secondary);
         } else if round < ROUNDS_SHOWING
             && let Some(grid) = &widener.grid
         {
@@ -279,9 +280,9 @@ impl Widener {
         Ok(())
     }
 
-    /// What became of every rest, by the witnesses there are at the end.
+    /// What became of every cell and rest, by the witnesses there are at the end.
     fn account(mut self, system: &mut System<'_>, pool: &Pool) -> Result<Remainders, Hopeless> {
-        for need in self.needs() {
+        for need in super::needs(system) {
             while let Some(wanted) = unmet(system, pool, need) {
                 self.give_up(system, wanted)?;
             }
@@ -289,18 +290,15 @@ impl Widener {
         Ok(Remainders { hidden: self.wholes.len() - self.told.len(), told: self.told.len() })
     }
 
-    /// Both needs of every rest.
-    fn needs(&self) -> Vec<Need> {
-        self.wholes.keys().flat_map(|&row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect()
-    }
-
     /// Asks no more what rows shown for ever tell by themselves: of a row where they tell everybody, of a contributor where
     /// they tell one. Anything else that is not met may not be left so.
     fn give_up(&mut self, system: &mut System<'_>, wanted: Unmet) -> Result<(), Hopeless> {
         let Need { row, side } = wanted.need;
+        // Of a cell that was found out before.
+        let Some(&whole) = self.wholes.get(&row) else { return Err(Hopeless::Row(row)) };
         let who = wanted.attackers.first().copied();
         if !self.lasting.tells(system, &Unmet { attackers: who.into_iter().collect(), ..wanted }) {
-            return Err(Hopeless::Rest(self.wholes[&row]));
+            return Err(Hopeless::Rest(whole));
         }
         self.told.insert(row);
         match who {
@@ -407,13 +405,19 @@ mod tests {
 
     /// A table of two zones and five divisions in two sections, most cells of few contributors, one of them in many.
     fn table(seed: u64) -> RawTables {
+        table_of(seed, 1)
+    }
+
+    /// The same of weights that are so much at least.
+    fn table_of(seed: u64, least: u64) -> RawTables {
         let mut draw = draws(seed);
         let (mut who, mut weight, mut codes) = (vec![], vec![], vec![]);
         for zone in ["x", "y"] {
             for (section, division) in DIVISIONS {
                 for _ in 0..[1, 1, 2, 4, 5][draw(5) as usize] {
                     who.push(format!("{}", draw(3) * draw(14)));
-                    weight.push(1 + draw(40));
+                    let by = draw(40);
+                    weight.push(if least == 0 && by < 16 { 0 } else { 1 + by });
                     codes.push((zone, section, division));
                 }
             }
@@ -476,6 +480,22 @@ mod tests {
             }
         }
         assert!(before > 10 && hidden > 10, "{before} tables with a rest, {hidden} rests");
+    }
+
+    #[test]
+    fn what_is_withheld_for_rests_leaves_every_need_of_every_cell_met_beside_zeros_too() {
+        let (mut hidden, mut zeros) = (0, 0);
+        for seed in 1..80 {
+            let raw = table_of(seed, 0);
+            let Spec { rules, protection, .. } = spec(true);
+            let Ok(pattern) = suppress(&raw, &rules, &protection, &[], &Known::default()) else { continue };
+            hidden += pattern.remainders.hidden;
+            zeros += raw.rows.iter().filter(|row| row.value == 0).count();
+            for need in needs(&pattern.system) {
+                assert_eq!(pattern.pool.unmet(&pattern.system, need), None, "{seed}");
+            }
+        }
+        assert!(hidden > 5 && zeros > 20, "{hidden} rests, {zeros} cells of nobody");
     }
 
     #[test]

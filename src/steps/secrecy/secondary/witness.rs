@@ -1,7 +1,7 @@
 //! Witnesses: moves in whole numbers that keep every shown row unchanged, and so prove what an attacker cannot exclude.
 
 use super::system::System;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Largest denominator tried for a move that is not whole: those of a vertex are minors of a matrix of ones, most often
 /// below ten.
@@ -217,16 +217,17 @@ impl Pool {
     /// Notes which witnesses found before move rows that have joined the system, ascending: each has needs and is never
     /// shown.
     pub fn watch(&mut self, system: &System<'_>, rows: &[u32]) {
-        for &row in rows {
-            let atoms = &system.raw.rows[row as usize].atoms;
-            for (id, witness) in (0_u32..).zip(&mut self.witnesses) {
-                let inside = witness.moves.iter().filter(|m| atoms.binary_search(&m.0).is_ok());
-                let by: i64 = inside.map(|m| m.1).sum();
-                if by != 0 {
-                    witness.rows.push((row, by));
-                    self.by_row.entry(row).or_default().push((id, by / witness.scale));
-                    self.users.entry(row).or_default().push(id);
-                }
+        let Some(&first) = rows.first() else { return };
+        for (id, witness) in (0_u32..).zip(&mut self.witnesses) {
+            let mut moved: BTreeMap<u32, i64> = BTreeMap::new();
+            for &(a, by) in &witness.moves {
+                let joined = system.rows_of[a as usize].iter().rev().take_while(|row| **row >= first);
+                joined.for_each(|&row| *moved.entry(row).or_default() += by);
+            }
+            for (row, by) in moved.into_iter().filter(|m| m.1 != 0) {
+                witness.rows.push((row, by));
+                self.by_row.entry(row).or_default().push((id, by / witness.scale));
+                self.users.entry(row).or_default().push(id);
             }
         }
     }

@@ -8,7 +8,7 @@ use super::super::{needs, rectangles};
 use super::{Answer, Effort, NEARLY, Search, movers};
 
 /// Steps of the search of a large system, times the square of its rows: both the steps of a program and what each takes
-/// grow with them.
+/// grow with them. The moves that make its answer safe may take as many again.
 const STEPS_TIMES_ROWS_SQUARED: u64 = 2_800_000_000_000;
 
 /// Rounds of the whole master of a large system go on until so much of the steps is used.
