@@ -6,10 +6,9 @@ import urllib.request
 
 from qgis.core import QgsApplication, QgsVectorLayer
 
-base = sys.argv[1].rstrip("/")
-application = QgsApplication([], False)
-application.initQgis()
-try:
+
+def ask(base):
+    """Asks for every layer; nothing of QGIS outlives it, since QGIS must not be left before its layers."""
     with urllib.request.urlopen(f"{base}/collections?f=json") as answer:
         collections = [c["id"] for c in json.load(answer)["collections"] if "@" not in c["id"]]
     assert "secteurs" in collections, collections
@@ -29,5 +28,11 @@ try:
             shown = None if figure is None or str(figure) == "NULL" else figure
             assert shown == told[code]["effectif"], f"{zoning} {code}: {shown} {told[code]['effectif']}"
         print(zoning, len(seen))
+
+
+application = QgsApplication([], False)
+application.initQgis()
+try:
+    ask(sys.argv[1].rstrip("/"))
 finally:
     application.exitQgis()
