@@ -224,7 +224,9 @@ fn refuse_overwriting(args: &AssignArgs) -> Result<(), Unreadable> {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::Arc;
 
+    use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
     use clap::Parser;
     use serde_json::{Value, json};
 
@@ -345,6 +347,39 @@ mod tests {
         let zone = ["A,inside", "B,inside", ",outside"];
         let expected = (0..n).map(|i| format!("{i},{}\n", zone[i % 3]));
         assert!(out == "id,zone,placement\n".to_owned() + &expected.collect::<String>());
+    }
+
+    /// A Parquet file of groups of so many rows, points in A, in B and in neither by turns.
+    fn in_groups(groups: &[usize]) -> Vec<u8> {
+        let rows = groups.iter().sum::<usize>() as i64;
+        let x = Float64Array::from_iter_values((0..rows).map(|i| 650_000.5 + (i % 3) as f64 * 1000.0));
+        let columns: [(&str, ArrayRef); 3] = [
+            ("id", Arc::new(Int64Array::from_iter_values(0..rows))),
+            ("x", Arc::new(x)),
+            ("y", Arc::new(Float64Array::from(vec![6_862_500.0; rows as usize]))),
+        ];
+        let all = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), all.schema(), None).unwrap();
+        let mut from = 0;
+        for &rows in groups {
+            writer.write(&all.slice(from, rows)).unwrap();
+            writer.flush().unwrap();
+            from += rows;
+        }
+        writer.into_inner().unwrap()
+    }
+
+    #[test]
+    fn points_keep_their_order_whatever_the_groups_of_their_file() {
+        // Groups that a thread reads and places; groups so large that others place; many small ones that are one part.
+        for groups in [&[70_000, 65_536, 7, 66_000, 1][..], &[300_000, 70_000], &[5; 300]] {
+            let bench = Bench::new(&in_groups(groups));
+            bench.run("out.csv", &[]).unwrap();
+            let zone = ["A,inside", "B,inside", ",outside"];
+            let expected = (0..groups.iter().sum()).map(|i: usize| format!("{i},{}\n", zone[i % 3]));
+            let found = std::fs::read_to_string(bench.path("out.csv")).unwrap();
+            assert!(found == "id,zone,placement\n".to_owned() + &expected.collect::<String>(), "{groups:?}");
+        }
     }
 
     #[test]
