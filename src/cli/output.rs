@@ -5,6 +5,7 @@ mod pages;
 mod parquet;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -42,22 +43,10 @@ impl WholeFile {
     pub fn create(target: &Path) -> Result<Self, Unreadable> {
         let name = target.file_name().ok_or_else(|| cannot_write(target, "the name of no file"))?;
         no_folder(target)?;
-        let mut drafts = Drafts::held();
-        drafts.watch();
-        let mut attempt = 0;
-        loop {
-            let draft = format!(".{}.{}-{attempt}.draft", name.to_string_lossy(), std::process::id());
-            let draft = target.with_file_name(draft);
-            match OpenOptions::new().write(true).create_new(true).open(&draft) {
-                Ok(file) => {
-                    drafts.paths.insert(draft.clone());
-                    return Ok(Self { target: target.to_owned(), draft, file, committed: false });
-                }
-                // A draft of the same name outlived a process that was killed.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < DRAFTS_MAX => attempt += 1,
-                Err(error) => return Err(cannot_write(target, &error.to_string())),
-            }
-        }
+        let open = |draft: &Path| OpenOptions::new().write(true).create_new(true).open(draft);
+        let made = Drafts::held().beside(target, name, open);
+        let (draft, file) = made.map_err(|error| cannot_write(target, &error.to_string()))?;
+        Ok(Self { target: target.to_owned(), draft, file, committed: false })
     }
 
     /// Puts the file under its name, replacing what stood there, once its bytes are on the disk.
@@ -70,11 +59,7 @@ impl WholeFile {
         });
         done.map_err(|error| cannot_write(&self.target, &error.to_string()))?;
         self.committed = true;
-        // The new name is on the disk once its folder is; a file system that cannot say so has already renamed.
-        let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-            let _ = folder.sync_all();
-        }
+        name_on_disk(&self.target);
         Ok(())
     }
 
@@ -129,8 +114,40 @@ impl Drafts {
         }
     }
 
+    /// Makes a draft beside a target of this name, and notes it.
+    fn beside<T>(
+        &mut self,
+        target: &Path,
+        name: &OsStr,
+        make: impl Fn(&Path) -> io::Result<T>,
+    ) -> io::Result<(PathBuf, T)> {
+        self.watch();
+        let mut attempt = 0;
+        loop {
+            let draft = format!(".{}.{}-{attempt}.draft", name.to_string_lossy(), std::process::id());
+            let draft = target.with_file_name(draft);
+            match make(&draft) {
+                Ok(made) => {
+                    self.paths.insert(draft.clone());
+                    return Ok((draft, made));
+                }
+                // A draft of the same name outlived a process that was killed.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < DRAFTS_MAX => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     fn remove(&mut self, draft: &Path) {
         self.paths.remove(draft);
+    }
+}
+
+/// Has a new name on the disk, as it is once the folder above is; a file system that cannot say so has already renamed.
+fn name_on_disk(target: &Path) {
+    let above = target.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Ok(above) = File::open(above.unwrap_or(Path::new("."))) {
+        let _ = above.sync_all();
     }
 }
 

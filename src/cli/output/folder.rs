@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{DRAFTS_MAX, Drafts};
+use super::{Drafts, name_on_disk};
 
 /// Who may read what is written, beside root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl WholeFolder {
             let _drafts = Drafts::held();
             std::fs::rename(&self.draft.0, &self.target)?;
         }
-        self.known();
+        name_on_disk(&self.target);
         Ok(())
     }
 
@@ -93,22 +93,13 @@ impl WholeFolder {
                 return Err(error);
             }
         }
-        self.known();
+        name_on_disk(&self.target);
         Ok(())
     }
 
     /// Has the names of all files on the disk.
     fn synced(&self) -> io::Result<()> {
         self.inner.iter().chain([&self.draft.0]).try_for_each(|folder| File::open(folder)?.sync_all())
-    }
-
-    /// Has the name of the folder on the disk, as it is once the folder above is; a file system that cannot say so has
-    /// already renamed.
-    fn known(&self) {
-        let above = self.target.parent().filter(|above| !above.as_os_str().is_empty());
-        if let Ok(above) = File::open(above.unwrap_or(Path::new("."))) {
-            let _ = above.sync_all();
-        }
     }
 }
 
@@ -118,22 +109,8 @@ struct Draft(PathBuf);
 impl Draft {
     fn beside(target: &Path, readers: Readers) -> io::Result<Self> {
         let name = target.file_name().ok_or_else(|| io::Error::other("the name of no folder"))?;
-        let mut drafts = Drafts::held();
-        drafts.watch();
-        let mut attempt = 0;
-        loop {
-            let draft = format!(".{}.{}-{attempt}.draft", name.to_string_lossy(), std::process::id());
-            let draft = target.with_file_name(draft);
-            match readers.folder().create(&draft) {
-                Ok(()) => {
-                    drafts.paths.insert(draft.clone());
-                    return Ok(Self(draft));
-                }
-                // A draft of the same name outlived a process that was killed.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < DRAFTS_MAX => attempt += 1,
-                Err(error) => return Err(error),
-            }
-        }
+        let (draft, ()) = Drafts::held().beside(target, name, |draft| readers.folder().create(draft))?;
+        Ok(Self(draft))
     }
 }
 
