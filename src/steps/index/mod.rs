@@ -1,44 +1,15 @@
 //! Step 4: zones become an index.
 //!
-//! Two forms give the same answers. A tree of bounding boxes is built in a moment and suits few points; a grid of cells
-//! costs a little for each vertex, answers most points by one look-up, and suits masses of them. Sides of edges are decided
-//! by Shewchuk's exact orientation predicate in both: no tolerance, no rounding.
+//! Two forms give the same answers: a tree of bounding boxes suits few points, a grid of cells masses of them. Both are
+//! those of the crate `arpent-index`, which knows coordinates alone; here are zones, their codes, and the choice.
 
-mod batch;
-mod build;
-mod cells;
-mod exact;
-mod kept;
-mod nearest;
-mod tree;
+use std::io::{self, Read, Write};
 
-use build::Rings;
-use cells::Cells;
-use tree::Tree;
+use arpent_index::{Cells, Kept, Rings, Tree};
 
-use crate::model::Zoning;
+use crate::model::{ZoneCode, Zoning};
 
-pub use kept::KeptIndex;
-
-/// Where a point lies with respect to one zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// In its interior.
-    Inside,
-    /// On an edge or a vertex of it.
-    Border,
-    /// Elsewhere.
-    Outside,
-}
-
-/// The zones around a point, each ascending.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Around {
-    /// Zones that hold it in their interior.
-    pub inside: Vec<u32>,
-    /// Zones that have it on their border.
-    pub border: Vec<u32>,
-}
+pub use arpent_index::{Around, Position};
 
 /// Points for each zone above which cells repay their building, by measure: a point costs the tree about two microseconds
 /// and the edges of a zone, and cells cost about a tenth of a microsecond for each vertex.
@@ -67,7 +38,7 @@ impl ZoneIndex {
     }
 
     fn of_rings(rings: &Rings<'_>, zones: usize, points: u64) -> Self {
-        let cells = (points / POINTS_A_ZONE > zones as u64).then(|| build::build(rings)).flatten();
+        let cells = (points / POINTS_A_ZONE > zones as u64).then(|| Cells::new(rings)).flatten();
         let form = cells.map_or_else(|| Form::Tree(Tree::new(rings, zones)), Form::Cells);
         Self { form, zones }
     }
@@ -95,16 +66,16 @@ impl ZoneIndex {
         assert!(x.len() == y.len() && x.len() == answers.len(), "columns of one length");
         match &self.form {
             Form::Tree(tree) => tree.place(x, y, answers),
-            Form::Cells(cells) => batch::place(cells, x, y, answers),
+            Form::Cells(cells) => cells.place(x, y, answers),
         }
     }
 
     /// The answer for a point that no zone has.
-    pub const NONE: u32 = cells::NONE;
+    pub const NONE: u32 = arpent_index::NONE;
     /// Set in an answer when the point lies on the border of the zone.
-    pub const BORDER: u32 = cells::BORDER;
+    pub const BORDER: u32 = arpent_index::BORDER;
     /// Set in an answer when the point lies in the interior of the zone and of others, whose codes come later.
-    pub const OVERLAP: u32 = cells::OVERLAP;
+    pub const OVERLAP: u32 = arpent_index::OVERLAP;
 
     /// The zones around a point of EPSG:2154 metres.
     pub fn around(&self, x: f64, y: f64) -> Around {
@@ -124,6 +95,40 @@ impl ZoneIndex {
             Form::Tree(tree) => tree.distance_m(x, y),
             Form::Cells(cells) => cells.distance_m(x, y),
         }
+    }
+}
+
+/// An index with what is needed to use it without its zoning.
+pub struct KeptIndex {
+    /// The index.
+    pub index: ZoneIndex,
+    /// The codes of its zones, in their order.
+    pub codes: Vec<ZoneCode>,
+    /// What the keeper wrote about it, such as the digest of the file it was built from.
+    pub about: String,
+}
+
+impl ZoneIndex {
+    /// Writes the index with the codes of its zones and a text about it. `Ok(false)` when it has the form for few points,
+    /// which is not kept.
+    pub fn keep(&self, codes: &[&ZoneCode], about: &str, into: impl Write) -> io::Result<bool> {
+        let Form::Cells(cells) = &self.form else { return Ok(false) };
+        cells.keep(codes.iter().map(|code| code.as_str()), about, into)?;
+        Ok(true)
+    }
+}
+
+impl KeptIndex {
+    /// Reads back what [`ZoneIndex::keep`] wrote, from its first byte to its last.
+    ///
+    /// # Errors
+    /// What cannot be read, or is not whole, or is of another form or version: the message says which.
+    pub fn read(from: impl Read) -> Result<Self, String> {
+        let Kept { cells, codes, about } = Kept::read(from)?;
+        let codes: Option<Vec<ZoneCode>> = codes.iter().map(|code| code.parse().ok()).collect();
+        // The rule on borders rests on this order.
+        let codes = codes.filter(|codes| codes.is_sorted_by(|a, b| a < b)).ok_or("texts that are torn")?;
+        Ok(Self { index: ZoneIndex { form: Form::Cells(cells), zones: codes.len() }, codes, about })
     }
 }
 

@@ -78,7 +78,7 @@ fn same_everywhere(contours: &[MultiPolygon], points: &[(f64, f64)]) {
     let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
     let Form::Cells(form) = &cells.form else { panic!("cells were asked for") };
     let mut sorted = vec![0; points.len()];
-    batch::place_sorted(form, &x, &y, &mut sorted);
+    form.place_sorted(&x, &y, &mut sorted);
     same(sorted, "sorted by tiles");
     let kept = KeptIndex::read(&kept(&cells, contours.len())[..]).unwrap_or_else(|why| panic!("{why}"));
     let Form::Cells(read) = &kept.index.form else { panic!("cells were kept") };

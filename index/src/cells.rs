@@ -10,88 +10,88 @@
 //! that several zones cover is a leaf too, perhaps without an edge: each of them is a candidate, so that nothing about a
 //! point is left out where zones overlap.
 
-use super::Around;
-use super::exact::{self, Vertex};
+use crate::Around;
+use crate::exact::{self, Vertex};
 
 /// No zone.
-pub(super) const NONE: u32 = u32::MAX;
+pub const NONE: u32 = u32::MAX;
 /// Set in an answer when the point lies on the border of the zone.
-pub(super) const BORDER: u32 = 1 << 31;
+pub const BORDER: u32 = 1 << 31;
 /// Set in an answer when the point lies in the interior of the zone and of others too.
-pub(super) const OVERLAP: u32 = 1 << 30;
+pub const OVERLAP: u32 = 1 << 30;
 /// Zones, leaves, finer cells and vertices that can be numbered.
-pub(super) const COUNT_MAX: usize = (1 << 30) - 1;
+pub(crate) const COUNT_MAX: usize = (1 << 30) - 1;
 
 /// Marks a word of a cell as a leaf, whose place is in the other bits.
-pub(super) const LEAF: u32 = 1 << 30;
+pub(crate) const LEAF: u32 = 1 << 30;
 /// Marks a word of a cell as a square of finer cells.
-pub(super) const FINER: u32 = 1 << 31;
+pub(crate) const FINER: u32 = 1 << 31;
 
 /// Candidates of a page.
-pub(super) const PAGE_ZONES: usize = 16;
+pub(crate) const PAGE_ZONES: usize = 16;
 /// Edges that a page can count.
-pub(super) const PAGE_EDGES_MAX: usize = (1 << 28) - 1;
+pub(crate) const PAGE_EDGES_MAX: usize = (1 << 28) - 1;
 /// In the head of a page: each edge bounds all of its candidates.
-pub(super) const UNIFORM: u32 = 1 << 31;
+pub(crate) const UNIFORM: u32 = 1 << 31;
 /// In the head of a page: a zone covers the whole cell.
-pub(super) const COVERED: u32 = 1 << 30;
+pub(crate) const COVERED: u32 = 1 << 30;
 /// In the head of a page: another follows.
-pub(super) const MORE: u32 = 1 << 29;
+pub(crate) const MORE: u32 = 1 << 29;
 
 /// In the word of an edge: its first end lies to the east of the cell, at a height of the cell.
-pub(super) const FIRST_EAST: u32 = 1 << 31;
+pub(crate) const FIRST_EAST: u32 = 1 << 31;
 /// In the word of an edge: its second end does.
-pub(super) const SECOND_EAST: u32 = 1 << 30;
+pub(crate) const SECOND_EAST: u32 = 1 << 30;
 
 /// Adding it to a small number rounds that to the nearest whole one, which then stands in the low bits.
 const ROUNDER: f64 = (1_u64 << 52) as f64;
 
 /// Whether a word leaves work to do.
 #[inline(always)]
-pub(super) fn unanswered(word: u32) -> bool {
+pub(crate) fn unanswered(word: u32) -> bool {
     word.wrapping_sub(LEAF) < FINER
 }
 
 /// Where the cells of a grid lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// The least and greatest coordinates of any vertex: beyond them there is no zone.
-    pub(super) least: Vertex,
-    pub(super) greatest: Vertex,
+    pub(crate) least: Vertex,
+    pub(crate) greatest: Vertex,
     /// The corner of the first cell.
-    pub(super) corner: Vertex,
+    pub(crate) corner: Vertex,
     /// The side of a cell, in metres.
-    pub(super) side_m: f64,
-    pub(super) cells_a_metre: f64,
-    pub(super) columns: u32,
-    pub(super) rows: u32,
+    pub(crate) side_m: f64,
+    pub(crate) cells_a_metre: f64,
+    pub(crate) columns: u32,
+    pub(crate) rows: u32,
 }
 
 impl Grid {
-    pub(super) fn cells(&self) -> usize {
+    pub(crate) fn cells(&self) -> usize {
         self.columns as usize * self.rows as usize
     }
     /// A coordinate counted in cells.
     #[inline(always)]
-    pub(super) fn in_cells(&self, x: f64, y: f64) -> (f64, f64) {
+    pub(crate) fn in_cells(&self, x: f64, y: f64) -> (f64, f64) {
         ((x - self.corner[0]) * self.cells_a_metre, (y - self.corner[1]) * self.cells_a_metre)
     }
     /// The cell of a point; one past the last for a point beyond all zones, and for NaN. A point on the line between two
     /// cells may be counted to either: leaves reach a little over their cell.
     #[inline(always)]
-    pub(super) fn cell(&self, x: f64, y: f64) -> u32 {
+    pub(crate) fn cell(&self, x: f64, y: f64) -> u32 {
         let (column, row) = self.rounded(x, y);
         let cell = row.wrapping_mul(self.columns).wrapping_add(column);
         if self.holds(x, y) { cell } else { self.columns.wrapping_mul(self.rows) }
     }
     /// Whether it lies within the box of all zones.
     #[inline(always)]
-    pub(super) fn holds(&self, x: f64, y: f64) -> bool {
+    pub(crate) fn holds(&self, x: f64, y: f64) -> bool {
         (x >= self.least[0]) & (x <= self.greatest[0]) & (y >= self.least[1]) & (y <= self.greatest[1])
     }
     /// The column and row of its cell, when it has one.
     #[inline(always)]
-    pub(super) fn rounded(&self, x: f64, y: f64) -> (u32, u32) {
+    pub(crate) fn rounded(&self, x: f64, y: f64) -> (u32, u32) {
         let (u, v) = self.in_cells(x, y);
         ((u + (ROUNDER - 0.5)).to_bits() as u32, (v + (ROUNDER - 0.5)).to_bits() as u32)
     }
@@ -99,42 +99,42 @@ impl Grid {
 
 /// A square of finer cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Finer {
+pub(crate) struct Finer {
     /// Where its words begin.
-    pub(super) start: u32,
+    pub(crate) start: u32,
     /// How many cells its side has.
-    pub(super) side: u32,
+    pub(crate) side: u32,
 }
 
 /// The cells over a zoning, in EPSG:2154 metres.
 #[derive(Debug, PartialEq)]
-pub(super) struct Cells {
-    pub(super) grid: Grid,
+pub struct Cells {
+    pub(crate) grid: Grid,
     /// A word a cell, row by row, and one for what lies beyond.
-    pub(super) words: Vec<u32>,
-    pub(super) finer: Vec<Finer>,
+    pub(crate) words: Vec<u32>,
+    pub(crate) finer: Vec<Finer>,
     /// The words of finer cells, row by row.
-    pub(super) finer_words: Vec<u32>,
-    pub(super) leaves: Vec<u32>,
+    pub(crate) finer_words: Vec<u32>,
+    pub(crate) leaves: Vec<u32>,
     /// Ends of edges: edge `i` goes from vertex `i` to the next.
-    pub(super) vertices: Vec<Vertex>,
+    pub(crate) vertices: Vec<Vertex>,
 }
 
 /// A page of a leaf, taken apart.
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     head: u32,
     base: u32,
-    pub(super) candidates: &'a [u32],
-    pub(super) covered_by: u32,
-    pub(super) edges: &'a [u32],
-    pub(super) bounds: &'a [u32],
+    pub(crate) candidates: &'a [u32],
+    pub(crate) covered_by: u32,
+    pub(crate) edges: &'a [u32],
+    pub(crate) bounds: &'a [u32],
     /// Where the next page is.
-    pub(super) next: Option<usize>,
+    pub(crate) next: Option<usize>,
 }
 
 impl<'a> Page<'a> {
     #[inline(always)]
-    pub(super) fn read(leaves: &'a [u32], at: usize) -> Self {
+    pub(crate) fn read(leaves: &'a [u32], at: usize) -> Self {
         let (head, second) = (leaves[at], leaves[at + 1]);
         let n_edges = (head & PAGE_EDGES_MAX as u32) as usize;
         let candidates_start = at + 2;
@@ -164,14 +164,14 @@ impl<'a> Page<'a> {
 
 impl Cells {
     /// Bytes in memory.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let words = self.words.len() + 2 * self.finer.len() + self.finer_words.len() + self.leaves.len();
         words * size_of::<u32>() + self.vertices.len() * size_of::<Vertex>()
     }
 
     /// Where the finer cell of a point is, in a cell of that word; anywhere when the cell is not cut into finer ones.
     #[inline(always)]
-    pub(super) fn finer_at(&self, word: u32, x: f64, y: f64) -> u32 {
+    pub(crate) fn finer_at(&self, word: u32, x: f64, y: f64) -> u32 {
         let finer = self.finer[if word & FINER == 0 { 0 } else { (word & !FINER) as usize }];
         let (u, v) = self.grid.in_cells(x, y);
         let side = f64::from(finer.side);
@@ -185,14 +185,14 @@ impl Cells {
 
     /// The word of the finer cell there, or the word itself when the cell is not cut.
     #[inline(always)]
-    pub(super) fn finer_word(&self, word: u32, at: u32) -> u32 {
+    pub(crate) fn finer_word(&self, word: u32, at: u32) -> u32 {
         let finer = self.finer_words[at as usize];
         if word & FINER == 0 { word } else { finer }
     }
 
     /// The first and the last edge of a leaf, or of its first page.
     #[inline(always)]
-    pub(super) fn outer_edges(&self, leaf: u32) -> (u32, u32) {
+    pub(crate) fn outer_edges(&self, leaf: u32) -> (u32, u32) {
         let at = leaf as usize;
         let head = self.leaves[at];
         if head as usize & PAGE_EDGES_MAX == 0 {
@@ -205,13 +205,13 @@ impl Cells {
 
     /// Brings the ends of an edge near.
     #[inline(always)]
-    pub(super) fn touch(&self, edge: u32) -> u64 {
+    pub(crate) fn touch(&self, edge: u32) -> u64 {
         self.vertices[edge as usize][0].to_bits()
     }
 
     /// Judges a point by the edges of a leaf.
     #[inline]
-    pub(super) fn judge(&self, leaf: usize, x: f64, y: f64) -> u32 {
+    pub(crate) fn judge(&self, leaf: usize, x: f64, y: f64) -> u32 {
         let mut on_border = NONE;
         let mut at = leaf;
         loop {
@@ -273,7 +273,7 @@ impl Cells {
 /// Finding what lies around, for few points.
 impl Cells {
     /// The zones around a point.
-    pub(super) fn around(&self, x: f64, y: f64) -> Around {
+    pub fn around(&self, x: f64, y: f64) -> Around {
         let mut around = Around::default();
         let cell = self.grid.cell(x, y) as usize;
         let word = self.words[cell];

@@ -1,14 +1,14 @@
 //! The distance to the nearest edge, asked of cells: outwards ring by ring, until no ring can hold a nearer one.
 
-use super::cells::{COUNT_MAX, Cells, FINER, LEAF, Page, unanswered};
-use super::exact;
+use crate::cells::{COUNT_MAX, Cells, FINER, LEAF, Page, unanswered};
+use crate::exact;
 
 /// Sides of a cell by which an edge may stand from a cell that names it, and more than coordinates are rounded by.
 const SLACK: f64 = 1.0 / 16_384.0;
 
 impl Cells {
     /// Metres from a point to the nearest edge that a leaf names; infinite when there is none.
-    pub(super) fn distance_m(&self, x: f64, y: f64) -> f64 {
+    pub fn distance_m(&self, x: f64, y: f64) -> f64 {
         let grid = &self.grid;
         let (u, v) = grid.in_cells(x, y);
         let mut nearest = Nearest { cells: self, point: (x, y), at: (u, v), least: f64::INFINITY };

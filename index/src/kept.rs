@@ -1,4 +1,4 @@
-//! An index as bytes, to be kept beside its zoning and read back in one go.
+//! Cells as bytes, to be kept beside their zoning and read back in one go.
 //!
 //! The form is little-endian: a line with its name and version, counts, then each array whole, then a CRC-32 of all that
 //! precedes, which tells of damage and costs a tenth of a cryptographic digest. Nothing read is trusted: once the sum
@@ -9,12 +9,10 @@ use std::io::{self, Read, Write};
 
 use flate2::Crc;
 
-use super::cells::{
+use crate::cells::{
     BORDER, COUNT_MAX, COVERED, Cells, FINER, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES, UNIFORM,
     unanswered,
 };
-use super::{Form, ZoneIndex};
-use crate::model::ZoneCode;
 
 /// The name and the version of the form. Another version is refused, and the index built again.
 const FORM: &[u8; 16] = b"arpent index 03\n";
@@ -25,21 +23,20 @@ const ABOUT_BYTES_MAX: usize = 1 << 24;
 /// Words of an array: those which a word can number.
 const WORDS_MAX: usize = COUNT_MAX;
 
-/// An index with what is needed to use it without its zoning.
-pub struct KeptIndex {
-    /// The index.
-    pub index: ZoneIndex,
-    /// The codes of its zones, in their order.
-    pub codes: Vec<ZoneCode>,
+/// Cells with what is needed to use them without their zoning.
+pub struct Kept {
+    /// The cells.
+    pub cells: Cells,
+    /// The codes of their zones, in their order.
+    pub codes: Vec<String>,
     /// What the keeper wrote about it, such as the digest of the file it was built from.
     pub about: String,
 }
 
-impl ZoneIndex {
-    /// Writes the index with the codes of its zones and a text about it. `Ok(false)` when it has the form for few points,
-    /// which is not kept.
-    pub fn keep(&self, codes: &[&ZoneCode], about: &str, into: impl Write) -> io::Result<bool> {
-        let Form::Cells(cells) = &self.form else { return Ok(false) };
+impl Cells {
+    /// Writes the cells with the codes of their zones and a text about them.
+    pub fn keep<'a>(&self, codes: impl Iterator<Item = &'a str>, about: &str, into: impl Write) -> io::Result<()> {
+        let cells = self;
         let mut out = Out { into, sum: Crc::new() };
         out.bytes(FORM)?;
         let grid = &cells.grid;
@@ -51,7 +48,7 @@ impl ZoneIndex {
         let mut texts: Vec<u8> = about.as_bytes().to_vec();
         let mut ends = vec![texts.len() as u32];
         for code in codes {
-            texts.extend(code.as_str().as_bytes());
+            texts.extend(code.as_bytes());
             ends.push(texts.len() as u32);
         }
         let finer: Vec<u32> = cells.finer.iter().flat_map(|f| [f.start, f.side]).collect();
@@ -64,13 +61,12 @@ impl ZoneIndex {
             out.numbers(array, u32::to_le_bytes)?;
         }
         out.numbers(cells.vertices.as_flattened(), f64::to_le_bytes)?;
-        out.into.write_all(&out.sum.sum().to_le_bytes())?;
-        Ok(true)
+        out.into.write_all(&out.sum.sum().to_le_bytes())
     }
 }
 
-impl KeptIndex {
-    /// Reads back what [`ZoneIndex::keep`] wrote, from its first byte to its last.
+impl Kept {
+    /// Reads back what [`Cells::keep`] wrote, from its first byte to its last.
     ///
     /// # Errors
     /// What cannot be read, or is not whole, or is of another form or version: the message says which.
@@ -117,11 +113,11 @@ impl KeptIndex {
         let cells = Cells { grid, words, finer, finer_words, leaves, vertices };
         let (about, codes) = split(&texts, &ends).ok_or("texts that are torn")?;
         check(&cells, codes.len()).map_err(|what| format!("{what} that leads nowhere"))?;
-        Ok(Self { index: ZoneIndex { form: Form::Cells(cells), zones: codes.len() }, codes, about })
+        Ok(Self { cells, codes, about })
     }
 }
 
-fn split(texts: &[u8], ends: &[u32]) -> Option<(String, Vec<ZoneCode>)> {
+fn split(texts: &[u8], ends: &[u32]) -> Option<(String, Vec<String>)> {
     let mut start = 0;
     let mut parts = Vec::with_capacity(ends.len());
     for &end in ends {
@@ -129,9 +125,7 @@ fn split(texts: &[u8], ends: &[u32]) -> Option<(String, Vec<ZoneCode>)> {
         start = end as usize;
     }
     let (about, codes) = parts.split_first()?;
-    let codes: Vec<ZoneCode> = codes.iter().map(|code| code.parse().ok()).collect::<Option<_>>()?;
-    // The rule on borders rests on this order.
-    codes.is_sorted_by(|a, b| a < b).then(|| ((*about).to_owned(), codes))
+    Some(((*about).to_owned(), codes.iter().map(|code| (*code).to_owned()).collect()))
 }
 
 /// Follows every number that leads elsewhere.

@@ -4,7 +4,7 @@
 //! (J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates, 1997).
 
 /// A vertex: east, north.
-pub(super) type Vertex = [f64; 2];
+pub type Vertex = [f64; 2];
 
 /// Shewchuk's `ccwerrboundA`: above this share of its terms, the determinant has the right sign.
 const BOUND: f64 = (3.0 + 8.0 * f64::EPSILON) * f64::EPSILON / 2.0;
@@ -12,7 +12,7 @@ const BOUND: f64 = (3.0 + 8.0 * f64::EPSILON) * f64::EPSILON / 2.0;
 /// A value whose sign is right: positive when `(x, y)` lies to the left of the way from `a` to `b`, zero when on its
 /// line, and `None` when doubles cannot tell.
 #[inline(always)]
-pub(super) fn quick_side(a: Vertex, b: Vertex, x: f64, y: f64) -> Option<f64> {
+pub(crate) fn quick_side(a: Vertex, b: Vertex, x: f64, y: f64) -> Option<f64> {
     let left = (a[0] - x) * (b[1] - y);
     let right = (a[1] - y) * (b[0] - x);
     let side = left - right;
@@ -21,7 +21,7 @@ pub(super) fn quick_side(a: Vertex, b: Vertex, x: f64, y: f64) -> Option<f64> {
 
 /// The same, whatever it costs.
 #[inline]
-pub(super) fn side(a: Vertex, b: Vertex, x: f64, y: f64) -> f64 {
+pub(crate) fn side(a: Vertex, b: Vertex, x: f64, y: f64) -> f64 {
     quick_side(a, b, x, y).unwrap_or_else(|| exact_side(a, b, x, y))
 }
 
@@ -32,13 +32,13 @@ fn exact_side(a: Vertex, b: Vertex, x: f64, y: f64) -> f64 {
 }
 
 /// Whether a point on the line through `a` and `b` lies between them.
-pub(super) fn between(a: Vertex, b: Vertex, x: f64, y: f64) -> bool {
+pub(crate) fn between(a: Vertex, b: Vertex, x: f64, y: f64) -> bool {
     let within = |p: f64, q: f64, v: f64| v >= p.min(q) && v <= p.max(q);
     within(a[0], b[0], x) && within(a[1], b[1], y)
 }
 
 /// The square of the distance from a point to an edge, the same to the last bit whichever end comes first.
-pub(super) fn distance_squared(a: Vertex, b: Vertex, x: f64, y: f64) -> f64 {
+pub(crate) fn distance_squared(a: Vertex, b: Vertex, x: f64, y: f64) -> f64 {
     let (a, b) = if a <= b { (a, b) } else { (b, a) };
     let (ux, uy) = (b[0] - a[0], b[1] - a[1]);
     let (vx, vy) = (x - a[0], y - a[1]);

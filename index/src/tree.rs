@@ -4,13 +4,14 @@
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, PointDistance, RTree};
 
-use super::build::Rings;
-use super::cells::{BORDER, NONE, OVERLAP};
-use super::exact::{self, Vertex};
-use super::{Around, Position};
+use crate::build::Rings;
+use crate::cells::{BORDER, NONE, OVERLAP};
+use crate::exact::{self, Vertex};
+use crate::{Around, Position};
 
 /// The boxes of zones, and their rings.
-pub(super) struct Tree {
+#[derive(Debug)]
+pub struct Tree {
     boxes: RTree<GeomWithData<Rectangle<Vertex>, u32>>,
     vertices: Vec<Vertex>,
     /// The end of each ring among the vertices.
@@ -21,7 +22,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// The rings come zone by zone, in the order of the zones.
-    pub(super) fn new(rings: &Rings<'_>, zones: usize) -> Self {
+    pub fn new(rings: &Rings<'_>, zones: usize) -> Self {
         let mut first_ring = vec![0; zones + 1];
         for ring in &rings.rings {
             first_ring[ring.zone as usize + 1] += 1;
@@ -78,7 +79,8 @@ impl Tree {
         if odd { Position::Inside } else { Position::Outside }
     }
 
-    pub(super) fn around(&self, x: f64, y: f64) -> Around {
+    /// The zones around a point.
+    pub fn around(&self, x: f64, y: f64) -> Around {
         let mut around = Around::default();
         if !x.is_finite() || !y.is_finite() {
             return around;
@@ -95,7 +97,8 @@ impl Tree {
         around
     }
 
-    pub(super) fn place(&self, x: &[f64], y: &[f64], answers: &mut [u32]) {
+    /// Places points: see [`crate::Cells::place`], whose answers it gives.
+    pub fn place(&self, x: &[f64], y: &[f64], answers: &mut [u32]) {
         for ((&x, &y), answer) in x.iter().zip(y).zip(answers) {
             let (mut inside, mut border, mut several) = (NONE, NONE, 0);
             if !x.is_finite() || !y.is_finite() {
@@ -120,7 +123,8 @@ impl Tree {
         }
     }
 
-    pub(super) fn distance_m(&self, x: f64, y: f64) -> f64 {
+    /// Metres from a point to the nearest edge; infinite when there is none.
+    pub fn distance_m(&self, x: f64, y: f64) -> f64 {
         let mut least = f64::INFINITY;
         for near in self.boxes.nearest_neighbor_iter(&[x, y]) {
             // Inside a box its edges may be at any distance.

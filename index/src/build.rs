@@ -8,13 +8,13 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use geo::Coord;
+use geo_types::Coord;
 
-use super::cells::{
+use crate::cells::{
     BORDER, COUNT_MAX, COVERED, Cells, FINER, FIRST_EAST, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES,
     SECOND_EAST, UNIFORM, unanswered,
 };
-use super::exact::{self, Vertex};
+use crate::exact::{self, Vertex};
 
 /// Cells for each vertex of the zoning, by measure: more cost memory and building, fewer cost comparisons.
 const CELLS_A_VERTEX: usize = 5;
@@ -42,22 +42,25 @@ const SIDE_MIN: f64 = 1.0 / (1_u64 << 28) as f64;
 
 /// The rings of all zones laid end to end: an edge is named by the place of its first vertex among all.
 #[derive(Debug, Default)]
-pub(super) struct Rings<'a> {
-    pub(super) rings: Vec<Ring<'a>>,
+pub struct Rings<'a> {
+    /// Ring by ring, in the order of zones.
+    pub(crate) rings: Vec<Ring<'a>>,
     /// Vertices of all of them.
-    pub(super) vertices: usize,
+    pub(crate) vertices: usize,
 }
 
+/// A ring of a zone.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ring<'a> {
-    pub(super) zone: u32,
+pub(crate) struct Ring<'a> {
+    pub(crate) zone: u32,
     /// The place of its first vertex.
-    pub(super) start: usize,
-    pub(super) coords: &'a [Coord],
+    pub(crate) start: usize,
+    pub(crate) coords: &'a [Coord],
 }
 
 impl<'a> Rings<'a> {
-    pub(super) fn push(&mut self, zone: u32, coords: &'a [Coord]) {
+    /// Adds a ring of a zone, closed, in metres. Zones come in their order.
+    pub fn push(&mut self, zone: u32, coords: &'a [Coord]) {
         self.rings.push(Ring { zone, start: self.vertices, coords });
         self.vertices += coords.len();
     }
@@ -72,8 +75,15 @@ impl Ring<'_> {
     }
 }
 
-/// The cells over some rings; `None` when they are more than the words of cells can number.
-pub(super) fn build(rings: &Rings<'_>) -> Option<Cells> {
+impl Cells {
+    /// The cells over some rings; `None` when they are more than the words of cells can number, or lie over each other so
+    /// much that a [`crate::Tree`] costs less. The bytes do not depend on the number of threads.
+    pub fn new(rings: &Rings<'_>) -> Option<Self> {
+        build(rings)
+    }
+}
+
+fn build(rings: &Rings<'_>) -> Option<Cells> {
     if rings.vertices > COUNT_MAX || rings.rings.iter().any(|ring| ring.zone as usize >= COUNT_MAX) {
         return None;
     }

@@ -3,43 +3,45 @@
 //! Where the index outgrows a processor's cache, points in random order wait for memory at each step. They are then sorted
 //! by tiles of cells first, by counting, which costs less than the waiting.
 
-use super::cells::{Cells, LEAF, unanswered};
+use crate::cells::{Cells, LEAF, unanswered};
 
 /// Points taken together: their cells stay in the first cache.
 const BATCH: usize = 1024;
 /// Bytes of an index that the second cache of one core holds beside the points.
 const CACHED_BYTES: usize = 8 << 20;
 /// Bytes of the index under one tile.
-const TILE_BYTES: usize = 128 << 10;
+const TILE_BYTES: usize = 32 << 10;
 /// Points a tile below which sorting by tile brings nothing, by measure.
 const POINTS_A_TILE_MIN: usize = 64;
 /// Points sorted together: 28 MiB a million.
-const SORTED_MAX: usize = 1 << 22;
+const SORTED_MAX: usize = 1 << 23;
 /// Steps from one point to the next that are looked at to see whether points come sorted.
 const STEPS_LOOKED_AT: usize = 1000;
 
-/// Places points one after the other or by tiles, whichever costs less. The answers are the same.
-pub(super) fn place(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
-    let tiling = Tiling::new(cells);
-    let mut room = Sorting::default();
-    let parts = x.chunks(SORTED_MAX).zip(y.chunks(SORTED_MAX)).zip(answers.chunks_mut(SORTED_MAX));
-    for ((x, y), answers) in parts {
-        if tiling.pays(cells, x, y) {
-            place_by_tiles(cells, &tiling, x, y, answers, &mut room);
-        } else {
-            place_in_order(cells, x, y, answers);
+impl Cells {
+    /// Places points one after the other or by tiles, whichever costs less: for each the number of its zone, with
+    /// [`crate::BORDER`] or [`crate::OVERLAP`] set, or [`crate::NONE`]. The columns are of one length.
+    pub fn place(&self, x: &[f64], y: &[f64], answers: &mut [u32]) {
+        let tiling = Tiling::new(self);
+        let mut room = Sorting::default();
+        let parts = x.chunks(SORTED_MAX).zip(y.chunks(SORTED_MAX)).zip(answers.chunks_mut(SORTED_MAX));
+        for ((x, y), answers) in parts {
+            if tiling.pays(self, x, y) {
+                place_by_tiles(self, &tiling, x, y, answers, &mut room);
+            } else {
+                place_in_order(self, x, y, answers);
+            }
         }
+    }
+
+    /// The same, sorted by tiles first whether it pays or not.
+    pub fn place_sorted(&self, x: &[f64], y: &[f64], answers: &mut [u32]) {
+        place_by_tiles(self, &Tiling::new(self), x, y, answers, &mut Sorting::default());
     }
 }
 
-/// Sorts first, whether it pays or not.
-#[cfg(test)]
-pub(super) fn place_sorted(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
-    place_by_tiles(cells, &Tiling::new(cells), x, y, answers, &mut Sorting::default());
-}
-
 /// Places points in the order given.
-pub(super) fn place_in_order(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
+fn place_in_order(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
     let mut room = Room::new();
     let mut codes = [0_u32; BATCH];
     let parts = x.chunks(BATCH).zip(y.chunks(BATCH)).zip(answers.chunks_mut(BATCH));
@@ -87,6 +89,7 @@ impl Room {
             let (x, y) = point(open.place);
             *at = cells.finer_at(open.word, x, y);
         }
+        bring_near(at.iter().map(|&at| cells.finer_words[at as usize]));
         let mut m = 0;
         for i in 0..open.len() {
             let Open { place, word } = open[i];
@@ -96,16 +99,22 @@ impl Room {
             m += usize::from(unanswered(word));
         }
         let open = &open[..m];
+        bring_near(open.iter().map(|open| cells.leaves[open.word as usize]));
         for (open, edges) in open.iter().zip(self.edges.iter_mut()) {
             *edges = cells.outer_edges(open.word);
         }
-        let touched = self.edges[..m].iter().fold(0, |sum, edges| sum ^ cells.touch(edges.0) ^ cells.touch(edges.1));
-        std::hint::black_box(touched);
+        bring_near(self.edges[..m].iter().map(|edges| cells.touch(edges.0) ^ cells.touch(edges.1)));
         for open in open {
             let (x, y) = point(open.place);
             answer(open.place, cells.judge(open.word as usize, x, y));
         }
     }
+}
+
+/// Loads for nothing but to have them near: so short a loop waits for many loads at once.
+#[inline(always)]
+fn bring_near<T: std::ops::BitXor<Output = T> + Default>(words: impl Iterator<Item = T>) {
+    std::hint::black_box(words.fold(T::default(), |all, word| all ^ word));
 }
 
 /// Squares of cells that are placed together.
