@@ -324,9 +324,10 @@ fn attempt(
 impl Puzzle {
     fn protected(self, micro: &Microdata, spec: &Spec, past: &Past<'_>) -> Result<ProtectedAfter, Box<Stuck>> {
         let Self { joined, raw, locked, told } = self;
+        let insiders = told.insiders.clone();
         let (earlier, n_present) = (past.earlier.as_slice(), spec.tables.len());
         let all_records = joined.as_ref().map_or(micro, |(records, _)| records);
-        match protect_knowing(&raw, &spec.rules, &spec.protection, &locked, &told.insiders) {
+        match protect_knowing(&raw, &spec.rules, &spec.protection, &locked, told) {
             Ok((tables, dossier)) => {
                 let tables = present(&tables, spec);
                 let levels = dossier.proof.levels();
@@ -334,7 +335,7 @@ impl Puzzle {
                     [] => levels.to_vec(),
                     _ => plain(levels, all_records, &prefixes(spec, earlier.len())),
                 };
-                let told = told.insiders.into_iter().map(|(row, upper, contributor)| {
+                let told = insiders.into_iter().map(|(row, upper, contributor)| {
                     let (table, cell) = name_of(&raw, row);
                     ToldEnd { cell: format!("{table}: {cell}"), upper, contributor }
                 });

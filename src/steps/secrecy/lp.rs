@@ -1,6 +1,6 @@
 //! The linear programs of the strongroom; this file alone names the solver (HiGHS, simplex, one thread).
 
-use highs::{Col, HighsModelStatus, Model, RowProblem, Sense};
+use highs::{Col, ColProblem, HighsModelStatus, Model, Row, RowProblem, Sense};
 
 /// A program that is solved again and again with other costs and bounds, keeping its basis. A solver that breaks down
 /// gives no verdict, then and ever after.
@@ -66,8 +66,6 @@ pub(super) enum Method {
     Primal,
     /// Bounds change, or constraints come in: the last prices stay right.
     Dual,
-    /// A program solved once, whose constraints hold when every column is zero: to reduce it first costs more than it saves.
-    FromZero,
 }
 
 impl Program {
@@ -81,10 +79,24 @@ impl Program {
         let mut model = problem.optimise(Sense::Minimise);
         settle(&mut model);
         model.set_option("simplex_strategy", if method == Method::Dual { 1 } else { 4 });
-        if method == Method::FromZero {
-            model.set_option("presolve", "off");
-        }
         Self { model: Some(model), columns, steps: 0 }
+    }
+
+    /// The same by columns, for a program that is solved once and whose constraints hold when every column is zero, so that
+    /// to reduce it first costs more than it saves: bounds of the rows, and each column with its coefficients, by row
+    /// ascending.
+    pub fn once<'a>(rows: &[(f64, f64)], columns: impl Iterator<Item = (Column, &'a [(u32, f64)])>) -> Self {
+        let mut problem = ColProblem::default();
+        let rows: Vec<Row> = rows.iter().map(|&(least, greatest)| problem.add_row(least..=greatest)).collect();
+        for (c, coefficients) in columns {
+            let of_rows = coefficients.iter().map(|&(r, v)| (rows[r as usize], v));
+            problem.add_column(c.cost, c.least..=c.greatest, of_rows);
+        }
+        let mut model = problem.optimise(Sense::Minimise);
+        settle(&mut model);
+        model.set_option("simplex_strategy", 4);
+        model.set_option("presolve", "off");
+        Self { model: Some(model), columns: Vec::new(), steps: 0 }
     }
 
     /// Changes the cost of a column.

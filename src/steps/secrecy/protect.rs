@@ -4,7 +4,7 @@ use super::certificate::Certificate;
 use super::policy::{Protection, Rules};
 use super::secondary::system::Fate;
 use super::secondary::witness::Side;
-use super::secondary::{Hopeless, Known, Pattern, Remainders, suppress};
+use super::secondary::{Hopeless, Pattern, Remainders, Told, suppress};
 use super::tabulate::RawTables;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -232,7 +232,7 @@ pub fn protect(
     protection: &Protection,
     locked: &[bool],
 ) -> Result<(ProtectedTables, Dossier), NotProtectable> {
-    protect_knowing(raw, rules, protection, locked, &Known::default()).map_err(|hopeless| hopeless.said(raw))
+    protect_knowing(raw, rules, protection, locked, Told::default()).map_err(|hopeless| hopeless.said(raw))
 }
 
 impl Hopeless {
@@ -255,9 +255,9 @@ pub(super) fn protect_knowing(
     rules: &Rules,
     protection: &Protection,
     locked: &[bool],
-    known: &Known,
+    told: Told,
 ) -> Result<(ProtectedTables, Dossier), Hopeless> {
-    let pattern = suppress(raw, rules, protection, locked, known)?;
+    let pattern = suppress(raw, rules, protection, locked, told)?;
     let tables = raw
         .tables
         .iter()

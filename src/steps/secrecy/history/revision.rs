@@ -8,7 +8,7 @@
 use super::super::microdata::Microdata;
 use super::super::policy::{Revision, Spec};
 use super::super::protect::{Cell, Coordinate, protect_knowing};
-use super::super::secondary::Known;
+use super::super::secondary::Told;
 use super::super::tabulate::{RawTable, RawTables, tabulate};
 use super::years::least_contributors;
 use super::{Earlier, NotProtected, ProtectedAfter, locked, place, text_of, withhold};
@@ -105,7 +105,7 @@ pub fn protect_revision(micro: &Microdata, spec: &Spec, published: &Earlier) -> 
             more,
         });
     }
-    let (tables, mut dossier) = protect_knowing(&raw, &spec.rules, &spec.protection, &frozen, &Known::default())
+    let (tables, mut dossier) = protect_knowing(&raw, &spec.rules, &spec.protection, &frozen, Told::default())
         .map_err(|hopeless| hopeless.said(&raw))?;
     let tables = withhold(&raw, &tables, &mut dossier, |row, _, _| hidden.contains(&row));
     let n_present = raw.tables.len();

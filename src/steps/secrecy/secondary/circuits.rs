@@ -9,7 +9,7 @@
 //! that a shown row breaks is mended in the same manner; where no single circuit goes far enough a linear program combines
 //! those near by. It is small and starts from a point that satisfies it, since combinations of circuits need no equation.
 
-use super::super::lp::{Column, Constraint, Method, Program};
+use super::super::lp::{Column, Program};
 use super::super::policy::Search;
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Side, Unmet, Witness};
@@ -136,10 +136,12 @@ pub(super) struct Circuits {
     /// Steps of the simplex method so far, and after how many only the first programs, and none, are asked.
     steps: u64,
     limits: (u64, u64),
-    /// Work space: how much a circuit changes a row, once it has been met; the last turn which saw a circuit, or an atom.
+    /// Work space: how much a circuit changes a row, once it has been met; the last turn which saw a circuit, or an atom;
+    /// the place of an atom in a program.
     change: Vec<Option<i64>>,
     seen: Vec<u64>,
     seen_atom: Vec<u64>,
+    place: Vec<u32>,
     turn: u64,
 }
 
@@ -159,8 +161,18 @@ impl Circuits {
         }
         let all = circuits.len();
         let room = circuits.iter().map(|circuit| room(system, circuit)).collect();
-        let (change, seen, seen_atom) = (vec![None; all], vec![0; all], vec![0; atoms]);
-        Self { circuits, room, of_atom, steps: 0, limits: (STEPS_WIDE, STEPS_MAX), change, seen, seen_atom, turn: 0 }
+        Self {
+            circuits,
+            room,
+            of_atom,
+            steps: 0,
+            limits: (STEPS_WIDE, STEPS_MAX),
+            change: vec![None; all],
+            seen: vec![0; all],
+            seen_atom: vec![0; atoms],
+            place: vec![0; atoms],
+            turn: 0,
+        }
     }
 
     /// However long programs take.
@@ -338,6 +350,11 @@ impl Circuits {
                     }
                 }
             }
+            // Of very many only the fittest are taken.
+            if let Some(left) = all.checked_sub(ids.len()).filter(|&left| left < more.len()) {
+                more.select_nth_unstable_by_key(left, fitness);
+                more.truncate(left);
+            }
             more.sort_by_cached_key(fitness);
             last = ids.len()..ids.len() + more.len();
             ids.extend(more);
@@ -352,47 +369,77 @@ impl Circuits {
 
     /// The farthest move of a row by these circuits, if it goes as far as wanted.
     fn combine(&mut self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Combined {
-        let mut terms: Vec<(u32, u32, i64)> = Vec::new();
-        for (column, &id) in (0_u32..).zip(ids) {
-            terms.extend(self.circuits[id as usize].iter().map(|&(a, by)| (a, column, by)));
-        }
-        terms.sort_unstable();
-        let of_atoms = || terms.chunk_by(|one, other| one.0 == other.0);
-        let need = wanted.distance as f64;
-        let progress = ids.len() as u32;
-        let mut columns = vec![Column::new(0.0, f64::NEG_INFINITY, f64::INFINITY); ids.len()];
-        columns.push(Column::new(-1.0, 0.0, need));
-        let sign = if wanted.need.side == Side::Up { -1 } else { 1 };
-        let mut of_row = vec![0; ids.len()];
-        let mut rows: Vec<Constraint> = Vec::new();
-        for of_atom in of_atoms() {
-            let atom = of_atom[0].0;
-            if system.raw.rows[wanted.need.row as usize].atoms.binary_search(&atom).is_ok() {
-                of_atom.iter().for_each(|t| of_row[t.1 as usize] += sign * t.2);
+        let Self { circuits, seen_atom, place, turn, .. } = self;
+        *turn += 1;
+        let mut atoms: Vec<u32> = Vec::new();
+        let of_circuits = || ids.iter().map(|&id| &circuits[id as usize]);
+        for &(a, _) in of_circuits().flatten() {
+            if std::mem::replace(&mut seen_atom[a as usize], *turn) != *turn {
+                atoms.push(a);
             }
-            let (up, down) = system.limits(atom, &wanted.attackers);
-            let up = up.map_or(f64::INFINITY, |up| up as f64);
-            rows.push((-(down as f64), up, of_atom.iter().map(|t| (t.1, t.2 as f64)).collect()));
         }
-        let changes = (0_u32..).zip(of_row).filter(|c| c.1 != 0).map(|(column, by)| (column, f64::from(by as i32)));
-        rows.push((f64::NEG_INFINITY, 0.0, changes.chain([(progress, 1.0)]).collect()));
-        let mut program = Program::minimise(&columns, &rows, Method::FromZero);
+        atoms.sort_unstable();
+        (0_u32..).zip(&atoms).for_each(|(at, &a)| place[a as usize] = at);
+        let of_row = &system.raw.rows[wanted.need.row as usize].atoms;
+        let in_row: Vec<bool> = atoms.iter().map(|a| of_row.binary_search(a).is_ok()).collect();
+        let bounds = |&a: &u32| {
+            let (up, down) = system.limits(a, &wanted.attackers);
+            (-(down as f64), up.map_or(f64::INFINITY, |up| up as f64))
+        };
+        let mut rows: Vec<(f64, f64)> = atoms.iter().map(bounds).collect();
+        // What the row moves, less the progress, which is what counts.
+        let progress = rows.len() as u32;
+        rows.push((f64::NEG_INFINITY, 0.0));
+        let need = wanted.distance as f64;
+        let sign = if wanted.need.side == Side::Up { -1 } else { 1 };
+        let mut coefficients: Vec<(u32, f64)> = Vec::new();
+        let mut ends = Vec::with_capacity(ids.len() + 1);
+        for circuit in of_circuits() {
+            let mut moves_row = 0;
+            for &(a, by) in circuit {
+                let at = place[a as usize];
+                coefficients.push((at, by as f64));
+                moves_row += if in_row[at as usize] { sign * by } else { 0 };
+            }
+            if moves_row != 0 {
+                coefficients.push((progress, moves_row as f64));
+            }
+            ends.push(coefficients.len());
+        }
+        coefficients.push((progress, 1.0));
+        ends.push(coefficients.len());
+        let free = Column::new(0.0, f64::NEG_INFINITY, f64::INFINITY);
+        let kinds = std::iter::repeat_n(free, ids.len()).chain([Column::new(-1.0, 0.0, need)]);
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let columns = kinds.zip(starts.zip(&ends)).map(|(kind, (start, &end))| (kind, &coefficients[start..end]));
+        let mut program = Program::once(&rows, columns);
         let optimum = program.solve().optimum();
-        self.steps += program.steps;
-        let Some(x) = optimum.map(|optimum| optimum.columns) else { return Combined::Unknown };
-        if x[progress as usize] < need - REACHED {
-            return Combined::Near;
-        }
-        // Circuits are whole, so whole multiples of them are, and change nothing shown.
-        let times = |t: &(u32, u32, i64)| t.2 * x[t.1 as usize].round() as i64;
-        let whole = of_atoms().map(|of| (of[0].0, of.iter().map(times).sum())).filter(|m| m.1 != 0).collect();
-        if let Some(witness) = meeting(system, whole, wanted) {
-            return Combined::Far(witness);
-        }
-        let moves = of_atoms().map(|of| (of[0].0, of.iter().map(|t| t.2 as f64 * x[t.1 as usize]).sum::<f64>()));
-        let moves: Vec<(u32, f64)> = moves.filter(|m| m.1.abs() > NOTHING).collect();
-        let witness = Witness::read(system, &moves).filter(|witness| witness.meets(wanted));
-        witness.map_or(Combined::Unknown, Combined::Far)
+        let steps = program.steps;
+        let combined = optimum.map_or(Combined::Unknown, |optimum| {
+            let (times, reached) = optimum.columns.split_at(ids.len());
+            if reached[0] < need - REACHED {
+                return Combined::Near;
+            }
+            // Circuits are whole, so whole multiples of them are, and change nothing shown.
+            let mut whole = vec![0_i64; atoms.len()];
+            for (circuit, times) in of_circuits().zip(times) {
+                let times = times.round() as i64;
+                circuit.iter().for_each(|&(a, by)| whole[place[a as usize] as usize] += by * times);
+            }
+            let whole = atoms.iter().copied().zip(whole).filter(|m| m.1 != 0).collect();
+            if let Some(witness) = meeting(system, whole, wanted) {
+                return Combined::Far(witness);
+            }
+            let mut moves = vec![0.0; atoms.len()];
+            for (circuit, times) in of_circuits().zip(times) {
+                circuit.iter().for_each(|&(a, by)| moves[place[a as usize] as usize] += by as f64 * times);
+            }
+            let moves: Vec<(u32, f64)> = atoms.iter().copied().zip(moves).filter(|m| m.1.abs() > NOTHING).collect();
+            let witness = Witness::read(system, &moves).filter(|witness| witness.meets(wanted));
+            witness.map_or(Combined::Unknown, Combined::Far)
+        });
+        self.steps += steps;
+        combined
     }
 }
 

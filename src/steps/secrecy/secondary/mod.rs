@@ -30,7 +30,7 @@ pub(super) use cuts::Found;
 pub use remainders::Remainders;
 use std::collections::HashSet;
 use system::System;
-use witness::{Need, Pool, Side};
+use witness::{Need, Pool, Side, Witness};
 
 /// Atoms above which everything that circuits and searches do over a whole system takes too long.
 const ATOMS_MAX: usize = 40_000;
@@ -63,16 +63,16 @@ impl Hopeless {
     }
 }
 
-/// Protects every unsafe row, and every unsafe sum that subtraction would give. `locked` rows are public for ever; nothing
-/// is asked against contributors who already know a row on one side.
+/// Protects every unsafe row, and every unsafe sum that subtraction would give. `locked` rows are public for ever; of what
+/// they have told a contributor nothing is asked against it.
 pub(super) fn suppress<'a>(
     raw: &'a RawTables,
     rules: &Rules,
     protection: &Protection,
     locked: &[bool],
-    already_known: &Known,
+    told: Told,
 ) -> Result<Pattern<'a>, Hopeless> {
-    let mut pattern = of_rows(raw, rules, protection, locked, already_known)?;
+    let mut pattern = of_rows(raw, rules, protection, locked, told)?;
     let Pattern { system, pool, found, remainders } = &mut pattern;
     *remainders = remainders::hide(system, pool, rules, protection)?;
     if let Some(found) = found {
@@ -88,11 +88,12 @@ fn of_rows<'a>(
     rules: &Rules,
     protection: &Protection,
     locked: &[bool],
-    already_known: &Known,
+    told: Told,
 ) -> Result<Pattern<'a>, Hopeless> {
+    let Told { insiders: already_known, witnesses, .. } = told;
     let fresh = || {
         let mut system = System::new(raw, rules, protection, locked);
-        system.already_known.clone_from(already_known);
+        system.already_known.clone_from(&already_known);
         (system, Pool::default())
     };
     let (mut system, mut pool) = fresh();
@@ -119,6 +120,8 @@ fn of_rows<'a>(
         circuits::show_again(&mut system, &mut pool);
     } else {
         let last = advice.as_ref().map_or(&[][..], |advice| &advice.chosen);
+        // It begins where these were found, with everything withheld.
+        witnesses.into_iter().for_each(|witness| pool.add(&system, witness));
         circuits::show_most(&mut system, &mut pool, protection.search, last)?;
     }
     let bound = advice.map_or_else(|| balance::bound(&system), |advice| advice.bound);
@@ -130,7 +133,7 @@ fn of_rows<'a>(
 pub(super) type Known = HashSet<(u32, bool, u32)>;
 
 /// What rows that are shown for ever tell by themselves, with everything else withheld.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Told {
     /// What single contributors know.
     pub insiders: Known,
@@ -138,6 +141,8 @@ pub(super) struct Told {
     pub all: Vec<u32>,
     /// Rows of which it was not found out.
     pub unknown: Vec<u32>,
+    /// What keeps the others from being told.
+    pub witnesses: Vec<Witness>,
 }
 
 /// Of whom it is asked what they are told.

@@ -389,7 +389,7 @@ mod tests {
     use super::super::super::policy::Spec;
     use super::super::super::tabulate::{RawTables, tabulate};
     use super::super::cuts::tests::{draws, is_safe};
-    use super::super::{Known, Pattern, needs, of_rows, suppress};
+    use super::super::{Pattern, Told, needs, of_rows, suppress};
     use super::*;
 
     fn spec(insiders: bool) -> Spec {
@@ -464,9 +464,9 @@ mod tests {
             let raw = table(seed);
             for insiders in [false, true] {
                 let Spec { rules, protection, .. } = spec(insiders);
-                let Ok(alone) = of_rows(&raw, &rules, &protection, &[], &Known::default()) else { continue };
+                let Ok(alone) = of_rows(&raw, &rules, &protection, &[], Told::default()) else { continue };
                 before += usize::from(leaves_a_rest(&raw, &alone.system));
-                let pattern = suppress(&raw, &rules, &protection, &[], &Known::default()).unwrap();
+                let pattern = suppress(&raw, &rules, &protection, &[], Told::default()).unwrap();
                 assert!(!leaves_a_rest(&raw, &pattern.system), "{seed} {insiders}");
                 assert_eq!(pattern.remainders.told, 0, "{seed} {insiders}");
                 hidden += pattern.remainders.hidden;
@@ -488,7 +488,7 @@ mod tests {
         for seed in 1..80 {
             let raw = table_of(seed, 0);
             let Spec { rules, protection, .. } = spec(true);
-            let Ok(pattern) = suppress(&raw, &rules, &protection, &[], &Known::default()) else { continue };
+            let Ok(pattern) = suppress(&raw, &rules, &protection, &[], Told::default()) else { continue };
             hidden += pattern.remainders.hidden;
             zeros += raw.rows.iter().filter(|row| row.value == 0).count();
             for need in needs(&pattern.system) {
@@ -512,7 +512,7 @@ mod tests {
         let micro = Microdata::new(who.clone(), &who, vec![10; codes.len()], columns);
         let Spec { rules, protection, .. } = spec(false);
         let raw = tabulate(&micro, &spec(false)).unwrap();
-        let of = |locked: &[bool]| suppress(&raw, &rules, &protection, locked, &Known::default()).unwrap().remainders;
+        let of = |locked: &[bool]| suppress(&raw, &rules, &protection, locked, Told::default()).unwrap().remainders;
         assert_eq!(of(&[]), Remainders { hidden: 1, told: 0 });
         // All that is safe was shown: it holds three firms at least.
         let before: Vec<bool> = raw.rows.iter().map(|row| row.value >= 30).collect();
@@ -527,7 +527,7 @@ mod tests {
             let Spec { rules, protection, .. } = spec(true);
             let within = |rounds| {
                 let Pattern { mut system, mut pool, .. } =
-                    of_rows(&raw, &rules, &protection, &[], &Known::default()).ok()?;
+                    of_rows(&raw, &rules, &protection, &[], Told::default()).ok()?;
                 let found = !rests(&system, &pool, &rules, &protection).is_empty();
                 let became = hide_within(rounds, &mut system, &mut pool, &rules, &protection);
                 if let Err(Hopeless::Row(_)) = became {
@@ -556,7 +556,7 @@ mod tests {
         for seed in 1..60 {
             let raw = table(seed);
             let Spec { rules, protection, .. } = spec(true);
-            let Ok(Pattern { mut system, pool, .. }) = of_rows(&raw, &rules, &protection, &[], &Known::default())
+            let Ok(Pattern { mut system, pool, .. }) = of_rows(&raw, &rules, &protection, &[], Told::default())
             else {
                 continue;
             };

@@ -50,6 +50,7 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<
     }
     told.all.dedup();
     told.unknown.dedup();
+    told.witnesses = pool.into_witnesses();
     Ok(told)
 }
 

@@ -232,6 +232,11 @@ impl Pool {
         }
     }
 
+    /// Every witness.
+    pub fn into_witnesses(self) -> Vec<Witness> {
+        self.witnesses.into_iter().filter(|witness| !witness.moves.is_empty()).collect()
+    }
+
     /// The witnesses that move a row, by name, with how far they move it in units of the weight.
     pub fn movers(&self, row: u32) -> impl Iterator<Item = (u32, &Witness, i64)> {
         self.by_row.get(&row).into_iter().flatten().filter_map(|&(id, by)| Some((id, self.alive(id)?, by)))
