@@ -59,11 +59,11 @@ packages:
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends ca-certificates $$missing </dev/null
 
 lint: setup ## checks the format, and that clippy has nothing to say
-	@cargo fmt --check
-	@cargo clippy --locked --all-targets -- -D warnings
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
 
 doc: setup ## builds the reference of the library
-	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 bench: setup ## measures, in the same profile as the rest
 	@cargo bench --locked --profile dev

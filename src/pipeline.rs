@@ -324,7 +324,7 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
     let spec = |profile| {
         let mut spec = order.policy.spec(profile, &order.about, &names)?;
         if purpose == Purpose::Preview {
-            spec.protection.search = Search::Quick;
+            spec.protection.search = Search::Glance;
         }
         Ok::<_, BadSpec>(spec)
     };

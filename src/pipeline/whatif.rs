@@ -102,10 +102,10 @@ pub enum Reader {
 /// Asks what would change if `proposed` took the place of the zoning of its name in the order of today.
 ///
 /// `served` is the release served now, and `past` everything ever published. Step by step it is what a publication does,
-/// up to the point where one would be kept, save two: the pattern is sought for seconds ([`Search::Quick`]), so that a
+/// up to the point where one would be kept, save two: the pattern is sought for seconds ([`Search::Glance`]), so that a
 /// publication may show more of the zones that change, and a publication is audited besides.
 ///
-/// [`Search::Quick`]: crate::steps::secrecy::Search::Quick
+/// [`Search::Glance`]: crate::steps::secrecy::Search::Glance
 ///
 /// # Errors
 /// [`NotPublished`] when a file is refused, with each reject. A cut that secrecy refuses is an answer: [`Verdict::Refused`].

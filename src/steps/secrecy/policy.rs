@@ -234,6 +234,9 @@ pub enum Search {
     Thorough,
     /// A fraction of that, for a first look: two to three times as much is withheld.
     Quick,
+    /// Less still, for an answer in seconds from which nothing is published: no policy asks for it.
+    #[serde(skip)]
+    Glance,
 }
 
 /// What withholding a cell costs.

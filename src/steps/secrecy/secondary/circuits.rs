@@ -29,13 +29,20 @@ const COMBINED: [(usize, usize); 3] = [(100, 300), (300, 600), (usize::MAX, usiz
 const STEPS_WIDE: u64 = 200_000;
 pub(super) const STEPS_MAX: u64 = 500_000;
 
-/// The same of a quick search.
+/// The same of a quick search, and of a glance.
 const QUICK_WIDE: u64 = 20_000;
 const QUICK_MAX: u64 = 50_000;
+const GLANCE_WIDE: u64 = 5_000;
+const GLANCE_MAX: u64 = 15_000;
 
 /// Witnesses tried when one is to be mended, and circuits tried on each.
 const BROKEN_MAX: usize = 10;
 const WAYS_MAX: usize = 20;
+
+/// Witnesses that are led around what an attacker knows, circuits tried for it, and atoms that one is led around.
+const LED_MAX: usize = 5;
+const DETOURS_MAX: usize = 10;
+const CORNERS_MAX: usize = 3;
 
 /// Attackers of one need met one after another.
 pub(super) const TURNS_MAX: usize = 400;
@@ -71,6 +78,7 @@ pub(super) fn show_most(
     circuits.limits = match search {
         Search::Thorough => (STEPS_WIDE, STEPS_MAX),
         Search::Quick => (QUICK_WIDE, QUICK_MAX),
+        Search::Glance => (GLANCE_WIDE, GLANCE_MAX),
     };
     circuits.show_each(system, pool, &rows);
     Ok(())
@@ -308,6 +316,41 @@ impl Circuits {
         let mut across = self.across(system, wanted.need.row);
         across.sort_unstable_by_key(|&(id, _)| (self.circuits[id as usize].len(), id));
         across.into_iter().find_map(|(id, by)| far_enough(system, &self.circuits[id as usize], by, wanted))
+    }
+
+    /// A witness of the need that its attacker excludes, led around an atom that the attacker knows by one circuit or two.
+    pub fn led_around(&self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
+        let row = &system.raw.rows[wanted.need.row as usize].atoms;
+        let far = |by: i64| if wanted.need.side == Side::Up { by } else { -by } >= wanted.distance;
+        let excluded = |witness: &Witness| wanted.attackers.iter().any(|s| witness.spoiled_by.binary_search(s).is_ok());
+        let movers = pool.movers(wanted.need.row);
+        let known = movers.filter(|&(_, witness, by)| witness.scale == 1 && far(by) && excluded(witness));
+        for (_, witness, _) in known.take(LED_MAX) {
+            let mut moves = witness.moves.clone();
+            for _ in 0..CORNERS_MAX {
+                let Some(&(atom, by)) = moves.iter().find(|m| !system.can_move(m.0, m.1, &wanted.attackers)) else {
+                    break;
+                };
+                let mut next: Option<Circuit> = None;
+                for &id in self.of_atom[atom as usize].iter().rev().take(DETOURS_MAX) {
+                    let circuit = &self.circuits[id as usize];
+                    let Ok(at) = circuit.binary_search_by_key(&atom, |c| c.0) else { continue };
+                    let Some(other) = without(&moves, by, circuit, circuit[at].1) else { continue };
+                    let by = other.iter().filter(|m| row.binary_search(&m.0).is_ok()).map(|m| m.1).sum();
+                    if let Some(found) = far_enough(system, &other, by, wanted) {
+                        return Some(found);
+                    }
+                    if by != 0 && next.as_ref().is_none_or(|next| other.len() < next.len()) {
+                        next = Some(other);
+                    }
+                }
+                match next {
+                    Some(next) => moves = next,
+                    None => break,
+                }
+            }
+        }
+        None
     }
 
     /// A combination of circuits near the row.

@@ -105,7 +105,7 @@ fn of_rows<'a>(
         (system, pool) = fresh();
     }
     rectangles::rectangles(&system, &mut pool);
-    let mut brief = protection.search == Search::Quick || raw.atoms.len() > ATOMS_MAX;
+    let mut brief = protection.search != Search::Thorough || raw.atoms.len() > ATOMS_MAX;
     if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !brief) {
         // No verdict of the solver, or none that reads in fractions: the other way has more to try.
         if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort) {

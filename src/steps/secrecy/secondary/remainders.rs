@@ -10,7 +10,7 @@
 //! Two disjoint sets of records that each pass the rules pass them together. So what is withheld on top later, of cells that
 //! are safe, leaves no unsafe rest where there was none.
 
-use super::super::policy::{Protection, Rules};
+use super::super::policy::{Protection, Rules, Search};
 use super::super::primary::{self, Unsafe};
 use super::circuits;
 use super::cubes::{self, Draft, Grid};
@@ -96,11 +96,13 @@ fn hide_within(
         }
         // Its columns are those of the rows there were.
         widener.steps += widener.kelly.take().map_or(0, |kelly| kelly.steps());
-        // Once with all that was withheld before the rests were known.
-        if round == 0 && system.raw.atoms.len() <= ATOMS_MAX {
+        // Once with all that was withheld before the rests were known, which takes longer than a glance.
+        let with_all = round == 0 && system.raw.atoms.len() <= ATOMS_MAX;
+        if with_all && protection.search != Search::Glance {
             circuits::show_again(system, pool);
             widener.withheld.retain(|&row| system.fate[row as usize] == Fate::Secondary);
-        } else if round < ROUNDS_SHOWING
+        } else if !with_all
+            && round < ROUNDS_SHOWING
             && let Some(grid) = &widener.grid
         {
             cubes::show_again(grid, system, pool, std::mem::take(&mut widener.withheld));
@@ -556,8 +558,7 @@ mod tests {
         for seed in 1..60 {
             let raw = table(seed);
             let Spec { rules, protection, .. } = spec(true);
-            let Ok(Pattern { mut system, pool, .. }) = of_rows(&raw, &rules, &protection, &[], Told::default())
-            else {
+            let Ok(Pattern { mut system, pool, .. }) = of_rows(&raw, &rules, &protection, &[], Told::default()) else {
                 continue;
             };
             for rest in rests(&system, &pool, &rules, &protection) {

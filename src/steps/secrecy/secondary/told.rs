@@ -6,7 +6,7 @@
 
 use super::circuits::{Circuits, Combined};
 use super::system::{Fate, System};
-use super::witness::{Need, Pool, Side, Unmet};
+use super::witness::{Need, Pool, Side, Unmet, Witness};
 use super::{Hopeless, Told, Whom};
 
 /// What rows that are shown for ever tell of these rows by themselves, with everything else withheld; what insiders know
@@ -24,7 +24,7 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<
         // With no attacker it is asked against outsiders, and one witness is enough.
         let Some(wanted) = pool.unmet(system, need).filter(|wanted| wanted.attackers.is_empty()) else { continue };
         match farthest(&mut circuits, system, &wanted) {
-            Combined::Far(witness) => pool.add(system, witness),
+            Combined::Far(witness) => add_with_kin(system, &mut pool, witness),
             Combined::Near => told.all.push(need.row),
             Combined::Unknown => told.unknown.push(need.row),
         }
@@ -33,8 +33,10 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<
         for &need in &needs {
             while let Some(wanted) = pool.unmet(system, need) {
                 let Some(&who) = wanted.attackers.first() else { break };
-                match farthest(&mut circuits, system, &Unmet { attackers: vec![who], ..wanted }) {
-                    Combined::Far(witness) => pool.add(system, witness),
+                let one = Unmet { attackers: vec![who], ..wanted };
+                let around = circuits.led_around(system, &pool, &one);
+                match around.map_or_else(|| farthest(&mut circuits, system, &one), Combined::Far) {
+                    Combined::Far(witness) => add_with_kin(system, &mut pool, witness),
                     Combined::Near => {
                         let known = (need.row, need.side == Side::Up, who);
                         told.insiders.insert(known);
@@ -70,6 +72,13 @@ impl Lasting {
         system.fate = fates;
         matches!(answer, Some(Combined::Near))
     }
+}
+
+/// A witness and its kin: with everything withheld, the same move back most often holds too.
+fn add_with_kin(system: &System<'_>, pool: &mut Pool, witness: Witness) {
+    let kin = witness.kin(system);
+    pool.add(system, witness);
+    kin.into_iter().for_each(|witness| pool.add(system, witness));
 }
 
 fn withhold_all(system: &mut System<'_>) {

@@ -49,26 +49,29 @@ impl Witness {
         let Some(scale) = denominator(moves) else { return Vec::new() };
         let whole: Vec<(u32, i64)> =
             moves.iter().map(|&(a, by)| (a, (by * scale as f64).round() as i64)).filter(|m| m.1 != 0).collect();
-        let Some(first) = Self::check(system, scale, whole.clone()) else { return Vec::new() };
-        let mut family = vec![first];
+        let Some(first) = Self::check(system, scale, whole) else { return Vec::new() };
+        let kin = first.kin(system);
+        std::iter::once(first).chain(kin).collect()
+    }
+
+    /// What follows from it for nothing: see [`Self::family`].
+    pub fn kin(&self, system: &System<'_>) -> Vec<Self> {
+        let mut kin = Vec::new();
         for sign in [1, -1] {
             // How many times over the move fits.
-            let times = whole.iter().filter(|m| sign * m.1 < 0).map(|&(a, by)| {
-                let value = system.raw.atoms[a as usize].value as i64 * scale;
+            let times = self.moves.iter().filter(|m| sign * m.1 < 0).map(|&(a, by)| {
+                let value = system.raw.atoms[a as usize].value as i64 * self.scale;
                 value / by.abs()
             });
             let times = times.min().unwrap_or(1).min(FAMILY_TIMES_MAX);
             for times in [1, times] {
-                if (sign, times) != (1, 1) && times > 0 && (times > 1 || family.len() < 3) {
-                    family.extend(Self::check(
-                        system,
-                        scale,
-                        whole.iter().map(|&(a, by)| (a, sign * times * by)).collect(),
-                    ));
+                if (sign, times) != (1, 1) && times > 0 && (times > 1 || kin.len() < 2) {
+                    let moves = self.moves.iter().map(|&(a, by)| (a, sign * times * by)).collect();
+                    kin.extend(Self::check(system, self.scale, moves));
                 }
             }
         }
-        family
+        kin
     }
 
     /// Checks a move against everything shown; `None` when it is no witness.
