@@ -153,11 +153,18 @@ fn join(folder: &Path) {
     let index = ZoneIndex::new(&zoning);
     let build_mib = memory_mib("VmHWM") - before_mib;
     let mut answers = vec![0; x.len()];
-    let seconds = median(|| {
+    let (mut joins, mut loops) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
         let begun = thread_seconds();
         index.place(&x, &y, &mut answers);
-        thread_seconds() - begun
-    });
+        joins.push(thread_seconds() - begun);
+        let begun = thread_seconds();
+        plain_loop();
+        loops.push(thread_seconds() - begun);
+    }
+    joins.sort_by(f64::total_cmp);
+    loops.sort_by(f64::total_cmp);
+    let (seconds, best, [loop_best, loop_worst]) = (joins[ROUNDS / 2], joins[0], [loops[0], loops[ROUNDS - 1]]);
     // The checksum of race.py: of zones by their number, of identifiers by theirs.
     let mut by_zone = vec![(0_u64, 0_u64); zoning.zones().len()];
     for (id, &answer) in (0..).zip(&answers).filter(|(_, answer)| **answer != ZoneIndex::NONE) {
@@ -173,9 +180,15 @@ fn join(folder: &Path) {
     let placed: u64 = by_zone.iter().map(|(n, _)| n).sum();
     let index_mib = index.bytes().map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20));
     println!(
-        "{{\"join\": {seconds}, \"build\": {build}, \"index_mib\": {index_mib}, \"build_mib\": {build_mib}, \
+        "{{\"join\": {seconds}, \"join_best\": {best}, \"loop_best\": {loop_best}, \"loop_worst\": {loop_worst}, \"build\": {build}, \"index_mib\": {index_mib}, \"build_mib\": {build_mib}, \
          \"placed\": {placed}, \"checksum\": {checksum}}}"
     );
+}
+
+/// Sums that always take as long on a processor that one has to oneself: where they do not, figures of one run differ by as
+/// much, whatever is measured.
+fn plain_loop() {
+    std::hint::black_box((0..100_000_000_u64).fold(0_u64, |sum, i| std::hint::black_box(sum.wrapping_add(i))));
 }
 
 fn median(mut work: impl FnMut() -> f64) -> f64 {

@@ -188,6 +188,9 @@ def race(data, arpent, rounds, only):
     for name, cpu in sorted(joins.items(), key=lambda j: j[1]):
         ratio = f"{best_join / cpu:.1f}" if best_join and ours(name) else ""
         print(f"| {name} | {cpu:.3f} | {rows / cpu / 1e6:.2f} | {ratio} |")
+    print(f"\nThe best of the rounds of arpent's join: {bench['join_best']:.3f} s, "
+          f"{rows / bench['join_best'] / 1e6:.1f} million points a CPU second. "
+          f"A loop of plain sums took {bench['loop_best'] * 1e3:.0f} to {bench['loop_worst'] * 1e3:.0f} ms meanwhile.")
     print(f"\nIndex: {bench['build']:.3f} s of wall to build on all cores, {bench['index_mib']:.1f} MiB, "
           f"{bench['build_mib']:.0f} MiB at the height of the build beside the zoning")
     sums["the join alone"] = bench["placed"], bench["checksum"]

@@ -134,6 +134,7 @@ pub(super) fn meet(system: &System<'_>, pool: &mut Pool, needs: &[Need], steps: 
 }
 
 /// See the top of this file.
+#[derive(Clone)]
 pub(super) struct Circuits {
     /// Empty once its freedom has been taken.
     circuits: Vec<Circuit>,

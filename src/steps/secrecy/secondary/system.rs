@@ -26,6 +26,7 @@ impl Fate {
 }
 
 /// How the move of a row follows from smaller ones.
+#[derive(Clone)]
 pub(super) enum Parts {
     /// It is the sum of these rows, which share no atom.
     Rows(Vec<u32>),
@@ -41,6 +42,7 @@ pub(super) struct Sum {
 }
 
 /// The raw tables made ready for attack and defence.
+#[derive(Clone)]
 pub(in super::super) struct System<'a> {
     /// Those of the tables, and after them sums that no table shows: see [`System::hide`].
     pub raw: Cow<'a, RawTables>,

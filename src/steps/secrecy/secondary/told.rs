@@ -30,30 +30,58 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<
         }
     }
     if whom == Whom::Everybody && told.all.is_empty() {
-        for &need in &needs {
-            while let Some(wanted) = pool.unmet(system, need) {
-                let Some(&who) = wanted.attackers.first() else { break };
-                let one = Unmet { attackers: vec![who], ..wanted };
-                let around = circuits.led_around(system, &pool, &one);
-                match around.map_or_else(|| farthest(&mut circuits, system, &one), Combined::Far) {
-                    Combined::Far(witness) => add_with_kin(system, &mut pool, witness),
-                    Combined::Near => {
-                        let known = (need.row, need.side == Side::Up, who);
-                        told.insiders.insert(known);
-                        system.already_known.insert(known);
-                    }
-                    Combined::Unknown => {
-                        told.unknown.push(need.row);
-                        break;
-                    }
+        // Always so many parts, so that no number of threads changes what is found.
+        let parts: [Vec<Need>; PARTS] =
+            std::array::from_fn(|part| needs.chunks(2).skip(part).step_by(PARTS).flatten().copied().collect());
+        let ask = |needs: &[Need]| {
+            let (system, circuits, pool) = (system.clone(), circuits.clone(), pool.clone());
+            of_contributors(system, circuits, pool, needs)
+        };
+        let found = std::thread::scope(|scope| {
+            let running = parts.each_ref().map(|needs| scope.spawn(|| ask(needs)));
+            running.map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        for part in found {
+            told.insiders.extend(part.insiders);
+            told.unknown.extend(part.unknown);
+            told.witnesses.extend(part.witnesses);
+        }
+        system.already_known.extend(&told.insiders);
+    }
+    told.witnesses.extend(pool.into_witnesses());
+    told.all.dedup();
+    told.unknown.sort_unstable();
+    told.unknown.dedup();
+    Ok(told)
+}
+
+/// Parts in which contributors are asked, side by side.
+const PARTS: usize = 2;
+
+/// What single contributors are told of some needs, and the witnesses found beside those of the pool.
+fn of_contributors(mut system: System<'_>, mut circuits: Circuits, mut pool: Pool, needs: &[Need]) -> Told {
+    let (mut told, before) = (Told::default(), pool.len());
+    for &need in needs {
+        while let Some(wanted) = pool.unmet(&system, need) {
+            let Some(&who) = wanted.attackers.first() else { break };
+            let one = Unmet { attackers: vec![who], ..wanted };
+            let around = circuits.led_around(&system, &pool, &one);
+            match around.map_or_else(|| farthest(&mut circuits, &system, &one), Combined::Far) {
+                Combined::Far(witness) => add_with_kin(&system, &mut pool, witness),
+                Combined::Near => {
+                    let known = (need.row, need.side == Side::Up, who);
+                    told.insiders.insert(known);
+                    system.already_known.insert(known);
+                }
+                Combined::Unknown => {
+                    told.unknown.push(need.row);
+                    break;
                 }
             }
         }
     }
-    told.all.dedup();
-    told.unknown.dedup();
-    told.witnesses = pool.into_witnesses();
-    Ok(told)
+    told.witnesses = pool.into_witnesses().split_off(before);
+    told
 }
 
 /// What is shown for ever, asked again and again what it tells by itself.

@@ -24,6 +24,7 @@ pub(in super::super) enum Side {
 }
 
 /// A move: how much each atom changes, in fractions of one unit. Checked by exact arithmetic before it counts.
+#[derive(Clone)]
 pub(in super::super) struct Witness {
     /// The denominator of every figure below; 1 in a move of whole units.
     pub scale: i64,
@@ -182,7 +183,7 @@ pub(in super::super) struct Unmet {
 }
 
 /// Every witness found so far, and which needs they meet.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(in super::super) struct Pool {
     witnesses: Vec<Witness>,
     /// How many shown rows each witness changes; it holds while there is none.
@@ -235,9 +236,14 @@ impl Pool {
         }
     }
 
-    /// Every witness.
+    /// How many witnesses it has, where none was dropped.
+    pub fn len(&self) -> usize {
+        self.witnesses.len()
+    }
+
+    /// Every witness, in the order in which they came, where none was dropped.
     pub fn into_witnesses(self) -> Vec<Witness> {
-        self.witnesses.into_iter().filter(|witness| !witness.moves.is_empty()).collect()
+        self.witnesses
     }
 
     /// The witnesses that move a row, by name, with how far they move it in units of the weight.
