@@ -212,6 +212,19 @@ pub enum NumberFault {
     NotANumber,
 }
 
+/// How files begin that people take for tables, and what they are.
+const NO_TABLES: [(&[u8], &str); 9] = [
+    (b"%PDF", "a PDF document"),
+    (b"{\\rt", "a document of rich text"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"Rar!", "an archive of RAR"),
+    (b"7z\xbc\xaf", "an archive of 7-Zip"),
+    (b"<!DO", "a web page"),
+    (b"<htm", "a web page"),
+    (b"<?xm", "an XML document"),
+];
+
 impl Table {
     /// Opens a table of at most `bytes_max` uncompressed bytes and reads its header.
     /// `name` is what messages call it.
@@ -231,6 +244,9 @@ impl Table {
         } else if magic == [0xd0, 0xcf, 0x11, 0xe0] {
             let (headers, body) = spreadsheet::open_xls(name, input)?;
             (headers, Body::Sheet(Box::new(body)))
+        } else if let Some((_, found)) = NO_TABLES.iter().find(|(start, _)| magic.starts_with(start)) {
+            let expected = "a table: CSV or TXT, XLSX, XLS, ODS or Parquet";
+            return Err(Unreadable::file("not_a_table", name, *found, expected));
         } else {
             let (headers, body) = CsvBody::open(name, input, magic.starts_with(&[0x1f, 0x8b]), bytes_max)?;
             (headers, Body::Csv(Box::new(body)))
@@ -855,6 +871,8 @@ mod tests {
         let wide = |n: usize| (0..n).map(|i| format!("c{i}")).collect::<Vec<_>>().join(",").into_bytes();
         for (bytes, code, found) in [
             (b"".to_vec(), "header_missing", "an empty file"),
+            (b"%PDF-1.4\n%\xe2\xe3\n".to_vec(), "not_a_table", "a PDF document"),
+            (b"<html><table>".to_vec(), "not_a_table", "a web page"),
             (b"\n\r\n\n".to_vec(), "header_missing", "no line"),
             (b"a,,c\n1,2,3\n".to_vec(), "header_empty", "no name for column 2 of 3"),
             (
