@@ -18,7 +18,7 @@ run: setup ## fills an empty data directory with the demo territory and serves i
 	@cargo run --locked -- demo --data $(DATA) --listen $(LISTEN)
 
 test: setup ## passes every test; those that need ../shared say so when it is missing
-	@cargo test --locked
+	@cargo test --locked --workspace
 	@tests/clients/run
 
 test-clients: setup ## asks with every client, those too that bring hundreds of packages with them

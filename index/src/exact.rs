@@ -4,7 +4,7 @@
 //! (J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric Predicates, 1997).
 
 /// A vertex: east, north.
-pub type Vertex = [f64; 2];
+pub(crate) type Vertex = [f64; 2];
 
 /// Shewchuk's `ccwerrboundA`: above this share of its terms, the determinant has the right sign.
 const BOUND: f64 = (3.0 + 8.0 * f64::EPSILON) * f64::EPSILON / 2.0;

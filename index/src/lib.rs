@@ -16,20 +16,8 @@ mod tree;
 
 pub use build::Rings;
 pub use cells::{BORDER, Cells, NONE, OVERLAP};
-pub use exact::Vertex;
 pub use kept::Kept;
 pub use tree::Tree;
-
-/// Where a point lies with respect to one zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// In its interior.
-    Inside,
-    /// On an edge or a vertex of it.
-    Border,
-    /// Elsewhere.
-    Outside,
-}
 
 /// The zones around a point, each ascending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,10 +4,21 @@
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, PointDistance, RTree};
 
+use crate::Around;
 use crate::build::Rings;
 use crate::cells::{BORDER, NONE, OVERLAP};
 use crate::exact::{self, Vertex};
-use crate::{Around, Position};
+
+/// Where a point lies with respect to one zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Position {
+    /// In its interior.
+    Inside,
+    /// On an edge or a vertex of it.
+    Border,
+    /// Elsewhere.
+    Outside,
+}
 
 /// The boxes of zones, and their rings.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use arpent_index::{Cells, Kept, Rings, Tree};
 
 use crate::model::{ZoneCode, Zoning};
 
-pub use arpent_index::{Around, Position};
+pub use arpent_index::Around;
 
 /// Points for each zone above which cells repay their building, by measure: a point costs the tree about two microseconds
 /// and the edges of a zone, and cells cost about a tenth of a microsecond for each vertex.

@@ -394,6 +394,7 @@ impl Circuits {
                     }
                 }
             }
+            whole &= all == usize::MAX || more.is_empty();
             // Of very many only the fittest are taken.
             if let Some(left) = all.checked_sub(ids.len()).filter(|&left| left < more.len()) {
                 more.select_nth_unstable_by_key(left, fitness);
@@ -403,7 +404,6 @@ impl Circuits {
             last = ids.len()..ids.len() + more.len();
             ids.extend(more);
             if all < usize::MAX {
-                whole &= last.is_empty();
                 ids.truncate(all);
                 break;
             }

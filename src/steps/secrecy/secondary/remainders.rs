@@ -4,8 +4,8 @@
 //! Each withheld cell in such a rest may be as hidden as it must be, and the rest belong to fewer contributors than a rule
 //! allows, or to one of them for the most part. Where the rules call it unsafe, it becomes a row that no table shows,
 //! with the level of its own and a need on each side, and more is withheld until witnesses move it: so it follows neither
-//! from this subtraction nor from any other sum of what is shown. What turns out not to be needed is shown again, and it is
-//! looked once more; at the end every need of every cell and rest is met, or there is no pattern.
+//! from this subtraction nor from any other sum of what is shown. What turns out not to be needed is shown again (not at a
+//! glance), and it is looked once more; at the end every need of every cell and rest is met, or there is no pattern.
 //!
 //! Two disjoint sets of records that each pass the rules pass them together. So what is withheld on top later, of cells that
 //! are safe, leaves no unsafe rest where there was none.

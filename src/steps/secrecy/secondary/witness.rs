@@ -61,14 +61,14 @@ impl Witness {
         for sign in [1, -1] {
             // How many times over the move fits.
             let times = self.moves.iter().filter(|m| sign * m.1 < 0).map(|&(a, by)| {
-                let value = system.raw.atoms[a as usize].value as i64 * self.scale;
+                let value = (system.raw.atoms[a as usize].value as i64).saturating_mul(self.scale);
                 value / by.abs()
             });
             let times = times.min().unwrap_or(1).min(FAMILY_TIMES_MAX);
             for times in [1, times] {
                 if (sign, times) != (1, 1) && times > 0 && (times > 1 || kin.len() < 2) {
-                    let moves = self.moves.iter().map(|&(a, by)| (a, sign * times * by)).collect();
-                    kin.extend(Self::check(system, self.scale, moves));
+                    let moves = self.moves.iter().map(|&(a, by)| Some((a, by.checked_mul(sign * times)?)));
+                    kin.extend(moves.collect::<Option<_>>().and_then(|moves| Self::check(system, self.scale, moves)));
                 }
             }
         }
