@@ -342,8 +342,8 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
     match order.policy.history.years {
         // Years share no cell, so each is a puzzle of its own; a few of them fit in memory side by side.
         Years::Independent => {
-            // A year that cannot be published is known in a moment: the others need no pattern then.
-            if partner.is_none() {
+            // A year that cannot be published is known in a moment: the others, if there are any, need no pattern then.
+            if partner.is_none() && years.len() > 1 {
                 side_by_side(&years, |year| given_away(work, year)).into_iter().try_for_each(|(_, found)| found)?;
             }
             for (year, made) in side_by_side(&years, |year| vintage(work, partner, year, None)) {
