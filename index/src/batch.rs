@@ -10,11 +10,11 @@ const BATCH: usize = 1024;
 /// Bytes of an index that the second cache of one core holds beside the points.
 const CACHED_BYTES: usize = 8 << 20;
 /// Bytes of the index under one tile.
-const TILE_BYTES: usize = 32 << 10;
+const TILE_BYTES: usize = 128 << 10;
 /// Points a tile below which sorting by tile brings nothing, by measure.
 const POINTS_A_TILE_MIN: usize = 64;
 /// Points sorted together: 28 MiB a million.
-const SORTED_MAX: usize = 1 << 23;
+const SORTED_MAX: usize = 1 << 22;
 /// Steps from one point to the next that are looked at to see whether points come sorted.
 const STEPS_LOOKED_AT: usize = 1000;
 
