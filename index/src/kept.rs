@@ -36,10 +36,9 @@ pub struct Kept {
 impl Cells {
     /// Writes the cells with the codes of their zones and a text about them.
     pub fn keep<'a>(&self, codes: impl Iterator<Item = &'a str>, about: &str, into: impl Write) -> io::Result<()> {
-        let cells = self;
         let mut out = Out { into, sum: Crc::new() };
         out.bytes(FORM)?;
-        let grid = &cells.grid;
+        let grid = &self.grid;
         for v in [grid.least, grid.greatest, grid.corner, [grid.side_m, grid.cells_a_metre]].as_flattened() {
             out.bytes(&v.to_le_bytes())?;
         }
@@ -51,16 +50,16 @@ impl Cells {
             texts.extend(code.as_bytes());
             ends.push(texts.len() as u32);
         }
-        let finer: Vec<u32> = cells.finer.iter().flat_map(|f| [f.start, f.side]).collect();
-        let arrays = [&ends, &finer, &cells.words, &cells.finer_words, &cells.leaves];
-        for length in arrays.map(Vec::len).into_iter().chain([cells.vertices.len(), texts.len()]) {
+        let finer: Vec<u32> = self.finer.iter().flat_map(|f| [f.start, f.side]).collect();
+        let arrays = [&ends, &finer, &self.words, &self.finer_words, &self.leaves];
+        for length in arrays.map(Vec::len).into_iter().chain([self.vertices.len(), texts.len()]) {
             out.bytes(&(length as u64).to_le_bytes())?;
         }
         out.bytes(&texts)?;
         for array in arrays {
             out.numbers(array, u32::to_le_bytes)?;
         }
-        out.numbers(cells.vertices.as_flattened(), f64::to_le_bytes)?;
+        out.numbers(self.vertices.as_flattened(), f64::to_le_bytes)?;
         out.into.write_all(&out.sum.sum().to_le_bytes())
     }
 }

@@ -76,10 +76,7 @@ impl Program {
         for (least, greatest, coefficients) in rows {
             problem.add_row(*least..=*greatest, coefficients.iter().map(|&(c, v)| (columns[c as usize], v)));
         }
-        let mut model = problem.optimise(Sense::Minimise);
-        settle(&mut model);
-        model.set_option("simplex_strategy", if method == Method::Dual { 1 } else { 4 });
-        Self { model: Some(model), columns, steps: 0 }
+        Self::settled(problem.optimise(Sense::Minimise), columns, method)
     }
 
     /// The same by columns, for a program that is solved once and whose constraints hold when every column is zero, so that
@@ -93,10 +90,14 @@ impl Program {
             problem.add_column(c.cost, c.least..=c.greatest, of_rows);
         }
         let mut model = problem.optimise(Sense::Minimise);
-        settle(&mut model);
-        model.set_option("simplex_strategy", 4);
         model.set_option("presolve", "off");
-        Self { model: Some(model), columns: Vec::new(), steps: 0 }
+        Self::settled(model, Vec::new(), Method::Primal)
+    }
+
+    fn settled(mut model: Model, columns: Vec<Col>, method: Method) -> Self {
+        settle(&mut model);
+        model.set_option("simplex_strategy", if method == Method::Dual { 1 } else { 4 });
+        Self { model: Some(model), columns, steps: 0 }
     }
 
     /// Changes the cost of a column.

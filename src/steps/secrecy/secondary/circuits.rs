@@ -323,9 +323,9 @@ impl Circuits {
     pub fn led_around(&self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
         let row = &system.raw.rows[wanted.need.row as usize].atoms;
         let far = |by: i64| if wanted.need.side == Side::Up { by } else { -by } >= wanted.distance;
-        let excluded = |witness: &Witness| wanted.attackers.iter().any(|s| witness.spoiled_by.binary_search(s).is_ok());
         let movers = pool.movers(wanted.need.row);
-        let known = movers.filter(|&(_, witness, by)| witness.scale == 1 && far(by) && excluded(witness));
+        let known = movers
+            .filter(|&(_, witness, by)| witness.scale == 1 && far(by) && witness.is_excluded_by(&wanted.attackers));
         for (_, witness, _) in known.take(LED_MAX) {
             let mut moves = witness.moves.clone();
             for _ in 0..CORNERS_MAX {
@@ -337,7 +337,7 @@ impl Circuits {
                     let circuit = &self.circuits[id as usize];
                     let Ok(at) = circuit.binary_search_by_key(&atom, |c| c.0) else { continue };
                     let Some(other) = without(&moves, by, circuit, circuit[at].1) else { continue };
-                    let by = other.iter().filter(|m| row.binary_search(&m.0).is_ok()).map(|m| m.1).sum();
+                    let by = moves_by(row, &other);
                     if let Some(found) = far_enough(system, &other, by, wanted) {
                         return Some(found);
                     }
@@ -522,12 +522,12 @@ impl Mend {
     /// A broken witness of the need that takes up one of the circuits and so changes the row no more.
     fn witness(&self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
         let row = &system.raw.rows[wanted.need.row as usize].atoms;
-        let excluded = |witness: &Witness| wanted.attackers.iter().any(|s| witness.spoiled_by.binary_search(s).is_ok());
-        let broken = pool.held_up(wanted.need.row, self.row).filter(|(witness, _)| !excluded(witness));
+        let broken =
+            pool.held_up(wanted.need.row, self.row).filter(|(witness, _)| !witness.is_excluded_by(&wanted.attackers));
         for (witness, change) in broken.take(BROKEN_MAX) {
             for (by, circuit) in &self.ways {
                 let Some(moves) = without(&witness.moves, change, circuit, *by) else { continue };
-                let by = moves.iter().filter(|m| row.binary_search(&m.0).is_ok()).map(|m| m.1).sum();
+                let by = moves_by(row, &moves);
                 if let Some(mended) = far_enough(system, &moves, by, wanted) {
                     return Some(mended);
                 }
@@ -535,6 +535,11 @@ impl Mend {
         }
         None
     }
+}
+
+/// By how much a circuit changes the row of these atoms.
+fn moves_by(row: &[u32], circuit: &Circuit) -> i64 {
+    circuit.iter().filter(|m| row.binary_search(&m.0).is_ok()).map(|m| m.1).sum()
 }
 
 /// The least multiple of a circuit that changes the row, which one changes by `by`, as far as wanted.

@@ -124,7 +124,12 @@ impl Witness {
     pub fn meets(&self, wanted: &Unmet) -> bool {
         let by = self.rows.binary_search_by_key(&wanted.need.row, |r| r.0).map_or(0, |at| self.rows[at].1);
         let by = if wanted.need.side == Side::Up { by } else { -by };
-        by >= wanted.distance * self.scale && wanted.attackers.iter().all(|s| self.spoiled_by.binary_search(s).is_err())
+        by >= wanted.distance * self.scale && !self.is_excluded_by(&wanted.attackers)
+    }
+
+    /// Whether one of these contributors knows better.
+    pub fn is_excluded_by(&self, attackers: &[u32]) -> bool {
+        attackers.iter().any(|s| self.spoiled_by.binary_search(s).is_ok())
     }
 }
 
