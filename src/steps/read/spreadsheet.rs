@@ -936,6 +936,7 @@ mod tests {
             ("an empty sheet", xlsx_of("<sheetData/>", "uniqueCount=\"0\">"), "header_missing"),
             ("a binary workbook", zipped(&[("[Content_Types].xml", ""), ("xl/workbook.bin", "")]), "not_a_table"),
             ("a chain that goes in circles", circle(), "spreadsheet_damaged"),
+            ("a circle of a sector at the very end, of no bytes", circle()[..1024].to_vec(), "spreadsheet_damaged"),
             (
                 "a password",
                 compound(&[record(0x0809, &[0, 6, 5, 0]), record(0x002f, &[1, 0])].concat()),

@@ -114,11 +114,11 @@ impl<'a> Compound<'a> {
         u32_at(self.bytes, at)
     }
 
-    /// A sector; the last may be cut.
+    /// A sector; the last may be cut, and none is empty.
     fn at(&self, sector: u32) -> Option<&'a [u8]> {
         let start = (sector as usize + 1).checked_mul(self.sector)?;
         let end = (start + self.sector).min(self.bytes.len());
-        self.bytes.get(start..end)
+        self.bytes.get(start..end).filter(|sector| !sector.is_empty())
     }
 
     /// The sectors from one on. A chain longer than the file goes in circles.
