@@ -3,14 +3,16 @@
 //! Where the index outgrows a processor's cache, points in random order wait for memory at each step. They are then sorted
 //! by tiles of cells first, by counting, which costs less than the waiting.
 
-use crate::cells::{Cells, LEAF, unanswered};
+use crate::cells::{Cells, FORMS, LEAF, View, unanswered};
+use crate::large::Large;
+use bytemuck::Pod;
 
 /// Points taken together: their cells stay in the first cache.
 const BATCH: usize = 1024;
 /// Bytes of an index that the second cache of one core holds beside the points.
 const CACHED_BYTES: usize = 8 << 20;
 /// Bytes of the index under one tile.
-const TILE_BYTES: usize = 128 << 10;
+const TILE_BYTES: usize = 64 << 10;
 /// Points a tile below which sorting by tile brings nothing, by measure.
 const POINTS_A_TILE_MIN: usize = 64;
 /// Points sorted together: 28 MiB a million.
@@ -22,26 +24,28 @@ impl Cells {
     /// Places points one after the other or by tiles, whichever costs less: for each the number of its zone, with
     /// [`crate::BORDER`] or [`crate::OVERLAP`] set, or [`crate::NONE`]. The columns are of one length.
     pub fn place(&self, x: &[f64], y: &[f64], answers: &mut [u32]) {
-        let tiling = Tiling::new(self);
+        let cells = &self.view();
+        let tiling = Tiling::new(cells);
         let mut room = Sorting::default();
         let parts = x.chunks(SORTED_MAX).zip(y.chunks(SORTED_MAX)).zip(answers.chunks_mut(SORTED_MAX));
         for ((x, y), answers) in parts {
-            if tiling.pays(self, x, y) {
-                place_by_tiles(self, &tiling, x, y, answers, &mut room);
+            if tiling.pays(cells, x, y) {
+                place_by_tiles(cells, &tiling, x, y, answers, &mut room);
             } else {
-                place_in_order(self, x, y, answers);
+                place_in_order(cells, x, y, answers);
             }
         }
     }
 
     /// The same, sorted by tiles first whether it pays or not.
     pub fn place_sorted(&self, x: &[f64], y: &[f64], answers: &mut [u32]) {
-        place_by_tiles(self, &Tiling::new(self), x, y, answers, &mut Sorting::default());
+        let cells = &self.view();
+        place_by_tiles(cells, &Tiling::new(cells), x, y, answers, &mut Sorting::default());
     }
 }
 
 /// Places points in the order given.
-fn place_in_order(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
+fn place_in_order(cells: &View<'_>, x: &[f64], y: &[f64], answers: &mut [u32]) {
     let mut room = Room::new();
     let mut codes = [0_u32; BATCH];
     let parts = x.chunks(BATCH).zip(y.chunks(BATCH)).zip(answers.chunks_mut(BATCH));
@@ -56,7 +60,7 @@ fn place_in_order(cells: &Cells, x: &[f64], y: &[f64], answers: &mut [u32]) {
             room.open[n % BATCH] = Open { place: i, word };
             n += usize::from(unanswered(word));
         }
-        room.finish(cells, n, |i| (x[i as usize], y[i as usize]), |i, answer| answers[i as usize] = answer);
+        room.finish(cells, n, |i| (x[i as usize], y[i as usize]), answers);
     }
 }
 
@@ -72,17 +76,24 @@ struct Room {
     open: [Open; BATCH],
     at: [u32; BATCH],
     edges: [(u32, u32); BATCH],
+    /// The points that leaves decide, those of leaves of one form together.
+    by_form: [Open; BATCH],
 }
 
 impl Room {
     fn new() -> Self {
-        Self { open: [Open::default(); BATCH], at: [0; BATCH], edges: [(0, 0); BATCH] }
+        Self {
+            open: [Open::default(); BATCH],
+            at: [0; BATCH],
+            edges: [(0, 0); BATCH],
+            by_form: [Open::default(); BATCH],
+        }
     }
 
-    /// Answers the first `n` open points. Each step is taken for all of them before the next: the loads of a step wait for
+    /// Answers the first `n` open points, each in its place of the batch. Each step is taken for all of them before the next: the loads of a step wait for
     /// memory together, and not one for the other.
     #[inline(always)]
-    fn finish(&mut self, cells: &Cells, n: usize, point: impl Fn(u32) -> (f64, f64), mut answer: impl FnMut(u32, u32)) {
+    fn finish(&mut self, cells: &View<'_>, n: usize, point: impl Fn(u32) -> (f64, f64), answers: &mut [u32]) {
         let open = &mut self.open[..n.min(BATCH)];
         let at = &mut self.at[..n.min(BATCH)];
         for (open, at) in open.iter().zip(at.iter_mut()) {
@@ -94,20 +105,57 @@ impl Room {
         for i in 0..open.len() {
             let Open { place, word } = open[i];
             let word = cells.finer_word(word, at[i]);
-            answer(place, word);
+            answers[place as usize] = word;
             open[m] = Open { place, word: word & !LEAF };
             m += usize::from(unanswered(word));
         }
         let open = &open[..m];
         bring_near(open.iter().map(|open| cells.leaves[open.word as usize]));
-        for (open, edges) in open.iter().zip(self.edges.iter_mut()) {
+        let forms = &mut self.at[..m];
+        let mut ends = [0_usize; FORMS + 1];
+        for ((open, edges), form) in open.iter().zip(self.edges.iter_mut()).zip(forms.iter_mut()) {
             *edges = cells.outer_edges(open.word);
+            *form = cells.form(open.word);
+            ends[*form as usize + 1] += 1;
         }
         bring_near(self.edges[..m].iter().map(|edges| cells.touch(edges.0) ^ cells.touch(edges.1)));
-        for open in open {
-            let (x, y) = point(open.place);
-            answer(open.place, cells.judge(open.word as usize, x, y));
+        // A loop over leaves of one form is never wrong about how many edges come.
+        for form in 1..ends.len() {
+            ends[form] += ends[form - 1];
         }
+        for (open, &form) in open.iter().zip(forms.iter()) {
+            let at = &mut ends[form as usize];
+            self.by_form[*at] = *open;
+            *at += 1;
+        }
+        let mut start = 0;
+        for (form, &end) in ends[..FORMS].iter().enumerate() {
+            let open = &self.by_form[start..end];
+            start = end;
+            match form {
+                1 => decide(open, &point, answers, |leaf, x, y| cells.judge_between::<1>(leaf, x, y)),
+                2 => decide(open, &point, answers, |leaf, x, y| cells.judge_between::<2>(leaf, x, y)),
+                3 => decide(open, &point, answers, |leaf, x, y| cells.judge_between::<3>(leaf, x, y)),
+                4 => decide(open, &point, answers, |leaf, x, y| cells.judge_between::<4>(leaf, x, y)),
+                5 => decide(open, &point, answers, |leaf, x, y| cells.judge_between::<5>(leaf, x, y)),
+                6 => decide(open, &point, answers, |leaf, x, y| cells.judge_between::<6>(leaf, x, y)),
+                _ => decide(open, &point, answers, |leaf, x, y| cells.judge(leaf, x, y)),
+            }
+        }
+    }
+}
+
+/// Answers points by their leaves.
+#[inline(always)]
+fn decide(
+    open: &[Open],
+    point: impl Fn(u32) -> (f64, f64),
+    answers: &mut [u32],
+    judge: impl Fn(usize, f64, f64) -> u32,
+) {
+    for open in open {
+        let (x, y) = point(open.place);
+        answers[open.place as usize] = judge(open.word as usize, x, y);
     }
 }
 
@@ -127,7 +175,7 @@ struct Tiling {
 }
 
 impl Tiling {
-    fn new(cells: &Cells) -> Self {
+    fn new(cells: &View<'_>) -> Self {
         let wanted = (cells.bytes() / TILE_BYTES).max(1);
         let mut shift = 0;
         loop {
@@ -147,7 +195,7 @@ impl Tiling {
 
     #[inline(always)]
     /// The cell of a point, as `Grid::cell` has it, and its tile.
-    fn cell_and_tile(&self, cells: &Cells, x: f64, y: f64) -> (u32, u32) {
+    fn cell_and_tile(&self, cells: &View<'_>, x: f64, y: f64) -> (u32, u32) {
         let (column, row) = cells.grid.rounded(x, y);
         let part = |n: u32| n.wrapping_shr(self.shift);
         let tile = part(row).wrapping_mul(self.across).wrapping_add(part(column));
@@ -155,7 +203,7 @@ impl Tiling {
     }
 
     /// Whether sorting costs less than waiting for memory.
-    fn pays(&self, cells: &Cells, x: &[f64], y: &[f64]) -> bool {
+    fn pays(&self, cells: &View<'_>, x: &[f64], y: &[f64]) -> bool {
         if cells.bytes() <= CACHED_BYTES || x.len() < self.tiles * POINTS_A_TILE_MIN {
             return false;
         }
@@ -172,7 +220,7 @@ impl Tiling {
 }
 
 /// A point on its way through its tile.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Sorted {
     x: f64,
     y: f64,
@@ -180,17 +228,39 @@ struct Sorted {
     word: u32,
 }
 
+impl Sorted {
+    /// As bits, which memory of any kind may hold.
+    #[inline(always)]
+    fn bits(self) -> [u64; 3] {
+        [self.x.to_bits(), self.y.to_bits(), u64::from(self.word) << 32 | u64::from(self.place)]
+    }
+    #[inline(always)]
+    fn of([x, y, more]: [u64; 3]) -> Self {
+        Self { x: f64::from_bits(x), y: f64::from_bits(y), place: more as u32, word: (more >> 32) as u32 }
+    }
+}
+
 /// Room for sorting, which is used again.
 #[derive(Debug, Default)]
 struct Sorting {
-    tiles: Vec<u32>,
-    sorted: Vec<Sorted>,
+    tiles: Option<Large<u32>>,
+    sorted: Option<Large<[u64; 3]>>,
+}
+
+/// The first `n` of an array, which is made anew when it is shorter; `None` when there is no memory.
+fn at_least<T: Pod>(room: &mut Option<Large<T>>, n: usize) -> Option<&mut [T]> {
+    if room.as_ref().is_none_or(|room| room.slice().len() < n) {
+        *room = Large::zeros(n);
+    }
+    room.as_mut().map(|room| &mut room.slice_mut()[..n])
 }
 
 /// Answers what cells answer, sorts the other points by tile, and gives each answer back to its place.
-fn place_by_tiles(cells: &Cells, tiling: &Tiling, x: &[f64], y: &[f64], answers: &mut [u32], room: &mut Sorting) {
+fn place_by_tiles(cells: &View<'_>, tiling: &Tiling, x: &[f64], y: &[f64], answers: &mut [u32], room: &mut Sorting) {
     let Sorting { tiles, sorted } = room;
-    tiles.resize(x.len(), 0);
+    let Some(tiles) = at_least(tiles, x.len()) else {
+        return place_in_order(cells, x, y, answers);
+    };
     let mut next = vec![0_u32; tiling.tiles + 1];
     let mut codes = [0_u32; BATCH];
     let parts = x.chunks(BATCH).zip(y.chunks(BATCH)).zip(answers.chunks_mut(BATCH)).zip(tiles.chunks_mut(BATCH));
@@ -208,20 +278,31 @@ fn place_by_tiles(cells: &Cells, tiling: &Tiling, x: &[f64], y: &[f64], answers:
     for tile in 1..next.len() {
         next[tile] += next[tile - 1];
     }
-    sorted.resize(next[tiling.tiles] as usize, Sorted::default());
+    let Some(sorted) = at_least(sorted, next[tiling.tiles] as usize) else {
+        return place_in_order(cells, x, y, answers);
+    };
     for ((place, (&word, (&x, &y))), &tile) in (0_u32..).zip(answers.iter().zip(x.iter().zip(y))).zip(tiles.iter()) {
         if unanswered(word) {
             let at = &mut next[tile as usize];
-            sorted[*at as usize] = Sorted { x, y, place, word };
+            sorted[*at as usize] = Sorted { x, y, place, word }.bits();
             *at += 1;
         }
     }
+    // Tiles are no longer asked for, and their room lies in larger pages than that of answers may.
+    let found = tiles;
     let mut room = Room::new();
     for batch in sorted.chunks(BATCH) {
-        for ((open, point), place) in room.open.iter_mut().zip(batch).zip(0..) {
-            *open = Open { place, word: point.word };
+        let sorted = |i: u32| Sorted::of(batch[i as usize]);
+        for (open, place) in room.open.iter_mut().zip(0..batch.len() as u32) {
+            *open = Open { place, word: sorted(place).word };
         }
-        let point = |i: u32| (batch[i as usize].x, batch[i as usize].y);
-        room.finish(cells, batch.len(), point, |i, answer| answers[batch[i as usize].place as usize] = answer);
+        let point = |i: u32| (sorted(i).x, sorted(i).y);
+        room.finish(cells, batch.len(), point, &mut codes);
+        for (i, &answer) in (0..batch.len() as u32).zip(&codes) {
+            found[sorted(i).place as usize] = answer;
+        }
+    }
+    for (answer, &found) in answers.iter_mut().zip(found.iter()) {
+        *answer = if unanswered(*answer) { found } else { *answer };
     }
 }

@@ -15,6 +15,7 @@ use crate::cells::{
     SECOND_EAST, UNIFORM, unanswered,
 };
 use crate::exact::{self, Vertex};
+use crate::large::Large;
 
 /// Cells for each vertex of the zoning, by measure: more cost memory and building, fewer cost comparisons.
 const CELLS_A_VERTEX: usize = 5;
@@ -29,6 +30,8 @@ const LEAF_WORDS_A_VERTEX: usize = 64;
 const CELLS_MIN: usize = 1 << 10;
 /// Edges above which a cell is cut into finer ones, by measure.
 const LEAF_EDGES: usize = 6;
+/// Edges of a cell up to which each is held against each, to find those that two zones share; above, they are sorted.
+const EDGES_COMPARED: usize = 24;
 /// Finer cells for each edge of a cell, by measure.
 const FINER_CELLS_AN_EDGE: usize = 2;
 /// Finer cells along a side at most: a town in the middle of a country.
@@ -95,7 +98,9 @@ fn build(rings: &Rings<'_>) -> Option<Cells> {
     let grid = grid(rings.vertices, &bounds);
     let rows = (BAND_CELLS / grid.columns as usize).max(1);
     let bands = bands(rings, &bounds, &grid, rows);
-    let mut words = vec![NONE; grid.cells() + 1];
+    let mut all_words = Large::zeros(grid.cells() + 1)?;
+    let words = all_words.slice_mut();
+    words[grid.cells()] = NONE;
     let of_bands = words[..grid.cells()].chunks_mut(rows * grid.columns as usize).zip(&bands).enumerate();
     let maker = || Maker::new(rings, grid);
     // Where many zones lie over each other each leaf names them all: beyond some room the other form costs less.
@@ -124,12 +129,13 @@ fn build(rings: &Rings<'_>) -> Option<Cells> {
     if total.iter().any(|&n| n > COUNT_MAX) {
         return None;
     }
-    let mut finer = vec![Finer { start: 0, side: 1 }; total[0]];
-    let mut finer_words = vec![NONE; total[1]];
-    let mut leaves = vec![0; total[2]];
+    let (mut finer, mut finer_words, mut leaves) =
+        (Large::zeros(total[0])?, Large::zeros(total[1])?, Large::zeros(total[2])?);
+    finer.slice_mut()[0] = [0, 1];
+    finer_words.slice_mut()[0] = NONE;
     let mut before = [1_u32, 1, 0];
     let (mut finer_left, mut finer_words_left, mut leaves_left) =
-        (&mut finer[1..], &mut finer_words[1..], &mut leaves[..]);
+        (&mut finer.slice_mut()[1..], &mut finer_words.slice_mut()[1..], leaves.slice_mut());
     let of_bands = words[..grid.cells()].chunks_mut(rows * grid.columns as usize).zip(made).map(|(words, made)| {
         let n = counts(&made);
         let part = Part {
@@ -144,15 +150,15 @@ fn build(rings: &Rings<'_>) -> Option<Cells> {
     });
     shared_out(threads, of_bands, || (), |(), (part, made)| part.take(made, &kept));
 
-    let mut vertices = vec![[0.0; 2]; kept.count()];
-    let mut vertices_left = &mut vertices[..];
+    let mut vertices = Large::zeros(kept.count())?;
+    let mut vertices_left = vertices.slice_mut();
     let blocks = rings.rings.chunks(RINGS_A_BLOCK).map(|block| {
         let last = block[block.len() - 1];
         let range = block[0].start..last.start + last.coords.len();
         (block, first(&mut vertices_left, (kept.rank(range.end) - kept.rank(range.start)) as usize))
     });
     shared_out(threads, blocks, || (), |(), (block, into)| kept.copy(block, into));
-    Some(Cells { grid, words, finer, finer_words, leaves, vertices })
+    Some(Cells { grid, words: all_words, finer, finer_words, leaves, vertices })
 }
 
 /// Rings that one thread takes at a time, where it takes them as they come.
@@ -242,8 +248,8 @@ impl Part<'_> {
             false => word,
         };
         self.words.iter_mut().for_each(|word| *word = moved(*word));
-        for (into, f) in self.finer.iter_mut().zip(&made.finer) {
-            *into = Finer { start: f.start + words_before, side: f.side };
+        for (into, [start, side]) in self.finer.iter_mut().zip(&made.finer) {
+            *into = [start + words_before, *side];
         }
         self.finer_words.iter_mut().zip(&made.finer_words).for_each(|(into, word)| *into = moved(*word));
         let leaves = self.leaves;
@@ -469,6 +475,11 @@ impl LocalEdge {
     fn ends(&self) -> [Vertex; 2] {
         if (self.a[1], self.a[0]) <= (self.b[1], self.b[0]) { [self.a, self.b] } else { [self.b, self.a] }
     }
+    /// The same for edges of the same ends, whichever comes first; hardly ever for others.
+    fn mark(&self) -> u64 {
+        let [x, y] = [0, 1].map(|i| self.a[i].to_bits() ^ self.b[i].to_bits());
+        x ^ y.rotate_left(21)
+    }
     /// Whether a ray from the point to the east crosses it.
     #[inline]
     fn crosses(&self, x: f64, y: f64) -> bool {
@@ -637,7 +648,7 @@ impl<'a> Maker<'a> {
                 zones: [ring.zone, NONE],
             });
         }
-        if edges.len() > 24 {
+        if edges.len() > EDGES_COMPARED {
             edges.sort_unstable_by(|p, q| {
                 let key = |e: &LocalEdge| e.ends();
                 let ([p1, p2], [q1, q2]) = (key(p), key(q));
@@ -646,11 +657,14 @@ impl<'a> Maker<'a> {
             });
             edges.dedup_by(|next, kept| join(kept, next));
         } else {
+            let mut marks = [0; EDGES_COMPARED];
             let mut n = 0;
             for i in 0..edges.len() {
                 let edge = edges[i];
-                if !edges[..n].iter_mut().any(|kept| join(kept, &edge)) {
-                    edges[n] = edge;
+                let mark = edge.mark();
+                let joined = (0..n).any(|k| marks[k] == mark && join(&mut edges[k], &edge));
+                if !joined {
+                    (edges[n], marks[n]) = (edge, mark);
                     n += 1;
                 }
             }
@@ -724,7 +738,7 @@ impl<'a> Maker<'a> {
         self.part_starts = starts;
         self.part_found = found;
         self.part_edges = parts;
-        self.finer.push(Finer { start, side: side as u32 });
+        self.finer.push([start, side as u32]);
         FINER | (self.finer.len() - 1) as u32
     }
 

@@ -12,6 +12,7 @@
 
 use crate::Around;
 use crate::exact::{self, Vertex};
+use crate::large::Large;
 
 /// No zone.
 pub const NONE: u32 = u32::MAX;
@@ -31,6 +32,10 @@ pub(crate) const FINER: u32 = 1 << 31;
 pub(crate) const PAGE_ZONES: usize = 16;
 /// Edges that a page can count.
 pub(crate) const PAGE_EDGES_MAX: usize = (1 << 28) - 1;
+/// Forms of leaves that are told apart, from 0: see [`View::form`].
+pub(crate) const FORMS: usize = EDGES_COUNTED + 1;
+/// Edges of the longest form.
+const EDGES_COUNTED: usize = 6;
 /// In the head of a page: each edge bounds all of its candidates.
 pub(crate) const UNIFORM: u32 = 1 << 31;
 /// In the head of a page: a zone covers the whole cell.
@@ -97,27 +102,32 @@ impl Grid {
     }
 }
 
-/// A square of finer cells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Finer {
-    /// Where its words begin.
-    pub(crate) start: u32,
-    /// How many cells its side has.
-    pub(crate) side: u32,
-}
+/// A square of finer cells: where its words begin, and how many cells its side has.
+pub(crate) type Finer = [u32; 2];
 
 /// The cells over a zoning, in EPSG:2154 metres.
 #[derive(Debug, PartialEq)]
 pub struct Cells {
     pub(crate) grid: Grid,
+    pub(crate) words: Large<u32>,
+    pub(crate) finer: Large<Finer>,
+    pub(crate) finer_words: Large<u32>,
+    pub(crate) leaves: Large<u32>,
+    pub(crate) vertices: Large<Vertex>,
+}
+
+/// Cells as they are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) grid: &'a Grid,
     /// A word a cell, row by row, and one for what lies beyond.
-    pub(crate) words: Vec<u32>,
-    pub(crate) finer: Vec<Finer>,
+    pub(crate) words: &'a [u32],
+    pub(crate) finer: &'a [Finer],
     /// The words of finer cells, row by row.
-    pub(crate) finer_words: Vec<u32>,
-    pub(crate) leaves: Vec<u32>,
+    pub(crate) finer_words: &'a [u32],
+    pub(crate) leaves: &'a [u32],
     /// Ends of edges: edge `i` goes from vertex `i` to the next.
-    pub(crate) vertices: Vec<Vertex>,
+    pub(crate) vertices: &'a [Vertex],
 }
 
 /// A page of a leaf, taken apart.
@@ -165,8 +175,30 @@ impl<'a> Page<'a> {
 impl Cells {
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        let words = self.words.len() + 2 * self.finer.len() + self.finer_words.len() + self.leaves.len();
-        words * size_of::<u32>() + self.vertices.len() * size_of::<Vertex>()
+        self.view().bytes()
+    }
+
+    /// The zones around a point.
+    pub fn around(&self, x: f64, y: f64) -> Around {
+        self.view().around(x, y)
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            grid: &self.grid,
+            words: self.words.slice(),
+            finer: self.finer.slice(),
+            finer_words: self.finer_words.slice(),
+            leaves: self.leaves.slice(),
+            vertices: self.vertices.slice(),
+        }
+    }
+}
+
+impl View<'_> {
+    pub(crate) fn bytes(&self) -> usize {
+        let words = self.words.len() + self.finer_words.len() + self.leaves.len();
+        words * size_of::<u32>() + size_of_val(self.finer) + size_of_val(self.vertices)
     }
 
     /// Where the finer cell of a point is, in a cell of that word; anywhere when the cell is not cut into finer ones.
@@ -174,13 +206,14 @@ impl Cells {
     pub(crate) fn finer_at(&self, word: u32, x: f64, y: f64) -> u32 {
         let finer = self.finer[if word & FINER == 0 { 0 } else { (word & !FINER) as usize }];
         let (u, v) = self.grid.in_cells(x, y);
-        let side = f64::from(finer.side);
+        let [start, across] = finer;
+        let side = f64::from(across);
         // Within the cell, as `Grid::cell` found it: halves round to the even side there and here.
         let part = |u: f64| {
             let whole = (u + (ROUNDER - 0.5)) - ROUNDER;
-            (((u - whole) * side) as u32).min(finer.side - 1)
+            (((u - whole) * side) as u32).min(across - 1)
         };
-        finer.start + part(v) * finer.side + part(u)
+        start + part(v) * across + part(u)
     }
 
     /// The word of the finer cell there, or the word itself when the cell is not cut.
@@ -203,6 +236,34 @@ impl Cells {
         (self.leaves[first] & COUNT_MAX as u32, self.leaves[last] & COUNT_MAX as u32)
     }
 
+    /// The form of a leaf: so many edges, at most [`EDGES_COUNTED`], all of which part the same two zones; 0 is any other.
+    #[inline(always)]
+    pub(crate) fn form(&self, leaf: u32) -> u32 {
+        let at = leaf as usize;
+        let n = self.leaves[at] ^ UNIFORM;
+        if (n as usize <= EDGES_COUNTED) & (self.leaves[at + 1] >> 16 == 2) { n } else { 0 }
+    }
+
+    /// [`Self::judge`] for a leaf of form `N`.
+    #[inline(always)]
+    pub(crate) fn judge_between<const N: usize>(&self, leaf: usize, x: f64, y: f64) -> u32 {
+        let words = &self.leaves[leaf..leaf + 4 + N];
+        let (mut crossed, mut clear) = (false, true);
+        for &edge in &words[4..] {
+            let at = (edge & COUNT_MAX as u32) as usize;
+            let ends = &self.vertices[at..at + 2];
+            let (crosses, is_clear) = meet(edge, ends[0], ends[1], x, y);
+            crossed ^= crosses;
+            clear &= is_clear;
+        }
+        // One of the two zones, but where zones overlap, or the point lies as good as on an edge.
+        match (words[1] & 3) ^ (u32::from(crossed) * 3) {
+            1 if clear => words[2],
+            2 if clear => words[3],
+            _ => self.judge(leaf, x, y),
+        }
+    }
+
     /// Brings the ends of an edge near.
     #[inline(always)]
     pub(crate) fn touch(&self, edge: u32) -> u64 {
@@ -215,7 +276,7 @@ impl Cells {
         let mut on_border = NONE;
         let mut at = leaf;
         loop {
-            let page = Page::read(&self.leaves, at);
+            let page = Page::read(self.leaves, at);
             let mut inside = page.base;
             let mut touched = 0;
             if page.head & UNIFORM != 0 {
@@ -261,19 +322,30 @@ impl Cells {
         let at = (edge & COUNT_MAX as u32) as usize;
         let ends = &self.vertices[at..at + 2];
         let (a, b) = (ends[0], ends[1]);
-        let (from_a, from_b) = (y >= a[1], y >= b[1]);
-        let ends_east = (from_a & (edge & FIRST_EAST != 0)) ^ (from_b & (edge & SECOND_EAST != 0));
-        match exact::quick_side(a, b, x, y) {
-            Some(side) => (((from_a ^ from_b) & ((side > 0.0) == from_a)) ^ ends_east, false),
-            None => near(a, b, x, y, ends_east),
+        match meet(edge, a, b, x, y) {
+            (crosses, true) => (crosses, false),
+            (_, false) => near(edge, a, b, x, y),
         }
     }
 }
 
+/// Whether the ends of an edge to the east of a cell change the bits of its zones.
+#[inline(always)]
+fn ends_east(edge: u32, from_a: bool, from_b: bool) -> bool {
+    (from_a & (edge & FIRST_EAST != 0)) ^ (from_b & (edge & SECOND_EAST != 0))
+}
+
+/// Whether an edge changes the bits of its zones at a point, and whether doubles can tell.
+#[inline(always)]
+fn meet(edge: u32, a: Vertex, b: Vertex, x: f64, y: f64) -> (bool, bool) {
+    let (from_a, from_b) = (y >= a[1], y >= b[1]);
+    let (side, clear) = exact::quick_side(a, b, x, y);
+    (((from_a ^ from_b) & ((side > 0.0) == from_a)) ^ ends_east(edge, from_a, from_b), clear)
+}
+
 /// Finding what lies around, for few points.
-impl Cells {
-    /// The zones around a point.
-    pub fn around(&self, x: f64, y: f64) -> Around {
+impl View<'_> {
+    fn around(&self, x: f64, y: f64) -> Around {
         let mut around = Around::default();
         let cell = self.grid.cell(x, y) as usize;
         let word = self.words[cell];
@@ -284,7 +356,7 @@ impl Cells {
         }
         let mut next = Some((word & !LEAF) as usize);
         while let Some(at) = next {
-            let page = Page::read(&self.leaves, at);
+            let page = Page::read(self.leaves, at);
             let (mut inside, mut touched) = (page.base, 0);
             for (i, &edge) in page.edges.iter().enumerate() {
                 let (crosses, touches) = self.meet(edge, x, y);
@@ -305,11 +377,11 @@ impl Cells {
     }
 }
 
-/// [`Cells::meet`] for a point so close to the line of the edge that doubles cannot tell its side.
+/// [`meet`] for a point so close to the line of the edge that doubles cannot tell its side, and whether it lies on it.
 #[cold]
-fn near(a: Vertex, b: Vertex, x: f64, y: f64, ends_east: bool) -> (bool, bool) {
+fn near(edge: u32, a: Vertex, b: Vertex, x: f64, y: f64) -> (bool, bool) {
     let side = exact::side(a, b, x, y);
     let (from_a, from_b) = (y >= a[1], y >= b[1]);
     let crosses = (from_a ^ from_b) & (side != 0.0) & ((side > 0.0) == from_a);
-    (crosses ^ ends_east, side == 0.0 && exact::between(a, b, x, y))
+    (crosses ^ ends_east(edge, from_a, from_b), side == 0.0 && exact::between(a, b, x, y))
 }

@@ -9,20 +9,23 @@ pub(crate) type Vertex = [f64; 2];
 /// Shewchuk's `ccwerrboundA`: above this share of its terms, the determinant has the right sign.
 const BOUND: f64 = (3.0 + 8.0 * f64::EPSILON) * f64::EPSILON / 2.0;
 
-/// A value whose sign is right: positive when `(x, y)` lies to the left of the way from `a` to `b`, zero when on its
-/// line, and `None` when doubles cannot tell.
+/// A value that is positive when `(x, y)` lies to the left of the way from `a` to `b`, zero when on its line; and whether
+/// its sign is sure to be right.
 #[inline(always)]
-pub(crate) fn quick_side(a: Vertex, b: Vertex, x: f64, y: f64) -> Option<f64> {
+pub(crate) fn quick_side(a: Vertex, b: Vertex, x: f64, y: f64) -> (f64, bool) {
     let left = (a[0] - x) * (b[1] - y);
     let right = (a[1] - y) * (b[0] - x);
     let side = left - right;
-    (side.abs() > BOUND * (left.abs() + right.abs())).then_some(side)
+    (side, side.abs() > BOUND * (left.abs() + right.abs()))
 }
 
 /// The same, whatever it costs.
 #[inline]
 pub(crate) fn side(a: Vertex, b: Vertex, x: f64, y: f64) -> f64 {
-    quick_side(a, b, x, y).unwrap_or_else(|| exact_side(a, b, x, y))
+    match quick_side(a, b, x, y) {
+        (side, true) => side,
+        (_, false) => exact_side(a, b, x, y),
+    }
 }
 
 #[cold]

@@ -7,12 +7,14 @@
 
 use std::io::{self, Read, Write};
 
+use bytemuck::Pod;
 use flate2::Crc;
 
 use crate::cells::{
-    BORDER, COUNT_MAX, COVERED, Cells, FINER, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES, UNIFORM,
+    BORDER, COUNT_MAX, COVERED, Cells, FINER, Finer, Grid, LEAF, MORE, NONE, PAGE_EDGES_MAX, PAGE_ZONES, UNIFORM, View,
     unanswered,
 };
+use crate::large::Large;
 
 /// The name and the version of the form. Another version is refused, and the index built again.
 const FORM: &[u8; 16] = b"arpent index 03\n";
@@ -38,7 +40,7 @@ impl Cells {
     pub fn keep<'a>(&self, codes: impl Iterator<Item = &'a str>, about: &str, into: impl Write) -> io::Result<()> {
         let mut out = Out { into, sum: Crc::new() };
         out.bytes(FORM)?;
-        let grid = &self.grid;
+        let View { grid, words, finer, finer_words, leaves, vertices } = self.view();
         for v in [grid.least, grid.greatest, grid.corner, [grid.side_m, grid.cells_a_metre]].as_flattened() {
             out.bytes(&v.to_le_bytes())?;
         }
@@ -50,16 +52,15 @@ impl Cells {
             texts.extend(code.as_bytes());
             ends.push(texts.len() as u32);
         }
-        let finer: Vec<u32> = self.finer.iter().flat_map(|f| [f.start, f.side]).collect();
-        let arrays = [&ends, &finer, &self.words, &self.finer_words, &self.leaves];
-        for length in arrays.map(Vec::len).into_iter().chain([self.vertices.len(), texts.len()]) {
+        let arrays = [&ends, finer.as_flattened(), words, finer_words, leaves];
+        for length in arrays.map(<[u32]>::len).into_iter().chain([vertices.len(), texts.len()]) {
             out.bytes(&(length as u64).to_le_bytes())?;
         }
         out.bytes(&texts)?;
         for array in arrays {
             out.numbers(array, u32::to_le_bytes)?;
         }
-        out.numbers(self.vertices.as_flattened(), f64::to_le_bytes)?;
+        out.numbers(vertices.as_flattened(), f64::to_le_bytes)?;
         out.into.write_all(&out.sum.sum().to_le_bytes())
     }
 }
@@ -99,19 +100,21 @@ impl Kept {
         }
         let texts = input.bytes(lengths[6])?;
         let ends = input.numbers(lengths[0], u32::from_le_bytes)?;
-        let finer = input.numbers(lengths[1], u32::from_le_bytes)?;
-        let words = input.numbers(lengths[2], u32::from_le_bytes)?;
-        let finer_words = input.numbers(lengths[3], u32::from_le_bytes)?;
-        let leaves = input.numbers(lengths[4], u32::from_le_bytes)?;
-        let vertices = input.pairs(lengths[5])?;
+        if !lengths[1].is_multiple_of(2) {
+            return Err("half a square of finer cells".to_owned());
+        }
+        let finer = input.pairs(lengths[1] / 2, u32::from_le_bytes)?;
+        let words = input.large(lengths[2], u32::from_le_bytes)?;
+        let finer_words = input.large(lengths[3], u32::from_le_bytes)?;
+        let leaves = input.large(lengths[4], u32::from_le_bytes)?;
+        let vertices = input.pairs(lengths[5], f64::from_le_bytes)?;
         let sum = input.sum.sum();
         if u32::from_le_bytes(input.array()?) != sum {
             return Err("bytes that changed since they were written".to_owned());
         }
-        let finer = finer.chunks_exact(2).map(|f| Finer { start: f[0], side: f[1] }).collect();
         let cells = Cells { grid, words, finer, finer_words, leaves, vertices };
         let (about, codes) = split(&texts, &ends).ok_or("texts that are torn")?;
-        check(&cells, codes.len()).map_err(|what| format!("{what} that leads nowhere"))?;
+        check(&cells.view(), codes.len()).map_err(|what| format!("{what} that leads nowhere"))?;
         Ok(Self { cells, codes, about })
     }
 }
@@ -128,8 +131,8 @@ fn split(texts: &[u8], ends: &[u32]) -> Option<(String, Vec<String>)> {
 }
 
 /// Follows every number that leads elsewhere.
-fn check(cells: &Cells, zones: usize) -> Result<(), &'static str> {
-    let grid = &cells.grid;
+fn check(cells: &View<'_>, zones: usize) -> Result<(), &'static str> {
+    let grid = cells.grid;
     let numbers = [grid.least, grid.greatest, grid.corner, [grid.side_m, grid.cells_a_metre]];
     let room = grid.columns.checked_mul(grid.rows).is_some_and(|n| n > 0 && n as usize + 1 == cells.words.len());
     let (low, high) = (grid.in_cells(grid.least[0], grid.least[1]), grid.in_cells(grid.greatest[0], grid.greatest[1]));
@@ -154,9 +157,9 @@ fn check(cells: &Cells, zones: usize) -> Result<(), &'static str> {
     if !cells.finer_words.iter().all(|&word| sound(word)) {
         return Err("a finer cell");
     }
-    let square = |f: &Finer| {
-        let cells_of = u64::from(f.side) * u64::from(f.side);
-        f.side > 0 && u64::from(f.start) + cells_of <= cells.finer_words.len() as u64
+    let square = |&[start, side]: &Finer| {
+        let cells_of = u64::from(side) * u64::from(side);
+        side > 0 && u64::from(start) + cells_of <= cells.finer_words.len() as u64
     };
     if cells.finer.is_empty() || !cells.finer.iter().all(square) {
         return Err("a square of finer cells");
@@ -167,8 +170,8 @@ fn check(cells: &Cells, zones: usize) -> Result<(), &'static str> {
 }
 
 /// Walks all leaves; gives a bit for each word at which one begins.
-fn check_leaves(cells: &Cells, zones: usize) -> Option<Vec<u64>> {
-    let leaves = &cells.leaves;
+fn check_leaves(cells: &View<'_>, zones: usize) -> Option<Vec<u64>> {
+    let leaves = cells.leaves;
     let mut starts = vec![0_u64; leaves.len() / 64 + 1];
     let mut at = 0;
     let mut begins = true;
@@ -198,6 +201,10 @@ fn check_leaves(cells: &Cells, zones: usize) -> Option<Vec<u64>> {
         at = end;
     }
     begins.then_some(starts)
+}
+
+fn no_room() -> String {
+    "more than this machine has memory for".to_owned()
 }
 
 fn too_short() -> String {
@@ -249,9 +256,21 @@ impl<R: Read> In<R> {
         self.blocks(n * N, |block| all.extend(block.as_chunks::<N>().0.iter().map(|&bytes| of(bytes))))?;
         Ok(all)
     }
-    fn pairs(&mut self, n: usize) -> Result<Vec<[f64; 2]>, String> {
-        let half = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-        self.numbers(n, |bytes: [u8; 16]| [half(&bytes[..8]), half(&bytes[8..])])
+    fn pairs<T: Pod, const N: usize>(&mut self, n: usize, of: impl Fn([u8; N]) -> T) -> Result<Large<[T; 2]>, String> {
+        let mut all = Large::zeros(n).ok_or_else(no_room)?;
+        self.fill(all.slice_mut().as_flattened_mut(), of)?;
+        Ok(all)
+    }
+    fn large<T: Pod, const N: usize>(&mut self, n: usize, of: impl Fn([u8; N]) -> T) -> Result<Large<T>, String> {
+        let mut all = Large::zeros(n).ok_or_else(no_room)?;
+        self.fill(all.slice_mut(), of)?;
+        Ok(all)
+    }
+    fn fill<T, const N: usize>(&mut self, into: &mut [T], of: impl Fn([u8; N]) -> T) -> Result<(), String> {
+        let mut into = into.iter_mut();
+        self.blocks(into.len() * N, |block| {
+            block.as_chunks::<N>().0.iter().zip(&mut into).for_each(|(&bytes, into)| *into = of(bytes));
+        })
     }
     fn blocks(&mut self, mut left: usize, mut take: impl FnMut(&[u8])) -> Result<(), String> {
         while left > 0 {

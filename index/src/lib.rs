@@ -11,6 +11,7 @@ mod build;
 mod cells;
 mod exact;
 mod kept;
+mod large;
 mod nearest;
 mod tree;
 

@@ -1,6 +1,6 @@
 //! The distance to the nearest edge, asked of cells: outwards ring by ring, until no ring can hold a nearer one.
 
-use crate::cells::{COUNT_MAX, Cells, FINER, LEAF, Page, unanswered};
+use crate::cells::{COUNT_MAX, Cells, FINER, LEAF, Page, View, unanswered};
 use crate::exact;
 
 /// Sides of a cell by which an edge may stand from a cell that names it, and more than coordinates are rounded by.
@@ -11,7 +11,7 @@ impl Cells {
     pub fn distance_m(&self, x: f64, y: f64) -> f64 {
         let grid = &self.grid;
         let (u, v) = grid.in_cells(x, y);
-        let mut nearest = Nearest { cells: self, point: (x, y), at: (u, v), least: f64::INFINITY };
+        let mut nearest = Nearest { cells: self.view(), point: (x, y), at: (u, v), least: f64::INFINITY };
         let (columns, rows) = (i64::from(grid.columns), i64::from(grid.rows));
         let home = |u: f64, n: i64| (u.max(0.0) as i64).min(n - 1);
         let (column, row) = (home(u, columns), home(v, rows));
@@ -41,7 +41,7 @@ impl Cells {
 
 /// The search around a point.
 struct Nearest<'a> {
-    cells: &'a Cells,
+    cells: View<'a>,
     point: (f64, f64),
     /// The point, counted in cells.
     at: (f64, f64),
@@ -66,17 +66,17 @@ impl Nearest<'_> {
         if word & FINER == 0 {
             return self.leaf(word);
         }
-        let finer = self.cells.finer[(word & !FINER) as usize];
-        let part = 1.0 / f64::from(finer.side);
-        for j in 0..finer.side {
+        let [start, side] = self.cells.finer[(word & !FINER) as usize];
+        let part = 1.0 / f64::from(side);
+        for j in 0..side {
             let foot = foot + f64::from(j) * part;
             let north = gap(v, foot, foot + part);
             if !self.may_be_within(0.0, north) {
                 continue;
             }
-            for i in 0..finer.side {
+            for i in 0..side {
                 let left = left + f64::from(i) * part;
-                let word = self.cells.finer_words[(finer.start + j * finer.side + i) as usize];
+                let word = self.cells.finer_words[(start + j * side + i) as usize];
                 if unanswered(word) && self.may_be_within(gap(u, left, left + part), north) {
                     self.leaf(word);
                 }
@@ -87,7 +87,7 @@ impl Nearest<'_> {
     fn leaf(&mut self, word: u32) {
         let mut next = Some((word & !LEAF) as usize);
         while let Some(at) = next {
-            let page = Page::read(&self.cells.leaves, at);
+            let page = Page::read(self.cells.leaves, at);
             for edge in page.edges {
                 let at = (edge & COUNT_MAX as u32) as usize;
                 let (a, b) = (self.cells.vertices[at], self.cells.vertices[at + 1]);
