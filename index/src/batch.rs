@@ -3,9 +3,10 @@
 //! Where the index outgrows a processor's cache, points in random order wait for memory at each step. They are then sorted
 //! by tiles of cells first, by counting, which costs less than the waiting.
 
+use bytemuck::Pod;
+
 use crate::cells::{Cells, FORMS, LEAF, View, unanswered};
 use crate::large::Large;
-use bytemuck::Pod;
 
 /// Points taken together: their cells stay in the first cache.
 const BATCH: usize = 1024;
@@ -90,8 +91,8 @@ impl Room {
         }
     }
 
-    /// Answers the first `n` open points, each in its place of the batch. Each step is taken for all of them before the next: the loads of a step wait for
-    /// memory together, and not one for the other.
+    /// Answers the first `n` open points, each in its place of the batch. Each step is taken for all of them before the
+    /// next: the loads of a step wait for memory together, and not one for the other.
     #[inline(always)]
     fn finish(&mut self, cells: &View<'_>, n: usize, point: impl Fn(u32) -> (f64, f64), answers: &mut [u32]) {
         let open = &mut self.open[..n.min(BATCH)];

@@ -80,7 +80,8 @@ impl Ring<'_> {
 
 impl Cells {
     /// The cells over some rings; `None` when they are more than the words of cells can number, or lie over each other so
-    /// much that a [`crate::Tree`] costs less. The bytes do not depend on the number of threads.
+    /// much that a [`crate::Tree`] costs less, or there is no memory for them. The bytes do not depend on the number of
+    /// threads.
     pub fn new(rings: &Rings<'_>) -> Option<Self> {
         build(rings)
     }

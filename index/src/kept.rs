@@ -103,11 +103,11 @@ impl Kept {
         if !lengths[1].is_multiple_of(2) {
             return Err("half a square of finer cells".to_owned());
         }
-        let finer = input.pairs(lengths[1] / 2, u32::from_le_bytes)?;
+        let finer = input.large(lengths[1] / 2, u32::from_le_bytes)?;
         let words = input.large(lengths[2], u32::from_le_bytes)?;
         let finer_words = input.large(lengths[3], u32::from_le_bytes)?;
         let leaves = input.large(lengths[4], u32::from_le_bytes)?;
-        let vertices = input.pairs(lengths[5], f64::from_le_bytes)?;
+        let vertices = input.large(lengths[5], f64::from_le_bytes)?;
         let sum = input.sum.sum();
         if u32::from_le_bytes(input.array()?) != sum {
             return Err("bytes that changed since they were written".to_owned());
@@ -203,10 +203,6 @@ fn check_leaves(cells: &View<'_>, zones: usize) -> Option<Vec<u64>> {
     begins.then_some(starts)
 }
 
-fn no_room() -> String {
-    "more than this machine has memory for".to_owned()
-}
-
 fn too_short() -> String {
     "an end too early".to_owned()
 }
@@ -256,21 +252,18 @@ impl<R: Read> In<R> {
         self.blocks(n * N, |block| all.extend(block.as_chunks::<N>().0.iter().map(|&bytes| of(bytes))))?;
         Ok(all)
     }
-    fn pairs<T: Pod, const N: usize>(&mut self, n: usize, of: impl Fn([u8; N]) -> T) -> Result<Large<[T; 2]>, String> {
-        let mut all = Large::zeros(n).ok_or_else(no_room)?;
-        self.fill(all.slice_mut().as_flattened_mut(), of)?;
-        Ok(all)
-    }
-    fn large<T: Pod, const N: usize>(&mut self, n: usize, of: impl Fn([u8; N]) -> T) -> Result<Large<T>, String> {
-        let mut all = Large::zeros(n).ok_or_else(no_room)?;
-        self.fill(all.slice_mut(), of)?;
-        Ok(all)
-    }
-    fn fill<T, const N: usize>(&mut self, into: &mut [T], of: impl Fn([u8; N]) -> T) -> Result<(), String> {
-        let mut into = into.iter_mut();
+    /// So many items of a kind, each of one number or a few.
+    fn large<Item: Pod, T: Pod, const N: usize>(
+        &mut self,
+        n: usize,
+        of: impl Fn([u8; N]) -> T,
+    ) -> Result<Large<Item>, String> {
+        let mut all = Large::zeros(n).ok_or("more than this machine has memory for")?;
+        let mut into = bytemuck::cast_slice_mut::<Item, T>(all.slice_mut()).iter_mut();
         self.blocks(into.len() * N, |block| {
             block.as_chunks::<N>().0.iter().zip(&mut into).for_each(|(&bytes, into)| *into = of(bytes));
-        })
+        })?;
+        Ok(all)
     }
     fn blocks(&mut self, mut left: usize, mut take: impl FnMut(&[u8])) -> Result<(), String> {
         while left > 0 {
