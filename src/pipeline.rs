@@ -24,7 +24,7 @@ use crate::steps::reproject::{self, Reprojector};
 use crate::steps::review::decisions::{Applied, Decisions, apply};
 use crate::steps::seal;
 use crate::steps::secrecy::{
-    BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Microdata, NotAuditable,
+    BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Leads, Microdata, NotAuditable,
     NotProtected, Past, ProtectedAfter, ProtectedTables, ReleasedTables, Revision, Search, Spec, Years, examine, keep,
     protect_in, protect_profiles, protect_revision, published_together, refuse_given_away, seen_by_partners,
 };
@@ -386,10 +386,10 @@ fn publish(prepared: Prepared<'_>, past: &[Published], purpose: Purpose) -> Resu
         report.counts.insert(year, made.counts);
         report.tell(year, made.told, made.partner_told);
         report.revised.extend(made.revises.clone().map(|id| (year, id)));
-        dossier.vintages.insert(year, (keep(&made.micro, &public), made.revises));
+        dossier.vintages.insert(year, (keep(&made.micro, &public, &made.leads), made.revises));
         public_tables.insert(year, made.tables);
         if let (Some(tables), Some(spec)) = (made.partner, partner) {
-            partner_dossier.vintages.insert(year, (keep(&made.micro, spec), None));
+            partner_dossier.vintages.insert(year, (keep(&made.micro, spec, &made.partner_leads), None));
             partner_tables.insert(year, tables);
         }
     }
@@ -465,6 +465,9 @@ struct Vintage {
     told: GivenAway,
     /// The same of what partners see.
     partner_told: GivenAway,
+    leads: Leads,
+    /// The same of what partners see.
+    partner_leads: Leads,
 }
 
 /// What releases published before give away by themselves, in counts.
@@ -509,6 +512,7 @@ impl Vintage {
             micro: self.micro.clone(),
             spec: spec.clone(),
             tables: tables.collect(),
+            leads: Leads::default(),
         }
     }
 }
@@ -607,7 +611,7 @@ fn vintage(
     let earlier: Vec<&Earlier> = shown.iter().map(|(_, e)| *e).collect();
     let past = Past { earlier: earlier.clone(), last_year };
     let mut revises = None;
-    let (mut public, of_partner) = match partner {
+    let (mut public, mut of_partner) = match partner {
         Some(partner) => {
             let known: Vec<&Earlier> = shown_to_partners.iter().map(|(_, e)| *e).collect();
             let both = protect_profiles(&micro, spec, partner, &past, &known).map_err(refused)?;
@@ -651,6 +655,7 @@ fn vintage(
         let all = || published_together(&micro, spec, &public.tables, &earlier).map_err(refused);
         audit.together(all, &public)?;
     }
+    let partner_leads = of_partner.as_mut().map(|seen| std::mem::take(&mut seen.leads)).unwrap_or_default();
     let of_partner = match (of_partner, partner) {
         (Some(mut protected), Some(partner)) => {
             protected.withhold_unsafe();
@@ -665,8 +670,8 @@ fn vintage(
         }
         _ => None,
     };
-    let ProtectedAfter { tables, .. } = public;
-    Ok(Vintage { micro, tables, partner: of_partner, counts, revises, told, partner_told })
+    let ProtectedAfter { tables, leads, .. } = public;
+    Ok(Vintage { micro, tables, partner: of_partner, counts, revises, told, partner_told, leads, partner_leads })
 }
 
 /// What is asked of the tables of a vintage before they are published; of a preview, nothing.
@@ -775,8 +780,13 @@ mod tests {
             name: table.name.clone(),
             cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
         });
-        let earlier =
-            Earlier { name: "first".to_owned(), micro: micro.clone(), spec: by_zone.clone(), tables: tables.collect() };
+        let earlier = Earlier {
+            name: "first".to_owned(),
+            micro: micro.clone(),
+            spec: by_zone.clone(),
+            tables: tables.collect(),
+            leads: Leads::default(),
+        };
         let after = Past { earlier: vec![&earlier], last_year: None };
         let audit = Audit { year: 2024, purpose: Purpose::Publication };
 

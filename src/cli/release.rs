@@ -10,7 +10,8 @@ use super::output::{Readers, WholeFolder};
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::{MicroTable, microdata};
 use crate::steps::secrecy::{
-    Cell, Column, Coordinate, Dossier, Earlier, EarlierTable, Microdata, ProtectedTable, Spec, Table, TableDimension,
+    Cell, Column, Coordinate, Dossier, Earlier, EarlierTable, Leads, Microdata, ProtectedTable, Spec, Table,
+    TableDimension,
 };
 
 /// What `release.json` says it is.
@@ -305,7 +306,13 @@ pub fn read(folder: &Path) -> Result<ReadBack, Vec<Reject>> {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
     };
     Ok(ReadBack {
-        earlier: Earlier { name: folder.display().to_string(), micro: records(&micro), spec, tables },
+        earlier: Earlier {
+            name: folder.display().to_string(),
+            micro: records(&micro),
+            spec,
+            tables,
+            leads: Leads::default(),
+        },
         digest: digest(&release_bytes),
         after: texts(&json["inputs"]["after"]),
         policy: json["policy"]["fingerprint"].as_str().unwrap_or_default().to_owned(),

@@ -45,6 +45,10 @@ impl Sealer {
         }
         self.bytes.push(number as u8);
     }
+    /// A number of either sign, small ones short.
+    pub fn signed(&mut self, number: i64) {
+        self.number(((number << 1) ^ (number >> 63)) as u64);
+    }
     /// How many things follow.
     pub fn count(&mut self, count: usize) {
         self.number(count as u64);
@@ -121,6 +125,10 @@ impl<'a> Opened<'a> {
         }
         Err(self.damaged("a number of more than 64 bits", "64 bits at most"))
     }
+    pub fn signed(&mut self) -> Result<i64, Damaged> {
+        let number = self.number()?;
+        Ok((number >> 1) as i64 ^ -((number & 1) as i64))
+    }
     /// How many things follow; each takes one byte at least, so a count above the bytes left is false.
     pub fn count(&mut self) -> Result<usize, Damaged> {
         let count = usize::try_from(self.number()?).unwrap_or(usize::MAX);
@@ -166,9 +174,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_is_read_back(n in any::<u64>(), bits in any::<u64>(), text in ".*", byte in any::<u8>()) {
+        fn what_is_sealed_is_read_back(n in any::<u64>(), signed in any::<i64>(), bits in any::<u64>(), text in ".*", byte in any::<u8>()) {
             let mut sealer = Sealer::new("form\n");
             sealer.number(n);
+            sealer.signed(signed);
             sealer.float(f64::from_bits(bits));
             sealer.text(&text);
             sealer.byte(byte);
@@ -176,6 +185,7 @@ mod tests {
             prop_assert!(Opened::new(&bytes, "farm\n", "test").is_err());
             let mut opened = Opened::new(&bytes, "form\n", "test").unwrap();
             prop_assert_eq!(opened.number().unwrap(), n);
+            prop_assert_eq!(opened.signed().unwrap(), signed);
             prop_assert_eq!(opened.float().unwrap().to_bits(), bits);
             prop_assert_eq!(opened.text().unwrap(), text);
             prop_assert_eq!(opened.byte().unwrap(), byte);

@@ -154,7 +154,7 @@ pub fn small() -> &'static Small {
         let micro = Microdata::new(ids.clone(), &ids, weight, vec![Column::of("zone", &zones)]);
         let made = protect_in(&micro, &spec, &Past::default()).expect("tables that can be protected");
         let released = ReleasedTables::of("t", &made.tables);
-        let (tables, records) = (store(&made.tables), keep(&micro, &spec));
+        let (tables, records) = (store(&made.tables), keep(&micro, &spec, &made.leads));
         Small { released, tables, records, certificate: made.dossier.proof.bytes(), micro, spec }
     })
 }

@@ -78,6 +78,16 @@ impl Certificate {
         &self.levels
     }
 
+    /// The codes of each atom that some witness moves, in the order of the columns.
+    pub(super) fn atoms(&self) -> &[Vec<Option<String>>] {
+        &self.atoms
+    }
+
+    /// For each witness its scale, and how far it moves which of the atoms.
+    pub(super) fn moves(&self) -> &[(i64, Vec<(usize, i64)>)] {
+        &self.witnesses
+    }
+
     /// How many witnesses it holds.
     pub fn witnesses(&self) -> usize {
         self.witnesses.len()

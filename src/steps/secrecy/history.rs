@@ -4,11 +4,13 @@
 //! releases and those of today are cut from one set of records, what was shown is locked, and all are protected jointly.
 
 mod advice;
+mod leads;
 mod profiles;
 mod revision;
 mod years;
 
 pub use advice::Change;
+pub use leads::Leads;
 pub use profiles::{BothProfiles, protect_profiles, seen_by_partners, seen_by_partners_alone};
 pub use revision::protect_revision;
 
@@ -36,6 +38,8 @@ pub struct Earlier {
     pub spec: Spec,
     /// Its tables, as they were released.
     pub tables: Vec<EarlierTable>,
+    /// The witnesses it was proved with, where they were kept: the search begins with them.
+    pub leads: Leads,
 }
 
 /// A table as it was released.
@@ -127,6 +131,8 @@ pub struct ProtectedAfter {
     /// or difference more closely than the rules allow, whatever is withheld now. Against everybody else, and against
     /// them everywhere else, the tables are proved.
     pub told: Vec<ToldEnd>,
+    /// The witnesses of the proof, for the search of the next release.
+    pub leads: Leads,
     /// The names of the columns of the proof where one file of records says as many of them as it can.
     plain_names: Vec<String>,
 }
@@ -269,12 +275,12 @@ impl Puzzle {
     ) -> Result<Result<Self, Box<Stuck>>, NotProtected> {
         let earlier = past.earlier.as_slice();
         let n_present = spec.tables.len();
-        let joined = if earlier.is_empty() {
-            None
-        } else {
+        let (mut joined, mut row_in) = (None, Vec::new());
+        if !earlier.is_empty() {
             let records = join(micro, earlier)?;
-            Some(combine(micro, spec, earlier, &records, &prefixes(spec, earlier.len())))
-        };
+            joined = Some(combine(micro, spec, earlier, &records, &prefixes(spec, earlier.len())));
+            row_in = records.row_in;
+        }
         let (all_records, joint) = joined.as_ref().map_or((micro, spec), |(records, joint)| (records, joint));
         let mut raw = tabulate(all_records, joint)?;
         let locked = locked(&raw, n_present, earlier)?;
@@ -292,7 +298,9 @@ impl Puzzle {
             let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(unsafe_row).collect();
             // What is beyond reckoning is told to nobody, and stays hopeless.
             let nothing = |hopeless: Hopeless| Told { unknown: vec![hopeless.row()], ..Told::default() };
-            told = secondary::told(&raw, &spec.rules, &spec.protection, &locked, &asked, whom).unwrap_or_else(nothing);
+            let leads = leads::of_all(earlier, &row_in[1..], &raw, all_records);
+            told = secondary::told(&raw, &spec.rules, &spec.protection, &locked, &asked, whom, &leads)
+                .unwrap_or_else(nothing);
             if let Some(&row) = told.all.first() {
                 let rows = std::mem::take(&mut told.all);
                 return Ok(Err(Box::new(Stuck { raw, hopeless: Hopeless::Row(row), rows })));
@@ -340,8 +348,9 @@ impl Puzzle {
                     ToldEnd { cell: format!("{table}: {cell}"), upper, contributor }
                 });
                 let told = told.collect::<BTreeSet<_>>().into_iter().collect();
+                let leads = Leads::of(&dossier.proof, all_records, micro.len());
                 let dossier = of_present(&raw, n_present, dossier);
-                Ok(ProtectedAfter { tables, dossier, told, plain_names })
+                Ok(ProtectedAfter { tables, dossier, told, leads, plain_names })
             }
             Err(hopeless) => {
                 let rows = vec![hopeless.row()];

@@ -1,7 +1,7 @@
 //! What the owner keeps of a publication, as bytes: the records and the shape of the tables, so that later publications
 //! can be protected against it. These bytes hold raw figures: they rest in the owner's store and no route serves them.
 
-use super::history::{Earlier, EarlierTable};
+use super::history::{Earlier, EarlierTable, Leads};
 use super::microdata::{Column, Microdata};
 use super::policy::{Dimension, Protection, Rules, Spec, Table};
 use super::protect::ProtectedTables;
@@ -9,10 +9,14 @@ use crate::steps::bytes::{Damaged, Opened, Sealer};
 use std::collections::BTreeMap;
 
 /// Names the form and its version; a change of the form changes it.
-const FORM: &str = "arpent kept records 1\n";
+const FORM: &str = "arpent kept records 2\n";
 
-/// Writes records and the shape of their tables, rules left out: later publications judge by their own.
-pub fn keep(micro: &Microdata, spec: &Spec) -> Vec<u8> {
+/// The form before, which kept no witnesses.
+const FORM_WITHOUT_LEADS: &str = "arpent kept records 1\n";
+
+/// Writes records and the shape of their tables, rules left out: later publications judge by their own; and the witnesses
+/// that the search for them begins with.
+pub fn keep(micro: &Microdata, spec: &Spec, leads: &Leads) -> Vec<u8> {
     let mut out = Sealer::new(FORM);
     let texts = |out: &mut Sealer, texts: &[String]| {
         out.count(texts.len());
@@ -55,6 +59,7 @@ pub fn keep(micro: &Microdata, spec: &Spec) -> Vec<u8> {
             out.number(*depth as u64);
         }
     }
+    leads.write(&mut out);
     out.close()
 }
 
@@ -63,16 +68,19 @@ pub fn keep(micro: &Microdata, spec: &Spec) -> Vec<u8> {
 /// # Errors
 /// [`Damaged`] when the digest does not hold, or when bytes that hold it are not of this form.
 pub fn earlier_of(name: &str, bytes: &[u8], tables: &ProtectedTables) -> Result<Earlier, Damaged> {
-    let (micro, spec) = reopen(bytes)?;
+    let (micro, spec, leads) = reopen(bytes)?;
     let tables = tables.iter().map(|table| EarlierTable {
         name: table.name.clone(),
         cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
     });
-    Ok(Earlier { name: name.to_owned(), micro, spec, tables: tables.collect() })
+    Ok(Earlier { name: name.to_owned(), micro, spec, tables: tables.collect(), leads })
 }
 
-fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec), Damaged> {
-    let mut opened = Opened::new(bytes, FORM, "kept records")?;
+fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec, Leads), Damaged> {
+    let (mut opened, has_leads) = match Opened::new(bytes, FORM, "kept records") {
+        Ok(opened) => (opened, true),
+        Err(_) => (Opened::new(bytes, FORM_WITHOUT_LEADS, "kept records")?, false),
+    };
     fn texts(opened: &mut Opened<'_>) -> Result<Vec<String>, Damaged> {
         let n = opened.count()?;
         (0..n).map(|_| opened.text().map(str::to_owned)).collect()
@@ -127,6 +135,7 @@ fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec), Damaged> {
         }
         tables.push(Table { name, dimensions: of_table, depth, rules: Vec::new() });
     }
+    let leads = if has_leads { Leads::read(&mut opened, ids.len())? } else { Leads::default() };
     let wrong = opened.damaged("a shape of tables that does not hold together", "tables over the dimensions");
     opened.end()?;
     let spec = Spec {
@@ -142,16 +151,16 @@ fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec), Damaged> {
         tables,
     };
     spec.check().map_err(|_| wrong)?;
-    Ok((Microdata { ids, contributors, contributor, weight, columns }, spec))
+    Ok((Microdata { ids, contributors, contributor, weight, columns }, spec, leads))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{protect, tabulate};
+    use super::super::{Past, ProtectedAfter, protect_in};
     use super::*;
 
     fn made() -> (Microdata, Spec) {
-        let text = "contributor='c'\nweight='w'\n[dimensions.z]\nlevels=['y','z']\n\
+        let text = "contributor='c'\nweight='w'\nrules={ min_contributors = 2 }\n[dimensions.z]\nlevels=['y','z']\n\
                     bounds={ A = [1, 9], B = [2] }\n[[tables]]\nname='t'\ndimensions=['z']\ndepth={ z = 1 }";
         let spec = Spec::parse(text).unwrap();
         let column = |name: &str| Column::of(name, &[Some("A"), Some("B"), None, Some("A")]);
@@ -163,19 +172,30 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_back_as_it_was() {
         let (micro, spec) = made();
-        let bytes = keep(&micro, &spec);
-        let (tables, _) = protect(&tabulate(&micro, &spec).unwrap(), &spec.rules, &spec.protection, &[]).unwrap();
+        let ProtectedAfter { tables, leads, .. } = protect_in(&micro, &spec, &Past::default()).unwrap();
+        assert_ne!(leads, Leads::default(), "there is a witness to keep");
+        let bytes = keep(&micro, &spec, &leads);
         let earlier = earlier_of("first", &bytes, &tables).unwrap();
-        assert_eq!((earlier.spec.dimensions, earlier.spec.tables), (spec.dimensions, spec.tables));
+        assert_eq!(earlier.leads, leads);
+        assert_eq!((&earlier.spec.dimensions, &earlier.spec.tables), (&spec.dimensions, &spec.tables));
         assert_eq!((&earlier.micro.ids, &earlier.micro.weight), (&micro.ids, &micro.weight));
         assert_eq!(earlier.micro.columns, micro.columns);
         assert_eq!(earlier.tables[0].cells.len(), tables.get("t").unwrap().cells().count());
+
+        // The form before ended here.
+        let without = keep(&micro, &earlier.spec, &Leads::default());
+        let records = without[..without.len() - 32].strip_prefix(FORM.as_bytes()).unwrap();
+        let mut before = Sealer::new(FORM_WITHOUT_LEADS);
+        records.strip_suffix(&[0, 0]).unwrap().iter().for_each(|byte| before.byte(*byte));
+        let earlier = earlier_of("first", &before.close(), &tables).unwrap();
+        assert_eq!((earlier.micro.ids, earlier.leads), (micro.ids, Leads::default()));
     }
 
     #[test]
     fn a_changed_byte_anywhere_is_seen_and_no_bytes_make_it_panic() {
         let (micro, spec) = made();
-        let good = keep(&micro, &spec);
+        let made = protect_in(&micro, &spec, &Past::default()).unwrap();
+        let good = keep(&micro, &spec, &made.leads);
         for at in 0..good.len() {
             let mut bytes = good.clone();
             bytes[at] ^= 1;

@@ -51,6 +51,17 @@ pub(super) struct RawLevel {
     pub codes: Vec<Option<u32>>,
 }
 
+impl RawTables {
+    /// The atom of each of the records that the tables were cut from; `None` of a record that is in no table.
+    pub(super) fn atom_of_each(&self, micro: &Microdata) -> Vec<Option<u32>> {
+        let columns: Vec<&Column> = self.levels.iter().filter_map(|level| micro.column(&level.name)).collect();
+        let codes = |a: usize| self.levels.iter().map(|level| level.codes[a]).collect();
+        let atoms: HashMap<Vec<Option<u32>>, u32> = (0..self.atoms.len()).map(|a| (codes(a), a as u32)).collect();
+        let of_record = |r: usize| columns.iter().map(|column| column.codes[r]).collect::<Vec<_>>();
+        (0..micro.len()).map(|r| atoms.get(&of_record(r)).copied()).collect()
+    }
+}
+
 impl fmt::Debug for RawTables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} rows over {} atoms, values withheld", self.rows.len(), self.atoms.len())

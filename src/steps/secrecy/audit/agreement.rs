@@ -5,8 +5,8 @@ use super::super::microdata::Column;
 use super::super::primary::judge_rows;
 use super::super::tabulate::RawTables;
 use super::super::{
-    Earlier, EarlierTable, NotProtectable, NotProtected, Past, ProtectedAfter, ProtectedTables, Rules, Table, Zeros,
-    protect, protect_in, protect_profiles, published_together, seen_by_partners, tabulate,
+    Earlier, EarlierTable, Leads, NotProtectable, NotProtected, Past, ProtectedAfter, Rules, Table, Zeros, protect,
+    protect_in, protect_profiles, published_together, seen_by_partners, tabulate,
 };
 use super::*;
 use proptest::prelude::*;
@@ -346,12 +346,18 @@ fn found_together(
 }
 
 /// Protected tables as a release made before.
-fn earlier(micro: &Microdata, spec: &Spec, tables: &ProtectedTables) -> Earlier {
-    let tables = tables.iter().map(|table| EarlierTable {
+fn earlier(micro: &Microdata, spec: &Spec, made: &ProtectedAfter) -> Earlier {
+    let tables = made.tables.iter().map(|table| EarlierTable {
         name: table.name.clone(),
         cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
     });
-    Earlier { name: "first".to_owned(), micro: micro.clone(), spec: spec.clone(), tables: tables.collect() }
+    Earlier {
+        name: "first".to_owned(),
+        micro: micro.clone(),
+        spec: spec.clone(),
+        tables: tables.collect(),
+        leads: made.leads.clone(),
+    }
 }
 
 #[test]
@@ -363,7 +369,7 @@ fn what_a_release_before_told_a_contributor_is_excused_for_that_contributor_alon
         Spec { tables: vec![spec.tables[at].clone()], ..spec }
     };
     let (first, second) = (spec(0, "false"), spec(1, "true"));
-    let shown = protect_in(&micro, &first, &Past::default()).unwrap().tables;
+    let shown = protect_in(&micro, &first, &Past::default()).unwrap();
     let earlier = earlier(&micro, &first, &shown);
     let past = Past { earlier: vec![&earlier], last_year: None };
     let faults = |excused: &dyn Fn(&ToldEnd) -> bool| {
@@ -399,7 +405,7 @@ proptest! {
             other => panic!("{other}"),
         };
         let Ok(one) = protect_in(&micro, &first, &Past::default()).map_err(refused) else { return Ok(()) };
-        let earlier = earlier(&micro, &first, &one.tables);
+        let earlier = earlier(&micro, &first, &one);
         let past = Past { earlier: vec![&earlier], last_year: None };
         let mut all = Vec::new();
         if partners {
@@ -413,7 +419,12 @@ proptest! {
             let public = published_together(&micro, &second, &both.public.tables, &past.earlier).unwrap();
             all.push((public, both.public));
         } else {
-            let Ok(two) = protect_in(&micro, &second, &past).map_err(refused) else { return Ok(()) };
+            let two = protect_in(&micro, &second, &past).map_err(refused);
+            // What its witnesses lead to decides nothing but where the search begins.
+            let bare = Earlier { leads: Leads::default(), ..self::earlier(&micro, &first, &one) };
+            let alone = protect_in(&micro, &second, &Past { earlier: vec![&bare], last_year: None });
+            prop_assert_eq!(two.as_ref().ok().map(|two| &two.told), alone.as_ref().ok().map(|alone| &alone.told));
+            let Ok(two) = two else { return Ok(()) };
             all.push((published_together(&micro, &second, &two.tables, &past.earlier).unwrap(), two));
         }
         for (shown, protected) in all {

@@ -11,7 +11,7 @@ use super::super::protect::{Cell, Coordinate, protect_knowing};
 use super::super::secondary::Told;
 use super::super::tabulate::{RawTable, RawTables, tabulate};
 use super::years::least_contributors;
-use super::{Earlier, NotProtected, ProtectedAfter, locked, place, text_of, withhold};
+use super::{Earlier, Leads, NotProtected, ProtectedAfter, locked, place, text_of, withhold};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Cells named in a refusal; the rest are counted.
@@ -110,8 +110,9 @@ pub fn protect_revision(micro: &Microdata, spec: &Spec, published: &Earlier) -> 
     let tables = withhold(&raw, &tables, &mut dossier, |row, _, _| hidden.contains(&row));
     let n_present = raw.tables.len();
     let plain_names = dossier.proof.levels().to_vec();
+    let leads = Leads::of(&dossier.proof, micro, micro.len());
     let dossier = super::of_present(&raw, n_present, dossier);
-    Ok(ProtectedAfter { tables, dossier, told: Vec::new(), plain_names })
+    Ok(ProtectedAfter { tables, dossier, told: Vec::new(), leads, plain_names })
 }
 
 /// How many contributors have another weight or another number of establishments in a cell.

@@ -30,6 +30,7 @@ pub(super) use cuts::Found;
 pub use remainders::Remainders;
 use std::collections::HashSet;
 use system::System;
+pub(super) use told::Lead;
 use witness::{Need, Pool, Side, Witness};
 
 /// Atoms above which everything that circuits and searches do over a whole system takes too long.
@@ -154,7 +155,7 @@ pub(super) enum Whom {
     Everybody,
 }
 
-/// What `locked` rows tell of these rows by themselves.
+/// What `locked` rows tell of these rows by themselves; `leads` are tried before anything is sought.
 ///
 /// # Errors
 /// A row that is beyond reckoning.
@@ -165,8 +166,9 @@ pub(super) fn told(
     locked: &[bool],
     rows: &[u32],
     whom: Whom,
+    leads: &[Lead],
 ) -> Result<Told, Hopeless> {
-    told::told(&mut System::new(raw, rules, protection, locked), rows, whom)
+    told::told(&mut System::new(raw, rules, protection, locked), rows, whom, leads)
 }
 
 /// Every need of every unsafe row, in the order of rows.

@@ -8,16 +8,19 @@ use super::circuits::{Circuits, Combined};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Side, Unmet, Witness};
 use super::{Hopeless, Told, Whom};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// What rows that are shown for ever tell of these rows by themselves, with everything else withheld. Contributors are
-/// not asked where anybody knows too much, nor where `whom` says so.
+/// not asked where anybody knows too much, nor where `whom` says so. `leads` are tried first.
 ///
 /// # Errors
 /// A row that is beyond reckoning.
-pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<Told, Hopeless> {
+pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom, leads: &[Lead]) -> Result<Told, Hopeless> {
     withhold_all(system);
     let mut circuits = Circuits::after(system)?.without_limits();
     let (mut pool, mut told) = (Pool::default(), Told::default());
+    leads.iter().filter_map(|lead| lead.witness(system)).for_each(|witness| pool.add(system, witness));
     let asked = rows.iter().filter(|&&r| system.verdict[r as usize].is_some());
     let needs: Vec<Need> = asked.flat_map(|&row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
     for &need in &needs {
@@ -52,6 +55,58 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom) -> Result<
     told.unknown.sort_unstable();
     told.unknown.dedup();
     Ok(told)
+}
+
+/// A witness of an earlier release: how far it moves sets of records, of which an atom here may be a part.
+pub(in super::super) struct Lead {
+    /// So many steps to the unit.
+    pub scale: i64,
+    /// The atoms of each set, and by how many steps it moves.
+    pub moves: Vec<(Vec<u32>, i64)>,
+}
+
+impl Lead {
+    /// The witness, where it is one here too.
+    pub fn witness(&self, system: &System<'_>) -> Option<Witness> {
+        // No sum of moves is too large for a number then.
+        self.moves.iter().try_fold(0_i64, |sum, m| sum.checked_add(m.1.checked_abs()?))?;
+        let mut moves: BTreeMap<u32, i64> = BTreeMap::new();
+        for (atoms, by) in &self.moves {
+            for (atom, by) in self.shared_out(system, atoms, *by)? {
+                *moves.entry(atom).or_default() += by;
+            }
+        }
+        Witness::check(system, self.scale, moves.into_iter().collect())
+    }
+
+    /// The move of a set as moves of its atoms: of one that can bear it all, with as many contributors as can be, who
+    /// cannot exclude it; else of the roomiest.
+    fn shared_out(&self, system: &System<'_>, atoms: &[u32], by: i64) -> Option<Vec<(u32, i64)>> {
+        let room = |a: u32| {
+            let (up, down) = system.limits(a, &[]);
+            let units = match by > 0 {
+                true if system.is_known_zero(a) => Some(0),
+                true => up,
+                false => Some(down),
+            };
+            units.map_or(i64::MAX, |units| (units as i64).saturating_mul(self.scale))
+        };
+        let contributors = |a: u32| system.raw.atoms[a as usize].contributions.len();
+        let bearing = atoms.iter().copied().filter(|&a| room(a) >= by.abs());
+        if let Some(one) = bearing.max_by_key(|&a| (contributors(a), Reverse(a))) {
+            return Some(vec![(one, by)]);
+        }
+        let mut roomiest: Vec<(i64, u32)> = atoms.iter().map(|&a| (room(a), a)).collect();
+        roomiest.sort_unstable_by_key(|&(room, a)| (Reverse(room), a));
+        let mut left = by.abs();
+        let mut moves = Vec::new();
+        for (room, a) in roomiest {
+            let part = room.min(left);
+            moves.push((a, part * by.signum()));
+            left -= part;
+        }
+        (left == 0).then_some(moves)
+    }
 }
 
 /// Parts in which contributors are asked, side by side.
@@ -207,7 +262,7 @@ mod tests {
             let asked: Vec<u32> = (0..raw.rows.len() as u32).filter(|&r| !locked[r as usize]).collect();
             let mut system = System::new(&raw, &spec.rules, &spec.protection, &locked);
             let Told { insiders: told, all: all_told, witnesses, .. } =
-                told(&raw, &spec.rules, &spec.protection, &locked, &asked, Whom::Everybody).unwrap();
+                told(&raw, &spec.rules, &spec.protection, &locked, &asked, Whom::Everybody, &[]).unwrap();
             // A search begins with these, where everything is withheld that is not locked.
             withhold_all(&mut system);
             for witness in &witnesses {
