@@ -80,18 +80,38 @@ pub(super) fn show_most(
         Search::Quick => (QUICK_WIDE, QUICK_MAX),
         Search::Glance => (GLANCE_WIDE, GLANCE_MAX),
     };
-    circuits.show_each(system, pool, &rows);
+    circuits.show_each(system, pool, &rows, |_, _| true, Broken::Forgotten);
     Ok(())
 }
 
 /// Shows the rows again that no need asks for, where what is withheld is safe already.
 pub(super) fn show_again(system: &mut System<'_>, pool: &mut Pool) {
-    let Ok(mut circuits) = Circuits::leaving(system, Fate::is_shown) else { return };
+    show_where(system, pool, |_, _| true, Broken::Forgotten);
+}
+
+/// [`show_again`], of those rows alone that may be shown as the pattern stands; gives the steps it took.
+pub(super) fn show_where(
+    system: &mut System<'_>,
+    pool: &mut Pool,
+    may: impl Fn(&System<'_>, u32) -> bool,
+    broken: Broken,
+) -> u64 {
+    let Ok(mut circuits) = Circuits::standing(system) else { return 0 };
     let secondary = |r: &u32| system.fate[*r as usize] == Fate::Secondary;
     let mut rows: Vec<u32> = (0..system.raw.rows.len() as u32).filter(secondary).collect();
     rows.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
     circuits.limits = (QUICK_WIDE, QUICK_MAX);
-    circuits.show_each(system, pool, &rows);
+    circuits.show_each(system, pool, &rows, may, broken);
+    circuits.steps
+}
+
+/// What becomes of witnesses that change a row which is shown for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// They take no more room.
+    Forgotten,
+    /// The row may be withheld again.
+    Kept,
 }
 
 /// What circuits say of needs while the pattern stays as it is.
@@ -101,36 +121,6 @@ pub(super) struct Met {
     pub near: HashSet<(Need, Option<u32>)>,
     /// Steps of the simplex method.
     pub steps: u64,
-}
-
-/// Adds what circuits meet of these needs, one attacker at a time.
-/// After so many steps of programs, only single circuits are tried.
-pub(super) fn meet(system: &System<'_>, pool: &mut Pool, needs: &[Need], steps: u64) -> Met {
-    let mut met = Met::default();
-    let Ok(mut circuits) = Circuits::leaving(system, Fate::is_shown) else { return met };
-    circuits.limits = (steps.min(STEPS_WIDE), steps);
-    for &need in needs {
-        let mut given_up: Vec<u32> = Vec::new();
-        while let Some(wanted) = pool.unmet(system, need) {
-            let who = wanted.attackers.iter().copied().find(|s| !given_up.contains(s));
-            if who.is_none() && !wanted.attackers.is_empty() {
-                break;
-            }
-            let one = Unmet { attackers: who.into_iter().collect(), ..wanted };
-            match circuits.single(system, &one).map_or_else(|| circuits.combined(system, &one), Combined::Far) {
-                Combined::Far(witness) => pool.add(system, witness),
-                answer => {
-                    if matches!(answer, Combined::Near) {
-                        met.near.insert((need, who));
-                    }
-                    let Some(who) = who else { break };
-                    given_up.push(who);
-                }
-            }
-        }
-    }
-    met.steps = circuits.steps;
-    met
 }
 
 /// See the top of this file.
@@ -197,6 +187,43 @@ impl Circuits {
         Self::leaving(system, |fate| fate == Fate::Locked)
     }
 
+    /// Those that leave the rows alone which are shown, as the pattern stands.
+    ///
+    /// # Errors
+    /// A row that is beyond reckoning.
+    pub fn standing(system: &System<'_>) -> Result<Self, Hopeless> {
+        Self::leaving(system, Fate::is_shown)
+    }
+
+    /// Adds what circuits meet of these needs, one attacker at a time.
+    /// After so many steps of programs, only single circuits are tried.
+    pub fn meet(&mut self, system: &System<'_>, pool: &mut Pool, needs: &[Need], steps: u64) -> Met {
+        let mut met = Met::default();
+        (self.steps, self.limits) = (0, (steps.min(STEPS_WIDE), steps));
+        for &need in needs {
+            let mut given_up: Vec<u32> = Vec::new();
+            while let Some(wanted) = pool.unmet(system, need) {
+                let who = wanted.attackers.iter().copied().find(|s| !given_up.contains(s));
+                if who.is_none() && !wanted.attackers.is_empty() {
+                    break;
+                }
+                let one = Unmet { attackers: who.into_iter().collect(), ..wanted };
+                match self.single(system, &one).map_or_else(|| self.combined(system, &one), Combined::Far) {
+                    Combined::Far(witness) => pool.add(system, witness),
+                    answer => {
+                        if matches!(answer, Combined::Near) {
+                            met.near.insert((need, who));
+                        }
+                        let Some(who) = who else { break };
+                        given_up.push(who);
+                    }
+                }
+            }
+        }
+        met.steps = self.steps;
+        met
+    }
+
     /// Those that leave the rows alone whose fate says so.
     fn leaving(system: &System<'_>, alone: impl Fn(Fate) -> bool) -> Result<Self, Hopeless> {
         let mut circuits = Self::new(system);
@@ -208,11 +235,21 @@ impl Circuits {
         Ok(circuits)
     }
 
-    /// Shows those of these rows that no need asks for, in this order.
-    fn show_each(&mut self, system: &mut System<'_>, pool: &mut Pool, rows: &[u32]) {
+    /// Shows those of these rows that may be shown and that no need asks for, in this order.
+    fn show_each(
+        &mut self,
+        system: &mut System<'_>,
+        pool: &mut Pool,
+        rows: &[u32],
+        may: impl Fn(&System<'_>, u32) -> bool,
+        of_broken: Broken,
+    ) {
         // Needs that have stood in the way before do so most often again.
         let mut failed: HashMap<Need, u32> = HashMap::new();
         for &row in rows {
+            if !may(system, row) {
+                continue;
+            }
             let Some(before) = self.show(system, row) else { continue };
             system.fate[row as usize] = Fate::Open;
             pool.shown(row);
@@ -222,7 +259,8 @@ impl Circuits {
                 broken.flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
             broken.sort_by_cached_key(|need| (Reverse(failed.get(need).copied()), *need));
             match broken.into_iter().find(|&need| !self.serve(system, pool, Some(&mend), need)) {
-                None => pool.forget(row),
+                None if of_broken == Broken::Forgotten => pool.forget(row),
+                None => {}
                 Some(need) => {
                     *failed.entry(need).or_default() += 1;
                     system.fate[row as usize] = Fate::Secondary;

@@ -9,10 +9,11 @@ pub(super) mod large;
 
 use super::super::lp::{self, Column, Constraint, Method, Program};
 use super::attack::{Answer, Attack, Cut};
+use super::circuits::{self, Broken, Circuits};
 use super::kelly::{self, Kelly};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
-use super::{Hopeless, balance, circuits, needs, rectangles};
+use super::{Hopeless, balance, needs, rectangles};
 use std::collections::HashSet;
 
 /// Needs still unmet, times rows and bare atoms, in a search: the first counts the programs, the second what each takes.
@@ -20,9 +21,6 @@ const WORK_MAX: usize = 3_000_000;
 
 /// Needs that may stay unmet in a master's answer for it to be worth making safe.
 const NEARLY: usize = 12;
-
-/// Showing rows again may take so much of the steps of a search.
-const RELEASE_SHARE: u64 = 5;
 
 /// Rounds of repair at most; each withholds more or ends, so this only bounds a mistake of ours.
 const REPAIRS_MAX: usize = 50;
@@ -70,11 +68,21 @@ pub(in super::super) struct Found {
     pub cost: f64,
 }
 
+/// Whether cuts are asked of what stays unmet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Asked,
+    Unasked,
+}
+
 struct Search<'s, 'a> {
     system: &'s mut System<'a>,
     pool: &'s mut Pool,
     attack: Attack,
     kelly: Option<Kelly>,
+    /// Those of the pattern as it stands, and the needs they were asked about.
+    circuits: Option<Circuits>,
+    asked: HashSet<Need>,
     /// What circuits have shown that nothing meets as the pattern stands.
     near: HashSet<(Need, Option<u32>)>,
     /// Steps of their programs.
@@ -110,7 +118,10 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         }
         let (near, cuts, known) = (HashSet::new(), Vec::new(), HashSet::new());
-        let mut search = Self { system, pool, attack, kelly: None, near, steps_met: 0, cuts, known, effort };
+        let (circuits, asked) = Default::default();
+        let steps_met = 0;
+        let mut search =
+            Self { system, pool, attack, kelly: None, circuits, asked, near, steps_met, cuts, known, effort };
         balance::cuts(search.system).into_iter().for_each(|cut| search.keep(cut));
         search
     }
@@ -121,26 +132,34 @@ impl<'s, 'a> Search<'s, 'a> {
         let all = needs(self.system);
         self.ask_circuits(&all);
         for need in all {
-            hard.extend(self.serve(need));
+            hard.extend(self.serve(need, Why::Asked));
         }
         hard
     }
 
     /// Small programs over circuits first: they answer most needs in a fraction of what a program over everything takes.
     fn ask_circuits(&mut self, needs: &[Need]) {
-        let met = circuits::meet(self.system, self.pool, needs, self.effort.met);
-        self.near = met.near;
+        self.asked.extend(needs);
+        if self.circuits.is_none() {
+            self.circuits = Circuits::standing(self.system).ok();
+        }
+        let Some(circuits) = &mut self.circuits else { return };
+        let met = circuits.meet(self.system, self.pool, needs, self.effort.met);
+        self.near.extend(met.near);
         self.steps_met += met.steps;
     }
 
-    /// Adds witnesses until a need is met, and gives what stays unmet.
-    fn serve(&mut self, need: Need) -> Vec<Unmet> {
+    /// Adds witnesses until a need is met, and gives what stays unmet, with cuts that say why, if that is asked.
+    fn serve(&mut self, need: Need, why: Why) -> Vec<Unmet> {
         let mut stuck: Vec<Unmet> = Vec::new();
         let mut avoided = false;
+        if !self.asked.contains(&need) && self.pool.unmet(self.system, need).is_some() {
+            self.ask_circuits(&[need]);
+        }
         loop {
             let Some(unmet) = self.pool.unmet(self.system, need) else { return stuck };
             if unmet.attackers.is_empty() {
-                if !self.meet(&unmet) {
+                if !self.meet(&unmet, why) {
                     return vec![unmet];
                 }
                 continue;
@@ -150,9 +169,11 @@ impl<'s, 'a> Search<'s, 'a> {
             if left.is_empty() {
                 return stuck;
             }
-            if left.len() > 1 && !avoided {
+            // What is near for one attacker is for several, of whom it is one.
+            let far: Vec<u32> = left.iter().copied().filter(|&s| !self.near.contains(&(need, Some(s)))).collect();
+            if far.len() > 1 && !avoided {
                 avoided = true;
-                let answer = self.attack.avoiding(self.system, &Unmet { attackers: left, ..unmet });
+                let answer = self.attack.avoiding(self.system, &Unmet { attackers: far, ..unmet });
                 if let Answer::Far(moves) = answer {
                     let family = Witness::family(self.system, &moves);
                     family.into_iter().for_each(|witness| self.pool.add(self.system, witness));
@@ -160,16 +181,19 @@ impl<'s, 'a> Search<'s, 'a> {
                 continue;
             }
             let one = Unmet { attackers: left[..1].to_vec(), ..unmet };
-            if !self.meet(&one) {
+            if !self.meet(&one, why) {
                 stuck.push(one);
             }
         }
     }
 
     /// Looks for a move; keeps it, or the cuts that say why there is none.
-    fn meet(&mut self, wanted: &Unmet) -> bool {
+    fn meet(&mut self, wanted: &Unmet, why: Why) -> bool {
         let who = wanted.attackers.first().copied();
         let near = wanted.attackers.len() <= 1 && self.near.contains(&(wanted.need, who));
+        if near && why == Why::Unasked {
+            return false;
+        }
         match self.attack.solve(self.system, wanted, !near) {
             Answer::Far(moves) => {
                 let family = Witness::family(self.system, &moves);
@@ -262,6 +286,13 @@ impl<'s, 'a> Search<'s, 'a> {
             Fate::Open => self.pool.shown(row),
             _ => self.pool.withheld(row),
         }
+        self.follow(row);
+    }
+
+    /// Lets the programs know of a row that was shown or withheld.
+    fn follow(&mut self, row: u32) {
+        let fate = self.system.fate[row as usize];
+        (self.circuits, self.asked) = Default::default();
         self.attack.set(row, if fate == Fate::Open { 0.0 } else { 1.0 });
         if fate != Fate::Open {
             self.near.clear();
@@ -297,12 +328,12 @@ impl<'s, 'a> Search<'s, 'a> {
             let before = self.cuts.len();
             rectangles::rectangles(self.system, self.pool);
             self.ask_circuits(hard);
-            let stuck = hard.iter().map(|&need| self.serve(need).len()).sum::<usize>();
+            let stuck = hard.iter().map(|&need| self.serve(need, Why::Asked).len()).sum::<usize>();
             // Until the master's answer is nearly safe, or there is no more time, its cuts are all that counts.
             let last = stuck == 0 || self.cuts.len() == before || round + 1 == whole || self.steps() > steps;
             if last || stuck <= NEARLY {
                 self.repair(hard)?;
-                self.release(hard);
+                self.release();
                 let cost = self.system.cost();
                 if best.as_ref().is_none_or(|b| cost < b.0) {
                     best = Some((cost, self.pattern()));
@@ -319,7 +350,7 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         }
         for need in needs(self.system) {
-            if let Some(unmet) = self.serve(need).pop() {
+            if let Some(unmet) = self.serve(need, Why::Unasked).pop() {
                 return Err(Hopeless::Row(unmet.need.row));
             }
         }
@@ -344,7 +375,7 @@ impl<'s, 'a> Search<'s, 'a> {
         for _ in 0..REPAIRS_MAX {
             let mut clean = true;
             for &need in hard {
-                for wanted in self.serve(need) {
+                for wanted in self.serve(need, Why::Unasked) {
                     clean = false;
                     // Another's answer may have served it meanwhile.
                     if self.pool.unmet(self.system, need).is_some() {
@@ -376,25 +407,18 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Shows again, dearest first, what no need asks for.
-    fn release(&mut self, hard: &[Need]) {
-        let mut pattern = self.pattern();
-        pattern
-            .sort_by(|&r, &s| self.system.price[s as usize].total_cmp(&self.system.price[r as usize]).then(r.cmp(&s)));
-        let end = self.steps() + self.effort.steps / RELEASE_SHARE;
-        for row in pattern {
-            if self.steps() > end {
-                return;
-            }
-            let taken = |r: u32| r != row && self.system.fate[r as usize] == Fate::Secondary;
+    fn release(&mut self) {
+        let pattern = self.pattern();
+        // A cut holds for every safe pattern.
+        let may = |system: &System<'_>, row: u32| {
+            let taken = |r: u32| r != row && system.fate[r as usize] == Fate::Secondary;
             let holds = |cut: &Cut| cut.iter().filter(|c| taken(c.0)).map(|c| c.1).sum::<f64>() >= 1.0 - 1e-9;
-            if !self.cuts.iter().filter(|cut| cut.iter().any(|c| c.0 == row)).all(holds) {
-                continue;
-            }
-            let shaken = self.pool.leaning_on(self.system, row);
-            self.set(row, Fate::Open);
-            let all = hard.iter().filter(|need| shaken.binary_search(&need.row).is_ok());
-            if all.copied().any(|need| !self.serve(need).is_empty()) {
-                self.set(row, Fate::Secondary);
+            self.cuts.iter().filter(|cut| cut.iter().any(|c| c.0 == row)).all(holds)
+        };
+        self.steps_met += circuits::show_where(self.system, self.pool, may, Broken::Kept);
+        for row in pattern {
+            if self.system.fate[row as usize] == Fate::Open {
+                self.follow(row);
             }
         }
     }

@@ -12,7 +12,7 @@
 
 use super::super::policy::{Protection, Rules, Search};
 use super::super::primary::{self, Unsafe};
-use super::circuits;
+use super::circuits::{self, Circuits};
 use super::cubes::{self, Draft, Grid};
 use super::kelly::{self, Kelly, Proposal};
 use super::rectangles::{self, mix};
@@ -81,7 +81,9 @@ fn hide_within(
         // What was withheld before may keep it already; small trades over what is withheld cost nothing.
         if !perhaps.is_empty() {
             rectangles::rectangles(system, pool);
-            circuits::meet(system, pool, &perhaps, STEPS_MET);
+            if let Ok(mut circuits) = Circuits::standing(system) {
+                circuits.meet(system, pool, &perhaps, STEPS_MET);
+            }
         }
         // Of cells and earlier rests too: a zero that is withheld takes back what its contributors were excused from.
         let mut needs = super::needs(system);
@@ -316,7 +318,10 @@ impl Widener {
     fn widen(&mut self, system: &mut System<'_>, pool: &mut Pool, wanted: &Unmet) -> bool {
         let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted.clone() };
         let mut proposals: Vec<Proposal> = self.near(system, wanted, &one).into_iter().collect();
-        proposals.extend(self.anywhere(system, &one));
+        // Nothing is cheaper than nothing.
+        if proposals.iter().all(|(_, withheld)| !withheld.is_empty()) {
+            proposals.extend(self.anywhere(system, &one));
+        }
         let price = |proposal: &Proposal| proposal.1.iter().map(|&r| system.price[r as usize]).sum::<f64>();
         proposals.sort_by(|a, b| price(a).total_cmp(&price(b)).then(a.0.len().cmp(&b.0.len())));
         proposals.extend(alone(system, &one));
