@@ -128,6 +128,8 @@ pub(super) struct Met {
 pub(super) struct Circuits {
     /// Empty once its freedom has been taken.
     circuits: Vec<Circuit>,
+    /// Whether they are all the freedom there is: not once a row was withheld since.
+    are_all: bool,
     /// How far each goes on both sides before an atom is empty.
     room: Vec<i64>,
     /// Circuits that change an atom, among some that did.
@@ -162,6 +164,7 @@ impl Circuits {
         let room = circuits.iter().map(|circuit| room(system, circuit)).collect();
         Self {
             circuits,
+            are_all: true,
             room,
             of_atom,
             steps: 0,
@@ -208,7 +211,8 @@ impl Circuits {
                     break;
                 }
                 let one = Unmet { attackers: who.into_iter().collect(), ..wanted };
-                match self.single(system, &one).map_or_else(|| self.combined(system, &one), Combined::Far) {
+                let found = self.single(system, &one).or_else(|| self.led_around(system, pool, &one));
+                match found.map_or_else(|| self.combined(system, &one), Combined::Far) {
                     Combined::Far(witness) => pool.add(system, witness),
                     answer => {
                         if matches!(answer, Combined::Near) {
@@ -222,6 +226,36 @@ impl Circuits {
         }
         met.steps = self.steps;
         met
+    }
+
+    /// Takes notice of rows withheld since, and of a move that changes them.
+    pub fn learn(&mut self, system: &System<'_>, moves: &[(u32, i64)]) {
+        let id = self.circuits.len() as u32;
+        self.are_all = false;
+        self.room.push(0);
+        self.change.push(None);
+        self.seen.push(0);
+        self.circuits.push(Vec::new());
+        self.replace(system, id, moves.to_vec());
+    }
+
+    /// A witness of a need by a single circuit, by one led around its attacker, or by a few combined.
+    pub fn nearby(&mut self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
+        let found = self.single(system, wanted).or_else(|| self.led_around(system, pool, wanted));
+        found.or_else(|| {
+            let across: Vec<u32> = self.across(system, wanted.need.row).into_iter().map(|c| c.0).collect();
+            let (near, all) = COMBINED[0];
+            let (ids, _) = self.near(wanted, &across, near, all);
+            match self.combine(system, wanted, &ids) {
+                Combined::Far(witness) => Some(witness),
+                Combined::Near | Combined::Unknown => None,
+            }
+        })
+    }
+
+    /// Whether they are all the freedom there is, so that what is near for them is near.
+    pub fn are_all(&self) -> bool {
+        self.are_all
     }
 
     /// Those that leave the rows alone whose fate says so.
@@ -401,7 +435,7 @@ impl Circuits {
             }
             let (ids, whole) = self.near(wanted, &across, near, all);
             match self.combine(system, wanted, &ids) {
-                Combined::Near if !whole => {}
+                Combined::Near if !whole || !self.are_all => {}
                 answer => return answer,
             }
         }

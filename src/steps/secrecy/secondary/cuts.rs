@@ -140,7 +140,7 @@ impl<'s, 'a> Search<'s, 'a> {
     /// Small programs over circuits first: they answer most needs in a fraction of what a program over everything takes.
     fn ask_circuits(&mut self, needs: &[Need]) {
         self.asked.extend(needs);
-        if self.circuits.is_none() {
+        if !self.circuits.as_ref().is_some_and(Circuits::are_all) {
             self.circuits = Circuits::standing(self.system).ok();
         }
         let Some(circuits) = &mut self.circuits else { return };
@@ -292,7 +292,10 @@ impl<'s, 'a> Search<'s, 'a> {
     /// Lets the programs know of a row that was shown or withheld.
     fn follow(&mut self, row: u32) {
         let fate = self.system.fate[row as usize];
-        (self.circuits, self.asked) = Default::default();
+        self.asked.clear();
+        if fate == Fate::Open {
+            self.circuits = None;
+        }
         self.attack.set(row, if fate == Fate::Open { 0.0 } else { 1.0 });
         if fate != Fate::Open {
             self.near.clear();
@@ -402,6 +405,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let (moves, withheld) = found.ok_or(hopeless)?;
         withheld.into_iter().for_each(|row| self.set(row, Fate::Secondary));
         let witness = Witness::read(self.system, &moves).ok_or(hopeless)?;
+        if let Some(circuits) = &mut self.circuits {
+            circuits.learn(self.system, &witness.moves);
+        }
         self.pool.add(self.system, witness);
         Ok(())
     }

@@ -81,7 +81,8 @@ fn hide_within(
         // What was withheld before may keep it already; small trades over what is withheld cost nothing.
         if !perhaps.is_empty() {
             rectangles::rectangles(system, pool);
-            if let Ok(mut circuits) = Circuits::standing(system) {
+            widener.circuits = Circuits::standing(system).ok();
+            if let Some(circuits) = &mut widener.circuits {
                 circuits.meet(system, pool, &perhaps, STEPS_MET);
             }
         }
@@ -93,9 +94,13 @@ fn hide_within(
         }
         // Large distances first: what they withhold serves small ones.
         needs.sort_by_cached_key(|&need| (std::cmp::Reverse(need.distance(system, None)), need));
+        if widener.circuits.is_none() && system.raw.atoms.len() <= ATOMS_MAX {
+            widener.circuits = Circuits::standing(system).ok();
+        }
         for need in needs {
             widener.serve(system, pool, need)?;
         }
+        widener.circuits = None;
         // Its columns are those of the rows there were.
         widener.steps += widener.kelly.take().map_or(0, |kelly| kelly.steps());
         // Once with all that was withheld before the rests were known, which takes longer than a glance.
@@ -258,6 +263,8 @@ impl Scratch {
 #[derive(Default)]
 struct Widener {
     grid: Option<Grid>,
+    /// Those of the pattern as it stood when the round began, and what was found since.
+    circuits: Option<Circuits>,
     kelly: Option<Kelly>,
     /// Steps of programs that were given up.
     steps: u64,
@@ -317,6 +324,11 @@ impl Widener {
     /// Withholds what the cheaper of two moves touches; where there is neither, what holds the rest.
     fn widen(&mut self, system: &mut System<'_>, pool: &mut Pool, wanted: &Unmet) -> bool {
         let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted.clone() };
+        let nearby = self.circuits.as_mut().and_then(|circuits| circuits.nearby(system, pool, &one));
+        if let Some(witness) = nearby {
+            pool.add(system, witness);
+            return true;
+        }
         let mut proposals: Vec<Proposal> = self.near(system, wanted, &one).into_iter().collect();
         // Nothing is cheaper than nothing.
         if proposals.iter().all(|(_, withheld)| !withheld.is_empty()) {
@@ -336,6 +348,9 @@ impl Widener {
                     self.kelly.as_mut().into_iter().for_each(|kelly| kelly.set_price(row, 0.0));
                 }
                 self.withheld.extend(withheld);
+                if let (Some(circuits), Some(witness)) = (&mut self.circuits, family.first()) {
+                    circuits.learn(system, &witness.moves);
+                }
                 family.into_iter().for_each(|witness| pool.add(system, witness));
                 return true;
             }

@@ -109,6 +109,12 @@ impl Search<'_, '_> {
                         return false;
                     }
                     let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted };
+                    // What the others took to withhold may serve it.
+                    let nearby = self.circuits.as_mut().and_then(|c| c.nearby(self.system, self.pool, &one));
+                    if let Some(witness) = nearby {
+                        self.pool.add(self.system, witness);
+                        continue;
+                    }
                     // Another distance has another answer, where one cannot be read.
                     let mut farther = [0, 1, 2, one.distance].into_iter();
                     if !farther.any(|more| self.widen(&Unmet { distance: one.distance + more, ..one.clone() }).is_ok())
