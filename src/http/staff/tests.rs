@@ -362,9 +362,10 @@ async fn what_people_decide_changes_the_worklist_and_stays_with_those_who_may_se
     assert_eq!((refused.status.as_u16(), &refused.json["code"]), (422, &json!("bad_date")));
     let elsewhere = of_a_file.to_owned() + "99000012700011,move,850000,47,2154,,,Ana,2026-03-15,seen on site\n";
     for (text, place) in [
-        (of_a_file.replace(",share", ""), "decisions.csv"),
+        (of_a_file.replace(",reason", ""), "decisions.csv"),
+        (of_a_file.replace(",since", ",from"), "decisions.csv"),
         (of_a_file.replace("confirm", "confirmed"), "decisions.csv: row 2, field `decision`"),
-        (elsewhere, "decision 2, `x` and `y`"),
+        (elsewhere, "decisions.csv: row 3, field `x`"),
     ] {
         let refused = house.send(&Method::POST, "/api/v1/decisions", &headers, &text).await;
         assert_eq!((refused.status.as_u16(), &refused.json["place"]), (422, &json!(place)), "{}", refused.json);

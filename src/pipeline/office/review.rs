@@ -209,7 +209,8 @@ impl Office {
             }
             None => Fault::wrong("not_a_decision", "body", "no decision", "one"),
         })?;
-        self.keep_decisions(who, &read).await
+        let spots = read.iter().flat_map(|one| one.act.spots()).map(|spot| (Written::Alone, spot)).collect();
+        self.keep_decisions(who, &read, spots).await
     }
 
     /// Keeps the decisions of a file, all or none: `siret,decision,x,y,epsg,share,since,author,date,reason`.
@@ -219,7 +220,7 @@ impl Office {
     pub async fn decide_all(&self, who: &Who, name: &str, bytes: Vec<u8>) -> Result<Value, Fault> {
         let file = name.to_owned();
         let read = move || {
-            Decisions::read(&file, bytes.into()).map_err(|rejects| {
+            Decisions::read_with_rows(&file, bytes.into()).map_err(|rejects| {
                 if let [one] = &rejects[..] {
                     return super::intake::refused(Unreadable(one.clone()));
                 }
@@ -227,11 +228,22 @@ impl Office {
                 Fault { rejects, ..Fault::wrong("not_a_decision", &file, found, "decisions alone") }
             })
         };
-        let read = apart((), read).await?;
-        self.keep_decisions(who, &read).await
+        let (read, rows) = apart((), read).await?;
+        let at = |row: &usize| Written::In { file: name.to_owned(), row: *row };
+        let of_one = |(one, rows): (&Decision, &Vec<usize>)| {
+            rows.iter().map(at).zip(one.act.spots().collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        let spots = read.iter().zip(&rows).flat_map(of_one).collect();
+        self.keep_decisions(who, &read, spots).await
     }
 
-    async fn keep_decisions(&self, who: &Who, decisions: &Decisions) -> Result<Value, Fault> {
+    /// Keeps decisions that name these spots.
+    async fn keep_decisions(
+        &self,
+        who: &Who,
+        decisions: &Decisions,
+        spots: Vec<(Written, Spot)>,
+    ) -> Result<Value, Fault> {
         if !(1..=DECISIONS_MAX).contains(&decisions.len()) {
             let found = format!("{} decisions", decisions.len());
             return Err(Fault::wrong("no_decision", "body", found, format!("1 to {DECISIONS_MAX} of them")));
@@ -242,10 +254,7 @@ impl Office {
         if let Some(future) = decisions.iter().map(|d| d.date.to_string()).find(|day| *day > latest) {
             return Err(Fault::wrong("bad_date", "`date`", format!("`{future}`, which is to come"), "a day that was"));
         }
-        let spots = decisions.iter().enumerate().flat_map(|(at, one)| one.act.spots().map(move |spot| (at + 1, spot)));
-        let spots: Vec<(usize, Spot)> = spots.collect();
-        let several = decisions.len() > 1;
-        apart((), move || reached(&spots, several)).await?;
+        apart((), move || reached(&spots)).await?;
         let at = now();
         let entries: Vec<DecisionEntry> = decisions
             .iter()
@@ -268,25 +277,42 @@ impl Office {
     }
 }
 
+/// Where a decision stands.
+enum Written {
+    /// It is all that was sent.
+    Alone,
+    /// At this row of a file.
+    In { file: String, row: usize },
+}
+
 /// Refuses a place that lies where its system is not used: whom it is about would have no place at all. Coordinates are not
 /// repeated, since they tell who it is.
-fn reached(spots: &[(usize, Spot)], several: bool) -> Result<(), Fault> {
+fn reached(spots: &[(Written, Spot)]) -> Result<(), Fault> {
     let mut ways: HashMap<u32, Reprojector> = HashMap::new();
-    for &(number, Spot { x, y, epsg }) in spots {
+    for &(ref written, Spot { x, y, epsg }) in spots {
         let crs = Crs::Epsg(epsg);
-        let place = |field: &str| if several { format!("decision {number}, {field}") } else { field.to_owned() };
+        let refused = |code, fields: &[&str], found: String, expected: String| match written {
+            Written::Alone => {
+                let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+                Fault::wrong(code, fields.join(" and "), found, expected)
+            }
+            Written::In { file, row } => {
+                let (file, row, field) = (file.clone(), Some(*row), fields.first().map(|&field| field.to_owned()));
+                super::intake::refused(Unreadable(Reject { code, file, row, field, found, expected }))
+            }
+        };
         let way = match ways.entry(epsg) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(Reprojector::new(&crs).map_err(|unreadable| {
                 let Reject { code, found, expected, .. } = unreadable.0;
-                Fault::wrong(code, place("`epsg`"), found, expected)
+                refused(code, &["epsg"], found, expected)
             })?),
         };
         if way.point(x, y).is_none() {
             let looks = way.mistaken(x, y).map(|mistaken| format!("; they look {}", Mistaken::said(mistaken.code())));
             let found = format!("coordinates where {crs} is not used{}", looks.unwrap_or_default());
             let expected = "a place inside the area where that system is used, in France";
-            return Err(Fault::wrong("outside_crs", place("`x` and `y`"), found, expected));
+            return Err(refused("outside_crs", &["x", "y"], found, expected.to_owned()));
         }
     }
     Ok(())

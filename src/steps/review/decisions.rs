@@ -128,7 +128,7 @@ impl fmt::Display for Date {
 /// Decisions in the order of their file.
 ///
 /// As text they are CSV: `siret,decision,x,y,epsg,share,since,author,date,reason`, one line a decision, and one line a site
-/// of a split.
+/// of a split. Whoever writes a file by hand may leave out the columns of places, shares and first days that it does not use.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Decisions(Vec<Decision>);
 
@@ -144,6 +144,8 @@ const SITES_MAX: usize = 1_000;
 const BYTES_MAX: u64 = 64 << 20;
 
 const COLUMNS: [&str; 10] = ["siret", "decision", "x", "y", "epsg", "share", "since", "author", "date", "reason"];
+/// Those that a file may leave out.
+const OPTIONAL: [&str; 5] = ["x", "y", "epsg", "share", "since"];
 
 impl Decisions {
     /// In the order of the file.
@@ -172,15 +174,31 @@ impl Decisions {
     /// # Errors
     /// Every line that is no decision: one that is left out in silence would change a figure.
     pub fn read(name: &str, input: Input) -> Result<Self, Vec<Reject>> {
+        Self::read_with_rows(name, input).map(|read| read.0)
+    }
+
+    /// [`Self::read`], with the row of the file at which each decision, and each site of a split, stands.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_with_rows(name: &str, input: Input) -> Result<(Self, Vec<Vec<usize>>), Vec<Reject>> {
         let one = |unreadable: Unreadable| vec![unreadable.0];
         let mut table = Table::open(name, input, BYTES_MAX).map_err(one)?;
-        let columns = COLUMNS.map(|column| table.require(column));
         let mut wanted = Vec::new();
-        for column in columns {
-            wanted.push((column.map_err(one)?, Kind::Text));
+        let mut place = [None; COLUMNS.len()];
+        for (column, place) in COLUMNS.into_iter().zip(&mut place) {
+            let found = match table.require(column) {
+                Ok(found) => found,
+                // One of another name might be this one, misspelt, and what it says would be lost.
+                Err(_) if OPTIONAL.contains(&column) && table.headers().iter().all(|h| is_known(h)) => continue,
+                Err(missing) => return Err(one(missing)),
+            };
+            *place = Some(wanted.len());
+            wanted.push((found, Kind::Text));
         }
         table.select(&wanted).map_err(one)?;
         let (mut decisions, mut refused) = (Self::default(), Vec::new());
+        let mut rows: Vec<Vec<usize>> = Vec::new();
         while let Some(mut batch) = table.next_batch().map_err(one)? {
             let mut broken = std::mem::take(&mut batch.broken).into_iter().peekable();
             for (index, &row) in batch.places.iter().enumerate() {
@@ -188,13 +206,13 @@ impl Decisions {
                     refused.push(broken.reject);
                     continue;
                 }
-                let cell = |column: usize| batch.texts(column)[index].trim();
+                let cell = |column: usize| place[column].map_or("", |column| batch.texts(column)[index].trim());
                 match line(&cell) {
-                    Ok(decision) => {
-                        if let Err(bad) = decisions.add(decision) {
-                            refused.push(bad.reject(name, row));
-                        }
-                    }
+                    Ok(decision) => match decisions.add(decision) {
+                        Ok(at) if at < rows.len() => rows[at].push(row),
+                        Ok(_) => rows.push(vec![row]),
+                        Err(bad) => refused.push(bad.reject(name, row)),
+                    },
                     Err(bad) => refused.push(bad.reject(name, row)),
                 }
             }
@@ -205,22 +223,23 @@ impl Decisions {
                 refused.push(bad.reject_file(name));
             }
         }
-        if refused.is_empty() { Ok(decisions) } else { Err(refused) }
+        if refused.is_empty() { Ok((decisions, rows)) } else { Err(refused) }
     }
 
-    /// Adds a line; a line of a split joins the lines of the same split.
-    fn add(&mut self, new: Decision) -> Result<(), Bad> {
+    /// Adds a line, and gives its place among the decisions; a line of a split joins the lines of the same split.
+    fn add(&mut self, new: Decision) -> Result<usize, Bad> {
         if let Act::Split(site) = &new.act
-            && let Some(Decision { act: Act::Split(sites), .. }) = self.0.iter_mut().rev().find(|old| old.joins(&new))
+            && let Some((at, Decision { act: Act::Split(sites), .. })) =
+                self.0.iter_mut().enumerate().rev().find(|(_, old)| old.joins(&new))
         {
             if sites.len() == SITES_MAX {
                 return Err(Bad("decision", "more sites than an establishment has", "1000 sites at most"));
             }
             sites.extend(site);
-            return Ok(());
+            return Ok(at);
         }
         self.0.push(new);
-        Ok(())
+        Ok(self.0.len() - 1)
     }
 
     /// The text that reads back as the same decisions.
@@ -256,6 +275,10 @@ impl Decisions {
     pub fn last(&self) -> HashMap<Siret, &Decision> {
         last(self.0.iter())
     }
+}
+
+fn is_known(header: &str) -> bool {
+    COLUMNS.iter().any(|column| column.eq_ignore_ascii_case(header))
 }
 
 /// The last by date, and of one date the last in the file.
@@ -486,6 +509,32 @@ mod tests {
             let again = Decisions::read("again", read.csv().into_bytes().into());
             assert_eq!(again, Ok(read), "the text reads back");
         }
+    }
+
+    #[test]
+    fn columns_that_a_file_does_not_use_may_be_left_out_and_none_is_lost_by_its_name() {
+        let read = |text: &str| Decisions::read_with_rows("d.csv", text.as_bytes().to_vec().into());
+        let (closed, rows) = read(
+            "author;date;SIRET;decision;reason\nAna;2026-03-15;73282932000074;close;gone\n\
+             Ana;2026-03-15;35600000000048;confirm;seen\n",
+        )
+        .unwrap();
+        let lines =
+            ["73282932000074,close,,,,,,Ana,2026-03-15,gone", "35600000000048,confirm,,,,,,Ana,2026-03-15,seen"];
+        assert_eq!((closed, rows), (decisions(&lines).unwrap(), vec![vec![2], vec![3]]));
+        let refused = read("author,date,siret,decision,reason\nAna,2026-03-15,73282932000074,move,gone\n").unwrap_err();
+        assert_eq!(refused[0].field.as_deref(), Some("epsg"), "a move needs a place");
+        // What is called `from` may be the first day it holds for.
+        for text in [
+            "siret,decision,from,author,date,reason\n73282932000074,close,2025-01-01,Ana,2026-03-15,gone\n",
+            "siret,decision,author,date\n73282932000074,close,Ana,2026-03-15\n",
+        ] {
+            assert_eq!(read(text).unwrap_err()[0].code, "column_missing", "{text}");
+        }
+        let split = |x: u32| format!("73282932000074,split,{x},9,2154,1,,Ana,2026-03-15,two\n");
+        let of_another = "35600000000048,close,,,,,,Ana,2026-03-15,gone\n";
+        let (_, rows) = read(&format!("{HEADER}{}{of_another}{}", split(8), split(6))).unwrap();
+        assert_eq!(rows, [vec![2, 4], vec![3]], "sites of a split are one decision");
     }
 
     #[test]

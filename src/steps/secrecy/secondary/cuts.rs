@@ -44,7 +44,7 @@ pub(super) struct Effort {
 impl Effort {
     /// Masters and cuts.
     const FULL: Self =
-        Self { gap: 0.0075, steps: 300_000, relaxed: 30, whole: 30, nodes: 2_000, met: circuits::STEPS_MAX };
+        Self { gap: 0.0075, steps: 200_000, relaxed: 30, whole: 30, nodes: 2_000, met: circuits::STEPS_MAX };
 
     /// What a system allows; `None` when single programs over all of it already take too long.
     pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {
