@@ -18,6 +18,9 @@ const PRICE_PARTS: f64 = 12.0;
 /// Price of moving what is better left alone, where anything else costs one.
 const DEAR: f64 = 1_000.0;
 
+/// Needs for which a second program beside the first is worth its making.
+const SIDE_BY_SIDE_MIN: usize = 32;
+
 /// Below this a coefficient is nothing but rounding.
 const NOTHING: f64 = 1e-6;
 
@@ -250,6 +253,43 @@ impl Attack {
         }
         let cuts = self.cuts(system, wanted, need, known, &optimum.row_prices);
         if cuts.is_empty() { Answer::Unknown } else { Answer::Near(cuts) }
+    }
+
+    /// The cuts of these needs, by place among them: half of them by this program and half by one of its own beside it, whatever
+    /// the machine, so that the answer is the same everywhere. After so many steps no further one is asked.
+    pub fn cuts_of_all(&mut self, system: &System<'_>, asked: &[&Unmet], most: u64) -> Vec<(usize, Vec<Cut>)> {
+        let ask = |attack: &mut Self, part: usize, parts: usize| {
+            let end = attack.steps().saturating_add(most / parts as u64);
+            let mut found = Vec::new();
+            for (place, wanted) in asked.iter().enumerate().skip(part).step_by(parts) {
+                if attack.steps() > end {
+                    break;
+                }
+                found.push(match attack.solve(system, wanted, false) {
+                    Answer::Near(cuts) => (place, cuts),
+                    Answer::Far(_) | Answer::Unknown => (place, Vec::new()),
+                });
+            }
+            found
+        };
+        if asked.len() < SIDE_BY_SIDE_MIN {
+            return ask(self, 0, 1);
+        }
+        let shares: Vec<f64> = self.movers.iter().map(|mover| mover.share).collect();
+        let other = || {
+            let mut other = Self::new(system);
+            other.movers.iter_mut().zip(&shares).for_each(|(mover, &share)| mover.share = share);
+            (ask(&mut other, 1, 2), other.steps())
+        };
+        let (mut found, (others, steps)) = std::thread::scope(|scope| {
+            let other = scope.spawn(other);
+            let found = ask(self, 0, 2);
+            (found, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        self.steps += steps;
+        found.extend(others);
+        found.sort_unstable_by_key(|one| one.0);
+        found
     }
 
     /// A move that meets an outsider's need and avoids what these contributors know wherever it can, each atom of theirs

@@ -248,18 +248,16 @@ impl<'s, 'a> Search<'s, 'a> {
             }
             // Those that were near in the round before come first; all are asked before the rounds end.
             for all in [false, true] {
-                for (unmet, hot) in hard.iter().zip(&mut hot).filter(|(_, hot)| **hot != all) {
-                    if self.steps() > self.effort.steps {
-                        break;
-                    }
-                    *hot = false;
-                    if let Answer::Near(cuts) = self.attack.solve(self.system, unmet, false) {
-                        for cut in cuts {
-                            let holds: f64 = cut.iter().map(|&(r, w)| w * shares[r as usize]).sum();
-                            if holds < 1.0 - 1e-6 {
-                                *hot = true;
-                                self.keep(cut);
-                            }
+                let places: Vec<usize> = (0..hard.len()).filter(|&at| hot[at] != all).collect();
+                let asked: Vec<&Unmet> = places.iter().map(|&at| &hard[at]).collect();
+                let most = self.effort.steps.saturating_sub(self.steps());
+                for (at, cuts) in self.attack.cuts_of_all(self.system, &asked, most) {
+                    hot[places[at]] = false;
+                    for cut in cuts {
+                        let holds: f64 = cut.iter().map(|&(r, w)| w * shares[r as usize]).sum();
+                        if holds < 1.0 - 1e-6 {
+                            hot[places[at]] = true;
+                            self.keep(cut);
                         }
                     }
                 }

@@ -5,7 +5,7 @@ use super::super::circuits;
 use super::super::system::System;
 use super::super::witness::{Need, Pool, Unmet};
 use super::super::{needs, rectangles};
-use super::{Answer, Effort, NEARLY, Search, movers};
+use super::{Effort, NEARLY, Search, movers};
 
 /// Steps of the search of a large system, times the square of its rows: both the steps of a program and what each takes
 /// grow with them. The moves that make its answer safe may take as many again.
@@ -55,10 +55,9 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
         if unmet.len() <= NEARLY || search.steps() > end {
             break;
         }
-        for wanted in unmet {
-            if let Answer::Near(cuts) = search.attack.solve(search.system, &wanted, false) {
-                cuts.into_iter().for_each(|cut| search.keep(cut));
-            }
+        let asked: Vec<&Unmet> = unmet.iter().collect();
+        for (_, cuts) in search.attack.cuts_of_all(search.system, &asked, u64::MAX) {
+            cuts.into_iter().for_each(|cut| search.keep(cut));
         }
         if search.cuts.len() == before {
             break;
