@@ -503,15 +503,11 @@ impl Report {
 
 impl Vintage {
     fn as_earlier(&self, spec: &Spec) -> Earlier {
-        let tables = self.tables.iter().map(|table| EarlierTable {
-            name: table.name.clone(),
-            cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
-        });
         Earlier {
             name: "the year before".to_owned(),
             micro: self.micro.clone(),
             spec: spec.clone(),
-            tables: tables.collect(),
+            tables: EarlierTable::of_all(&self.tables),
             leads: Leads::default(),
         }
     }
@@ -776,16 +772,12 @@ mod tests {
             Microdata::new(names.clone(), &names, vec![20; names.len()], vec![column("zone", 0), column("act", 1)]);
 
         let first = protect_in(&micro, &by_zone, &Past::default()).unwrap();
-        let tables = first.tables.iter().map(|table| EarlierTable {
-            name: table.name.clone(),
-            cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
-        });
         let earlier = Earlier {
             name: "first".to_owned(),
             micro: micro.clone(),
             spec: by_zone.clone(),
-            tables: tables.collect(),
-            leads: Leads::default(),
+            tables: EarlierTable::of_all(&first.tables),
+            leads: first.leads.clone(),
         };
         let after = Past { earlier: vec![&earlier], last_year: None };
         let audit = Audit { year: 2024, purpose: Purpose::Publication };

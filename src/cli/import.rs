@@ -26,7 +26,7 @@ enum What {
     Zoning(Box<ZoningArgs>),
     /// A register of establishments
     Register(RegisterArgs),
-    /// Decisions about establishments, as CSV: siret,decision,x,y,epsg,share,since,author,date,reason
+    /// Decisions about establishments, as CSV: siret,decision,x,y,epsg,share,since,author,date,reason (x to since as needed)
     Decisions(DecisionsArgs),
 }
 

@@ -209,8 +209,8 @@ impl Office {
             }
             None => Fault::wrong("not_a_decision", "body", "no decision", "one"),
         })?;
-        let spots = read.iter().flat_map(|one| one.act.spots()).map(|spot| (Written::Alone, spot)).collect();
-        self.keep_decisions(who, &read, spots).await
+        let spots = read.iter().flat_map(|one| one.act.spots()).map(|spot| (1, spot)).collect();
+        self.keep_decisions(who, &read, None, spots).await
     }
 
     /// Keeps the decisions of a file, all or none: `siret,decision,x,y,epsg,share,since,author,date,reason`.
@@ -229,20 +229,17 @@ impl Office {
             })
         };
         let (read, rows) = apart((), read).await?;
-        let at = |row: &usize| Written::In { file: name.to_owned(), row: *row };
-        let of_one = |(one, rows): (&Decision, &Vec<usize>)| {
-            rows.iter().map(at).zip(one.act.spots().collect::<Vec<_>>()).collect::<Vec<_>>()
-        };
-        let spots = read.iter().zip(&rows).flat_map(of_one).collect();
-        self.keep_decisions(who, &read, spots).await
+        let spots = read.iter().zip(&rows).flat_map(|(one, rows)| rows.iter().copied().zip(one.act.spots())).collect();
+        self.keep_decisions(who, &read, Some(name), spots).await
     }
 
-    /// Keeps decisions that name these spots.
+    /// Keeps decisions, of this file where there is one, that name these spots at these rows of it.
     async fn keep_decisions(
         &self,
         who: &Who,
         decisions: &Decisions,
-        spots: Vec<(Written, Spot)>,
+        file: Option<&str>,
+        spots: Vec<(usize, Spot)>,
     ) -> Result<Value, Fault> {
         if !(1..=DECISIONS_MAX).contains(&decisions.len()) {
             let found = format!("{} decisions", decisions.len());
@@ -254,7 +251,8 @@ impl Office {
         if let Some(future) = decisions.iter().map(|d| d.date.to_string()).find(|day| *day > latest) {
             return Err(Fault::wrong("bad_date", "`date`", format!("`{future}`, which is to come"), "a day that was"));
         }
-        apart((), move || reached(&spots)).await?;
+        let file = file.map(str::to_owned);
+        apart((), move || reached(&spots, file.as_deref())).await?;
         let at = now();
         let entries: Vec<DecisionEntry> = decisions
             .iter()
@@ -277,27 +275,19 @@ impl Office {
     }
 }
 
-/// Where a decision stands.
-enum Written {
-    /// It is all that was sent.
-    Alone,
-    /// At this row of a file.
-    In { file: String, row: usize },
-}
-
 /// Refuses a place that lies where its system is not used: whom it is about would have no place at all. Coordinates are not
 /// repeated, since they tell who it is.
-fn reached(spots: &[(Written, Spot)]) -> Result<(), Fault> {
+fn reached(spots: &[(usize, Spot)], file: Option<&str>) -> Result<(), Fault> {
     let mut ways: HashMap<u32, Reprojector> = HashMap::new();
-    for &(ref written, Spot { x, y, epsg }) in spots {
+    for &(row, Spot { x, y, epsg }) in spots {
         let crs = Crs::Epsg(epsg);
-        let refused = |code, fields: &[&str], found: String, expected: String| match written {
-            Written::Alone => {
+        let refused = |code, fields: &[&str], found: String, expected: String| match file {
+            None => {
                 let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
                 Fault::wrong(code, fields.join(" and "), found, expected)
             }
-            Written::In { file, row } => {
-                let (file, row, field) = (file.clone(), Some(*row), fields.first().map(|&field| field.to_owned()));
+            Some(file) => {
+                let (file, row, field) = (file.to_owned(), Some(row), fields.first().map(|&field| field.to_owned()));
                 super::intake::refused(Unreadable(Reject { code, file, row, field, found, expected }))
             }
         };

@@ -191,6 +191,10 @@ impl Decisions {
                 Ok(found) => found,
                 // One of another name might be this one, misspelt, and what it says would be lost.
                 Err(_) if OPTIONAL.contains(&column) && table.headers().iter().all(|h| is_known(h)) => continue,
+                Err(_) if OPTIONAL.contains(&column) => {
+                    let expected = format!("a column `{column}`, or none of another name");
+                    return Err(one(table.header_refused("column_missing", &expected)));
+                }
                 Err(missing) => return Err(one(missing)),
             };
             *place = Some(wanted.len());

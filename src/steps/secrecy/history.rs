@@ -50,6 +50,17 @@ pub struct EarlierTable {
     pub cells: BTreeMap<Vec<Coordinate>, Cell>,
 }
 
+impl EarlierTable {
+    /// Released tables, as later ones reckon with them.
+    pub fn of_all(tables: &ProtectedTables) -> Vec<Self> {
+        let of_one = |table: &ProtectedTable| Self {
+            name: table.name.clone(),
+            cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
+        };
+        tables.iter().map(of_one).collect()
+    }
+}
+
 /// What was published before.
 #[derive(Default)]
 pub struct Past<'a> {

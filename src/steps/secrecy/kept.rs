@@ -69,11 +69,7 @@ pub fn keep(micro: &Microdata, spec: &Spec, leads: &Leads) -> Vec<u8> {
 /// [`Damaged`] when the digest does not hold, or when bytes that hold it are not of this form.
 pub fn earlier_of(name: &str, bytes: &[u8], tables: &ProtectedTables) -> Result<Earlier, Damaged> {
     let (micro, spec, leads) = reopen(bytes)?;
-    let tables = tables.iter().map(|table| EarlierTable {
-        name: table.name.clone(),
-        cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
-    });
-    Ok(Earlier { name: name.to_owned(), micro, spec, tables: tables.collect(), leads })
+    Ok(Earlier { name: name.to_owned(), micro, spec, tables: EarlierTable::of_all(tables), leads })
 }
 
 fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec, Leads), Damaged> {

@@ -91,8 +91,6 @@ impl Program {
         }
         let mut model = problem.optimise(Sense::Minimise);
         model.set_option("presolve", "off");
-        // Coefficients of circuits are small whole numbers.
-        model.set_option("simplex_scale_strategy", 0);
         Self::settled(model, Vec::new(), Method::Primal)
     }
 

@@ -52,13 +52,17 @@ pub(super) struct RawLevel {
 }
 
 impl RawTables {
-    /// The atom of each of the records that the tables were cut from; `None` of a record that is in no table.
-    pub(super) fn atom_of_each(&self, micro: &Microdata) -> Vec<Option<u32>> {
-        let columns: Vec<&Column> = self.levels.iter().filter_map(|level| micro.column(&level.name)).collect();
+    /// The atom of each of the records that the tables were cut from.
+    ///
+    /// # Panics
+    /// When they are other records: a mistake of the caller.
+    pub(super) fn atom_of_each(&self, micro: &Microdata) -> Vec<u32> {
+        let column = |level: &RawLevel| micro.column(&level.name).expect("a level is a column of the records");
+        let columns: Vec<&Column> = self.levels.iter().map(column).collect();
         let codes = |a: usize| self.levels.iter().map(|level| level.codes[a]).collect();
         let atoms: HashMap<Vec<Option<u32>>, u32> = (0..self.atoms.len()).map(|a| (codes(a), a as u32)).collect();
         let of_record = |r: usize| columns.iter().map(|column| column.codes[r]).collect::<Vec<_>>();
-        (0..micro.len()).map(|r| atoms.get(&of_record(r)).copied()).collect()
+        (0..micro.len()).map(|r| atoms[&of_record(r)]).collect()
     }
 }
 

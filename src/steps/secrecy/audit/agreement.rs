@@ -347,15 +347,11 @@ fn found_together(
 
 /// Protected tables as a release made before.
 fn earlier(micro: &Microdata, spec: &Spec, made: &ProtectedAfter) -> Earlier {
-    let tables = made.tables.iter().map(|table| EarlierTable {
-        name: table.name.clone(),
-        cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
-    });
     Earlier {
         name: "first".to_owned(),
         micro: micro.clone(),
         spec: spec.clone(),
-        tables: tables.collect(),
+        tables: EarlierTable::of_all(&made.tables),
         leads: made.leads.clone(),
     }
 }

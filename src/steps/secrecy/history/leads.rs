@@ -7,10 +7,12 @@
 use super::super::certificate::Certificate;
 use super::super::microdata::{Column, Microdata};
 use super::super::secondary::Lead;
+use super::super::secondary::witness::DENOMINATOR_MAX;
 use super::super::tabulate::RawTables;
 use super::Earlier;
 use crate::steps::bytes::{Damaged, Opened, Sealer};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The leads of all earlier releases over the atoms of the puzzle that has them all; `row_in` has for each of them the row
 /// of each record.
@@ -27,7 +29,7 @@ pub(super) fn of_all(
     let of_release = |(release, row_in): (&&Earlier, &Vec<Option<u32>>)| {
         let mut atoms = vec![None; release.micro.len()];
         for (row, atom) in row_in.iter().zip(&atom_of) {
-            row.iter().for_each(|&row| atoms[row as usize] = *atom);
+            row.iter().for_each(|&row| atoms[row as usize] = Some(*atom));
         }
         release.leads.over(|record| atoms.get(record).copied().flatten())
     };
@@ -71,7 +73,9 @@ impl Leads {
         }
         let of_sets = |(scale, moves): &(i64, Vec<(usize, i64)>)| {
             let moves = moves.iter().map(|&(place, by)| Some((*sets.get(&place)?, by)));
-            Some((*scale, moves.collect::<Option<_>>()?))
+            let mut moves: Vec<(u32, i64)> = moves.collect::<Option<_>>()?;
+            moves.sort_unstable();
+            Some((*scale, moves))
         };
         Self { set_of, witnesses: proof.moves().iter().filter_map(of_sets).collect() }
     }
@@ -84,12 +88,14 @@ impl Leads {
                 atoms.entry(set).or_default().push(atom);
             }
         }
-        for atoms in atoms.values_mut() {
+        let one_each = |(set, mut atoms): (u32, Vec<u32>)| {
             atoms.sort_unstable();
             atoms.dedup();
-        }
+            (set, Arc::from(atoms))
+        };
+        let atoms: HashMap<u32, Arc<[u32]>> = atoms.into_iter().map(one_each).collect();
         let lead = |(scale, moves): &(i64, Vec<(u32, i64)>)| {
-            let moves = moves.iter().map(|(set, by)| Some((atoms.get(set)?.clone(), *by)));
+            let moves = moves.iter().map(|(set, by)| Some((Arc::clone(atoms.get(set)?), *by)));
             Some(Lead { scale: *scale, moves: moves.collect::<Option<_>>()? })
         };
         self.witnesses.iter().filter_map(lead).collect()
@@ -130,13 +136,17 @@ impl Leads {
         let mut witnesses = Vec::new();
         for _ in 0..opened.count()? {
             let scale = opened.signed()?;
-            if scale < 1 {
-                return Err(opened.damaged("a scale below one", "so many steps to the unit"));
+            if !(1..=DENOMINATOR_MAX).contains(&scale) {
+                return Err(opened.damaged("a scale that no witness has", "so many steps to the unit"));
             }
-            let mut moves = Vec::new();
+            let mut moves: Vec<(u32, i64)> = Vec::new();
             for _ in 0..opened.count()? {
                 let number = opened.number()?;
-                moves.push((set(number, opened)?, opened.signed()?));
+                let set = set(number, opened)?;
+                if moves.last().is_some_and(|last| last.0 >= set) {
+                    return Err(opened.damaged("sets out of order", "each set once, ascending"));
+                }
+                moves.push((set, opened.signed()?));
             }
             witnesses.push((scale, moves));
         }
@@ -187,15 +197,11 @@ mod tests {
             let micro = records(seed);
             let (before, now) = (spec("old"), spec("new"));
             let Ok(made) = protect_in(&micro, &before, &Past::default()) else { continue };
-            let tables = made.tables.iter().map(|table| EarlierTable {
-                name: table.name.clone(),
-                cells: table.cells().map(|(at, cell)| (at.to_vec(), cell)).collect(),
-            });
             let earlier = Earlier {
                 name: "first".to_owned(),
                 micro: micro.clone(),
                 spec: before,
-                tables: tables.collect(),
+                tables: EarlierTable::of_all(&made.tables),
                 leads: made.leads,
             };
             let joined = join(&micro, &[&earlier]).unwrap();
@@ -209,7 +215,7 @@ mod tests {
             for lead in leads {
                 fell_apart += usize::from(lead.moves.iter().any(|m| m.0.len() > 1));
                 // A cell of zero that the new cut has says of all in it that they are zero.
-                let known_zero = |m: &(Vec<u32>, i64)| m.0.iter().all(|&a| system.is_known_zero(a));
+                let known_zero = |m: &(Arc<[u32]>, i64)| m.0.iter().all(|&a| system.is_known_zero(a));
                 let holds = lead.witness(&system).is_some();
                 assert_eq!(holds, !lead.moves.iter().any(known_zero), "seed {seed}");
                 held += usize::from(holds);
@@ -223,7 +229,9 @@ mod tests {
         let micro = records(1);
         let made = protect_in(&micro, &spec("old"), &Past::default()).unwrap();
         assert_ne!(made.leads.witnesses, []);
-        assert_eq!(Leads::of(&made.dossier.proof, &micro, 0).witnesses, []);
-        assert_eq!(Leads::of(&made.dossier.proof, &micro, micro.len()), made.leads);
+        let of_first = |n: usize| Leads::of(&made.dossier.proof, &micro, n).witnesses.len();
+        let counts: Vec<usize> = (0..=micro.len()).map(of_first).collect();
+        assert!(counts.is_sorted() && counts[0] == 0, "{counts:?}");
+        assert_eq!(counts[micro.len()], made.dossier.proof.witnesses());
     }
 }

@@ -262,7 +262,7 @@ impl Attack {
             let end = attack.steps().saturating_add(most / parts as u64);
             let mut found = Vec::new();
             for (place, wanted) in asked.iter().enumerate().skip(part).step_by(parts) {
-                if attack.steps() > end {
+                if attack.steps() >= end {
                     break;
                 }
                 found.push(match attack.solve(system, wanted, false) {

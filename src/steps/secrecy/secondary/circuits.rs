@@ -211,7 +211,7 @@ impl Circuits {
                     break;
                 }
                 let one = Unmet { attackers: who.into_iter().collect(), ..wanted };
-                let found = self.single(system, &one).or_else(|| self.led_around(system, pool, &one));
+                let found = self.without_program(system, pool, &one);
                 match found.map_or_else(|| self.combined(system, &one), Combined::Far) {
                     Combined::Far(witness) => pool.add(system, witness),
                     answer => {
@@ -228,21 +228,29 @@ impl Circuits {
         met
     }
 
-    /// Takes notice of rows withheld since, and of a move that changes them.
-    pub fn learn(&mut self, system: &System<'_>, moves: &[(u32, i64)]) {
-        let id = self.circuits.len() as u32;
+    /// A row was withheld since, so that there is more freedom than these know.
+    pub fn outgrown(&mut self) {
         self.are_all = false;
+    }
+
+    /// Takes up a move as one circuit more: rows withheld since these were made let it move.
+    pub fn learn(&mut self, system: &System<'_>, moves: &[(u32, i64)]) {
+        let common = moves.iter().fold(0, |common, m| gcd(common, m.1)).max(1);
+        let circuit: Circuit = moves.iter().map(|&(a, by)| (a, by / common)).collect();
+        if circuit.is_empty() || circuit.iter().any(|c| c.1.abs() > COEFFICIENT_MAX) {
+            return;
+        }
+        let id = self.circuits.len() as u32;
         self.room.push(0);
         self.change.push(None);
         self.seen.push(0);
         self.circuits.push(Vec::new());
-        self.replace(system, id, moves.to_vec());
+        self.replace(system, id, circuit);
     }
 
     /// A witness of a need by a single circuit, by one led around its attacker, or by a few combined.
     pub fn nearby(&mut self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
-        let found = self.single(system, wanted).or_else(|| self.led_around(system, pool, wanted));
-        found.or_else(|| {
+        self.without_program(system, pool, wanted).or_else(|| {
             let across: Vec<u32> = self.across(system, wanted.need.row).into_iter().map(|c| c.0).collect();
             let (near, all) = COMBINED[0];
             let (ids, _) = self.near(wanted, &across, near, all);
@@ -251,6 +259,15 @@ impl Circuits {
                 Combined::Near | Combined::Unknown => None,
             }
         })
+    }
+
+    fn without_program(&mut self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
+        self.single(system, wanted).or_else(|| self.led_around(system, pool, wanted))
+    }
+
+    /// Steps of programs since the last [`Self::meet`] began.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Whether they are all the freedom there is, so that what is near for them is near.

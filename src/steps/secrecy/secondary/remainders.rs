@@ -85,6 +85,7 @@ fn hide_within(
             if let Some(circuits) = &mut widener.circuits {
                 circuits.meet(system, pool, &perhaps, STEPS_MET);
             }
+            widener.circuits.take_if(|_| system.raw.atoms.len() > ATOMS_MAX);
         }
         // Of cells and earlier rests too: a zero that is withheld takes back what its contributors were excused from.
         let mut needs = super::needs(system);
@@ -324,7 +325,12 @@ impl Widener {
     /// Withholds what the cheaper of two moves touches; where there is neither, what holds the rest.
     fn widen(&mut self, system: &mut System<'_>, pool: &mut Pool, wanted: &Unmet) -> bool {
         let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted.clone() };
-        let nearby = self.circuits.as_mut().and_then(|circuits| circuits.nearby(system, pool, &one));
+        let nearby = self.circuits.as_mut().and_then(|circuits| {
+            let before = circuits.steps();
+            let nearby = circuits.nearby(system, pool, &one);
+            self.steps += circuits.steps() - before;
+            nearby
+        });
         if let Some(witness) = nearby {
             pool.add(system, witness);
             return true;

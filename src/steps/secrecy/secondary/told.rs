@@ -9,7 +9,8 @@ use super::system::{Fate, System};
 use super::witness::{Need, Pool, Side, Unmet, Witness};
 use super::{Hopeless, Told, Whom};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 /// What rows that are shown for ever tell of these rows by themselves, with everything else withheld. Contributors are
 /// not asked where anybody knows too much, nor where `whom` says so. `leads` are tried first.
@@ -20,7 +21,9 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom, leads: &[L
     withhold_all(system);
     let mut circuits = Circuits::after(system)?.without_limits();
     let (mut pool, mut told) = (Pool::default(), Told::default());
-    leads.iter().filter_map(|lead| lead.witness(system)).for_each(|witness| pool.add(system, witness));
+    let mut known = HashSet::new();
+    let led = leads.iter().filter_map(|lead| lead.witness(system));
+    led.filter(|one| known.insert((one.scale, one.moves.clone()))).for_each(|one| pool.add(system, one));
     let asked = rows.iter().filter(|&&r| system.verdict[r as usize].is_some());
     let needs: Vec<Need> = asked.flat_map(|&row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
     for &need in &needs {
@@ -62,7 +65,7 @@ pub(in super::super) struct Lead {
     /// So many steps to the unit.
     pub scale: i64,
     /// The atoms of each set, and by how many steps it moves.
-    pub moves: Vec<(Vec<u32>, i64)>,
+    pub moves: Vec<(Arc<[u32]>, i64)>,
 }
 
 impl Lead {
@@ -89,7 +92,8 @@ impl Lead {
                 true => up,
                 false => Some(down),
             };
-            units.map_or(i64::MAX, |units| (units as i64).saturating_mul(self.scale))
+            let units = units.map_or(i64::MAX, |units| i64::try_from(units).unwrap_or(i64::MAX));
+            units.saturating_mul(self.scale)
         };
         let contributors = |a: u32| system.raw.atoms[a as usize].contributions.len();
         let bearing = atoms.iter().copied().filter(|&a| room(a) >= by.abs());

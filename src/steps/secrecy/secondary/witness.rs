@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Largest denominator tried for a move that is not whole: those of a vertex are minors of a matrix of ones, most often
 /// below ten.
-const DENOMINATOR_MAX: i64 = 5_040;
+pub(in super::super) const DENOMINATOR_MAX: i64 = 5_040;
 
 /// How far from a whole number a solver's answer may lie; the exact check has the last word.
 const ROUNDING: f64 = 1e-6;

@@ -39,7 +39,7 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
     let effort = Effort::large(system);
     let mut search = Search::new(system, pool, effort);
     let all = needs(search.system);
-    search.ask_circuits(&all);
+    search.ask_circuits(&all, effort.met);
     let hard: Vec<Unmet> = all.into_iter().flat_map(|need| search.left(need)).collect();
     let mut bound = search.relax(&hard);
     let mut of: Vec<Need> = hard.iter().map(|u| u.need).collect();
@@ -50,7 +50,7 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
         search.take(&chosen);
         let before = search.cuts.len();
         rectangles::rectangles(search.system, search.pool);
-        search.ask_circuits(&of);
+        search.ask_circuits(&of, effort.met);
         let unmet: Vec<Unmet> = of.iter().flat_map(|&need| search.left(need).into_iter().take(1)).collect();
         if unmet.len() <= NEARLY || search.steps() > end {
             break;
@@ -109,7 +109,12 @@ impl Search<'_, '_> {
                     }
                     let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted };
                     // What the others took to withhold may serve it.
-                    let nearby = self.circuits.as_mut().and_then(|c| c.nearby(self.system, self.pool, &one));
+                    let nearby = self.circuits.as_mut().and_then(|circuits| {
+                        let before = circuits.steps();
+                        let nearby = circuits.nearby(self.system, self.pool, &one);
+                        self.steps_met += circuits.steps() - before;
+                        nearby
+                    });
                     if let Some(witness) = nearby {
                         self.pool.add(self.system, witness);
                         continue;
