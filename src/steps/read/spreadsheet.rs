@@ -342,11 +342,13 @@ const ODS_COLUMNS: usize = 16_384;
 const ODS_ROWS: usize = 1_048_576;
 
 impl OdsSize {
-    /// `None` for a text that is not the XML of a sheet in UTF-8, or nests rows.
+    /// `None` for a text that is not the XML of a sheet in UTF-8, nests rows, or leaves an element open: readers wait for its
+    /// end for ever.
     fn of(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let mut size = Self::default();
         let mut row: Option<OdsRow> = None;
+        let mut open: Vec<&str> = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find('<') {
             if let Some(row) = &mut row {
@@ -372,7 +374,13 @@ impl OdsSize {
                 row.cell_bytes += tag.len();
             }
             let closed = tag.ends_with("/>");
-            match tag[1..].split(|c: char| c.is_whitespace() || c == '>').next()?.trim_end_matches('/') {
+            let element = tag[1..].split(|c: char| c.is_whitespace() || c == '>').next()?.trim_end_matches('/');
+            match element.strip_prefix('/') {
+                Some(ended) if open.pop() != Some(ended) => return None,
+                None if !closed && !element.starts_with('!') => open.push(element),
+                Some(_) | None => {}
+            }
+            match element {
                 "table:table-row" if row.is_some() => return None,
                 "table:table-row" => {
                     let repeated = repeated(tag, "table:number-rows-repeated")?.min(ODS_ROWS);
@@ -402,7 +410,7 @@ impl OdsSize {
             }
         }
         size.end_sheet();
-        Some(size)
+        open.is_empty().then_some(size)
     }
 
     fn end_row(&mut self, mut row: OdsRow) {
@@ -869,6 +877,16 @@ mod tests {
     }
 
     const WRITERS: [fn(&[Vec<Cell>]) -> Vec<u8>; 3] = [xlsx, ods, xls];
+
+    #[test]
+    fn an_ods_that_leaves_an_element_open_is_refused_and_not_read_for_ever() {
+        for inside in ["<office:annotation>", "<office:annotation><text:p>", "</text:p>"] {
+            let cell = format!("<table:table-cell office:value-type=\"string\">{inside}</table:table-cell>");
+            let bytes = ods_of(&format!("<table:table-row>{cell}</table:table-row>"));
+            let refused = Table::open("a.ods", bytes.into(), 1 << 20).err().unwrap();
+            assert_eq!(refused.0.code, "spreadsheet_damaged", "{inside}");
+        }
+    }
 
     #[test]
     fn a_cell_is_what_it_holds_whatever_the_workbook() {
