@@ -40,8 +40,8 @@ pub struct Args {
     /// What the file does not say
     #[command(flatten)]
     pub zone_args: ZoneArgs,
-    /// What was decided before: siret,decision,x,y,epsg,share,since,author,date,reason; a file that uses none of x, y, epsg, share or
-    /// since may leave it out
+    /// What was decided before: siret,decision,x,y,epsg,share,since,author,date,reason; x to since
+    /// may be left out where no line uses them
     #[arg(long, value_name = "FILE")]
     pub decisions: Option<PathBuf>,
     /// How many of the largest of each zone

@@ -255,8 +255,8 @@ impl Attack {
         if cuts.is_empty() { Answer::Unknown } else { Answer::Near(cuts) }
     }
 
-    /// The cuts of these needs, by place among them: half of them by this program and half by one of its own beside it, whatever
-    /// the machine, so that the answer is the same everywhere. After so many steps no further one is asked.
+    /// The cuts of these needs, by place among them: half of them by this program and half by one beside
+    /// it, whatever the machine, so that the answer is the same everywhere. After so many steps no further one is asked.
     pub fn cuts_of_all(&mut self, system: &System<'_>, asked: &[&Unmet], most: u64) -> Vec<(usize, Vec<Cut>)> {
         let ask = |attack: &mut Self, part: usize, parts: usize| {
             let end = attack.steps().saturating_add(most / parts as u64);

@@ -248,9 +248,10 @@ impl Circuits {
         self.replace(system, id, circuit);
     }
 
-    /// A witness of a need by a single circuit, by one led around its attacker, or by a few combined.
-    pub fn nearby(&mut self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
-        self.without_program(system, pool, wanted).or_else(|| {
+    /// A witness of a need by a single circuit, by one led around its attacker, or by a few combined; counts the steps.
+    pub fn nearby(&mut self, system: &System<'_>, pool: &Pool, wanted: &Unmet, steps: &mut u64) -> Option<Witness> {
+        let before = self.steps;
+        let found = self.without_program(system, pool, wanted).or_else(|| {
             let across: Vec<u32> = self.across(system, wanted.need.row).into_iter().map(|c| c.0).collect();
             let (near, all) = COMBINED[0];
             let (ids, _) = self.near(wanted, &across, near, all);
@@ -258,16 +259,13 @@ impl Circuits {
                 Combined::Far(witness) => Some(witness),
                 Combined::Near | Combined::Unknown => None,
             }
-        })
+        });
+        *steps += self.steps - before;
+        found
     }
 
     fn without_program(&mut self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
         self.single(system, wanted).or_else(|| self.led_around(system, pool, wanted))
-    }
-
-    /// Steps of programs since the last [`Self::meet`] began.
-    pub fn steps(&self) -> u64 {
-        self.steps
     }
 
     /// Whether they are all the freedom there is, so that what is near for them is near.

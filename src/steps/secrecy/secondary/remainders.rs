@@ -325,12 +325,7 @@ impl Widener {
     /// Withholds what the cheaper of two moves touches; where there is neither, what holds the rest.
     fn widen(&mut self, system: &mut System<'_>, pool: &mut Pool, wanted: &Unmet) -> bool {
         let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted.clone() };
-        let nearby = self.circuits.as_mut().and_then(|circuits| {
-            let before = circuits.steps();
-            let nearby = circuits.nearby(system, pool, &one);
-            self.steps += circuits.steps() - before;
-            nearby
-        });
+        let nearby = self.circuits.as_mut().and_then(|circuits| circuits.nearby(system, pool, &one, &mut self.steps));
         if let Some(witness) = nearby {
             pool.add(system, witness);
             return true;

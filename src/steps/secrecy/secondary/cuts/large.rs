@@ -109,12 +109,8 @@ impl Search<'_, '_> {
                     }
                     let one = Unmet { attackers: wanted.attackers.iter().take(1).copied().collect(), ..wanted };
                     // What the others took to withhold may serve it.
-                    let nearby = self.circuits.as_mut().and_then(|circuits| {
-                        let before = circuits.steps();
-                        let nearby = circuits.nearby(self.system, self.pool, &one);
-                        self.steps_met += circuits.steps() - before;
-                        nearby
-                    });
+                    let steps = &mut self.steps_met;
+                    let nearby = self.circuits.as_mut().and_then(|c| c.nearby(self.system, self.pool, &one, steps));
                     if let Some(witness) = nearby {
                         self.pool.add(self.system, witness);
                         continue;
