@@ -11,6 +11,7 @@ use super::super::lp::{self, Column, Constraint, Method, Program};
 use super::attack::{Answer, Attack, Cut};
 use super::circuits::{self, Broken, Circuits};
 use super::kelly::{self, Kelly};
+use super::remainders::Guard;
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
 use super::{Hopeless, balance, needs, rectangles};
@@ -87,6 +88,8 @@ struct Search<'s, 'a> {
     near: HashSet<(Need, Option<u32>)>,
     /// Steps of their programs.
     steps_met: u64,
+    /// Of rests too, where they are guarded.
+    guard: Option<Guard<'s>>,
     /// Every cut found; each holds for every safe pattern.
     cuts: Vec<Cut>,
     known: HashSet<Vec<(u32, u64)>>,
@@ -97,8 +100,13 @@ struct Search<'s, 'a> {
 ///
 /// # Errors
 /// A row for which the solver gave no move; what was found so far then means nothing.
-pub(super) fn optimise(system: &mut System<'_>, pool: &mut Pool, effort: Effort) -> Result<Found, Hopeless> {
-    let mut search = Search::new(system, pool, effort);
+pub(super) fn optimise(
+    system: &mut System<'_>,
+    pool: &mut Pool,
+    effort: Effort,
+    guard: Option<Guard<'_>>,
+) -> Result<Found, Hopeless> {
+    let mut search = Search::new(system, pool, effort).guarding(guard);
     let hard = search.hard();
     if hard.is_empty() {
         return Ok(Found { bound: 0.0, cost: 0.0 });
@@ -120,10 +128,29 @@ impl<'s, 'a> Search<'s, 'a> {
         let (near, cuts, known) = (HashSet::new(), Vec::new(), HashSet::new());
         let (circuits, asked) = Default::default();
         let steps_met = 0;
-        let mut search =
-            Self { system, pool, attack, kelly: None, circuits, asked, near, steps_met, cuts, known, effort };
+        let mut search = Self {
+            system,
+            pool,
+            attack,
+            kelly: None,
+            circuits,
+            asked,
+            near,
+            steps_met,
+            guard: None,
+            cuts,
+            known,
+            effort,
+        };
         balance::cuts(search.system).into_iter().for_each(|cut| search.keep(cut));
         search
+    }
+
+    /// With the cuts of rests.
+    fn guarding(mut self, guard: Option<Guard<'s>>) -> Self {
+        let of_sums = guard.map(|guard| guard.cuts_of_sums(self.system));
+        of_sums.into_iter().flatten().for_each(|cut| self.keep(cut));
+        Self { guard, ..self }
     }
 
     /// What primary rows alone leave unmet, one attacker at a time, with first cuts.
@@ -332,12 +359,13 @@ impl<'s, 'a> Search<'s, 'a> {
             rectangles::rectangles(self.system, self.pool);
             self.ask_circuits(hard, self.effort.met);
             let stuck = hard.iter().map(|&need| self.serve(need, Why::Asked).len()).sum::<usize>();
+            let is_safe = self.keep_rests() == 0.0 && stuck == 0;
             // Until the master's answer is nearly safe, or there is no more time, its cuts are all that counts.
-            let last = stuck == 0 || self.cuts.len() == before || round + 1 == whole || self.steps() > steps;
+            let last = is_safe || self.cuts.len() == before || round + 1 == whole || self.steps() > steps;
             if last || stuck <= NEARLY {
                 self.repair(hard)?;
                 self.release();
-                let cost = self.system.cost();
+                let cost = self.system.cost() + self.keep_rests();
                 if best.as_ref().is_none_or(|b| cost < b.0) {
                     best = Some((cost, self.pattern()));
                 }
@@ -358,6 +386,16 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         }
         Ok(Found { bound, cost: self.system.cost() })
+    }
+
+    /// Keeps the cuts of rests that the pattern leaves; gives what it costs at least to satisfy the dearest of them.
+    fn keep_rests(&mut self) -> f64 {
+        let Some(guard) = self.guard else { return 0.0 };
+        let cuts = guard.cuts(self.system, self.pool);
+        let price = |cut: &Cut| cut.iter().map(|c| self.system.price[c.0 as usize]).fold(f64::INFINITY, f64::min);
+        let least = cuts.iter().map(price).fold(0.0, f64::max);
+        cuts.into_iter().for_each(|cut| self.keep(cut));
+        least
     }
 
     /// The cheapest rows that satisfy every cut, and what the search has proved of them all.
@@ -589,7 +627,7 @@ pub(super) mod tests {
                 }
                 let least = cheapest_of_all(&raw, insiders);
                 let mut pool = Pool::default();
-                let found = optimise(&mut system, &mut pool, Effort::FULL);
+                let found = optimise(&mut system, &mut pool, Effort::FULL, None);
                 let Some(least) = least else {
                     assert!(found.is_err(), "{seed} {insiders}: nothing protects it, and a pattern was given");
                     continue;

@@ -27,6 +27,7 @@ mod told;
 use super::policy::{Protection, Rules, Search};
 use super::tabulate::RawTables;
 pub(super) use cuts::Found;
+use remainders::Guard;
 pub use remainders::Remainders;
 use std::collections::HashSet;
 use system::System;
@@ -73,9 +74,10 @@ pub(super) fn suppress<'a>(
     locked: &[bool],
     told: Told,
 ) -> Result<Pattern<'a>, Hopeless> {
-    let mut pattern = of_rows(raw, rules, protection, locked, told)?;
+    let guard = Guard { rules, protection };
+    let mut pattern = of_rows(raw, rules, protection, locked, told, Some(guard))?;
     let Pattern { system, pool, found, remainders } = &mut pattern;
-    *remainders = remainders::hide(system, pool, rules, protection)?;
+    *remainders = remainders::hide(system, pool, guard)?;
     if let Some(found) = found {
         // What no pattern of the rows alone costs less than, no safer one does.
         found.cost = system.cost();
@@ -83,13 +85,14 @@ pub(super) fn suppress<'a>(
     Ok(pattern)
 }
 
-/// Protects every unsafe row.
+/// Protects every unsafe row, and has an eye to rests where there is a guard.
 fn of_rows<'a>(
     raw: &'a RawTables,
     rules: &Rules,
     protection: &Protection,
     locked: &[bool],
     told: Told,
+    guard: Option<Guard<'_>>,
 ) -> Result<Pattern<'a>, Hopeless> {
     let Told { insiders: already_known, witnesses, .. } = told;
     let fresh = || {
@@ -109,17 +112,15 @@ fn of_rows<'a>(
     let mut brief = protection.search != Search::Thorough || raw.atoms.len() > ATOMS_MAX;
     if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !brief) {
         // No verdict of the solver, or none that reads in fractions: the other way has more to try.
-        if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort) {
+        if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort, guard) {
             return Ok(Pattern { system, pool, found: Some(found), remainders: Remainders::default() });
         }
         (system, pool) = fresh();
         brief = true;
     }
     let advised = !brief && cuts::large::pays(&system);
-    let advice = advised.then(|| cuts::large::advise(&mut system, &mut pool));
-    if advice.as_ref().is_some_and(|advice| advice.is_safe) {
-        circuits::show_again(&mut system, &mut pool);
-    } else {
+    let advice = advised.then(|| cuts::large::advise(&mut system, &mut pool, guard));
+    if advice.as_ref().is_none_or(|advice| !advice.is_safe) {
         let last = advice.as_ref().map_or(&[][..], |advice| &advice.chosen);
         // It begins where these were found, with everything withheld.
         witnesses.into_iter().for_each(|witness| pool.add(&system, witness));

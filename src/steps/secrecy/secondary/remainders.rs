@@ -10,16 +10,19 @@
 //! Two disjoint sets of records that each pass the rules pass them together. So what is withheld on top later, of cells that
 //! are safe, leaves no unsafe rest where there was none.
 
-use super::super::policy::{Protection, Rules, Search};
+use super::super::policy::{Dominance, Protection, Rules, Search};
 use super::super::primary::{self, Unsafe};
+use super::super::tabulate::RawTables;
+use super::attack::Cut;
 use super::circuits::{self, Circuits};
 use super::cubes::{self, Draft, Grid};
 use super::kelly::{self, Kelly, Proposal};
 use super::rectangles::{self, mix};
-use super::system::{Fate, System};
+use super::system::{Fate, Sum, System};
 use super::told::Lasting;
 use super::witness::{Need, Pool, Side, Unmet, Witness};
 use super::{ATOMS_MAX, Hopeless};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
 /// What is withheld for one rest may leave another, and so may what is shown again; on the tables we know no more than three
@@ -44,17 +47,19 @@ pub struct Remainders {
     pub told: usize,
 }
 
+/// What judges a rest.
+#[derive(Clone, Copy)]
+pub(super) struct Guard<'r> {
+    pub rules: &'r Rules,
+    pub protection: &'r Protection,
+}
+
 /// Withholds more until nobody works out an unsafe rest.
 ///
 /// # Errors
 /// A rest that was not hidden and that rows shown for ever do not give away by themselves.
-pub(super) fn hide(
-    system: &mut System<'_>,
-    pool: &mut Pool,
-    rules: &Rules,
-    protection: &Protection,
-) -> Result<Remainders, Hopeless> {
-    hide_within(ROUNDS_MAX, system, pool, rules, protection)
+pub(super) fn hide(system: &mut System<'_>, pool: &mut Pool, guard: Guard<'_>) -> Result<Remainders, Hopeless> {
+    hide_within(ROUNDS_MAX, system, pool, guard)
 }
 
 /// [`hide`] in so many rounds at most.
@@ -62,14 +67,13 @@ fn hide_within(
     rounds: usize,
     system: &mut System<'_>,
     pool: &mut Pool,
-    rules: &Rules,
-    protection: &Protection,
+    guard: Guard<'_>,
 ) -> Result<Remainders, Hopeless> {
     let mut widener = Widener::default();
     // What one round withholds may leave a rest, so that after the last one it is looked once more.
     for round in 0..=rounds {
         let (mut perhaps, mut rows): (Vec<Need>, Vec<u32>) = Default::default();
-        for rest in rests(system, pool, rules, protection) {
+        for rest in rests(system, pool, guard) {
             let row = system.hide(rest.atoms, rest.verdict);
             widener.wholes.insert(row, rest.whole);
             rows.push(row);
@@ -106,7 +110,7 @@ fn hide_within(
         widener.steps += widener.kelly.take().map_or(0, |kelly| kelly.steps());
         // Once with all that was withheld before the rests were known, which takes longer than a glance.
         let with_all = round == 0 && system.raw.atoms.len() <= ATOMS_MAX;
-        if with_all && protection.search != Search::Glance {
+        if with_all && guard.protection.search != Search::Glance {
             circuits::show_again(system, pool);
             widener.withheld.retain(|&row| system.fate[row as usize] == Fate::Secondary);
         } else if !with_all
@@ -125,9 +129,115 @@ struct Rest {
     whole: u32,
     atoms: Vec<u32>,
     verdict: Unsafe,
-    /// Whether what is shown gives it; else rows that are withheld take part too, and perhaps anybody works those out.
+    /// The rows that were taken away, and whether they and the whole are shown; else rows that are withheld take part too,
+    /// and perhaps anybody works those out.
+    taken: Vec<u32>,
     is_shown: bool,
 }
+
+impl Guard<'_> {
+    /// Whether a sum of these atoms would break a rule if it were a cell, and by which level.
+    fn judge(&self, raw: &RawTables, atoms: &[u32]) -> Option<Unsafe> {
+        let (contributions, counts) = raw.largest_first(atoms);
+        let establishments = atoms.iter().map(|&a| raw.atoms[a as usize].establishments).sum();
+        let cell = primary::Cell { establishments, contributions: &contributions, counts: &counts };
+        primary::judge(&cell, self.rules, self.protection)
+    }
+
+    /// Of each sum that a table shows: what else must be withheld of it for what is withheld anyhow not to be a rest. Each
+    /// holds for every safe pattern.
+    pub fn cuts_of_sums(&self, system: &System<'_>) -> Vec<Cut> {
+        if is_told(system) {
+            return Vec::new();
+        }
+        let mut cuts = Vec::new();
+        for Sum { whole, parts } in &system.sums {
+            let of = |fate: Fate| parts.iter().copied().filter(move |&r| system.fate[r as usize] == fate);
+            let rest: Vec<u32> = of(Fate::Primary).flat_map(|r| system.raw.rows[r as usize].atoms.clone()).collect();
+            if system.fate[*whole as usize] != Fate::Primary && !rest.is_empty() {
+                cuts.extend(self.cuts_of(system, &rest, *whole, &of(Fate::Open).collect::<Vec<_>>()));
+            }
+        }
+        cuts
+    }
+
+    /// Of each rest that what is shown gives: one of the rows that give it must be withheld. Each holds for every safe
+    /// pattern.
+    pub fn cuts(&self, system: &System<'_>, pool: &Pool) -> Vec<Cut> {
+        if is_told(system) {
+            return Vec::new();
+        }
+        let rests = rests(system, pool, *self).into_iter().filter(|rest| rest.is_shown);
+        rests.flat_map(|rest| self.cuts_of(system, &rest.atoms, rest.whole, &rest.taken)).collect()
+    }
+
+    /// What must be withheld, of a row and of these rows within it, for this rest of them not to be told. Where the rest is
+    /// unsafe with more of them, which are safe by themselves, it is with each choice of these, so that these do not help;
+    /// where those that hold most of it are too large a share, what else is withheld must make up for it.
+    fn cuts_of(&self, system: &System<'_>, rest: &[u32], whole: u32, taken: &[u32]) -> Vec<Cut> {
+        let raw = &*system.raw;
+        if self.judge(raw, rest).is_none() {
+            return Vec::new();
+        }
+        let is_open = |&r: &u32| system.fate[r as usize] == Fate::Open;
+        let mut open: Vec<u32> = taken.iter().copied().filter(is_open).collect();
+        open.sort_by_key(|&r| (raw.rows[r as usize].value, r));
+        let mut with = rest.to_vec();
+        let mut cut: Cut = Some(whole).filter(is_open).map(|r| (r, 1.0)).into_iter().collect();
+        let mut by_weight = cut.clone();
+        for &row in &open {
+            let before = with.len();
+            with.extend(&raw.rows[row as usize].atoms);
+            if self.judge(raw, &with).is_none() {
+                with.truncate(before);
+                cut.push((row, 1.0));
+            }
+        }
+        let mut cuts = vec![cut];
+        if let Some(Dominance { n, share }) = self.rules.dominance {
+            // As closely as the rule reads it.
+            let share = share + SHARE_READ;
+            let held = holdings(raw, rest);
+            let mut largest: Vec<(u64, u32)> = held.iter().map(|(&who, &weight)| (weight, who)).collect();
+            largest.sort_unstable_by_key(|&(weight, who)| (Reverse(weight), who));
+            largest.truncate(n as usize);
+            let all: u64 = held.values().sum();
+            let of_largest = largest.iter().map(|one| one.0).sum::<u64>() as f64;
+            let lacks = of_largest / share - all as f64;
+            if lacks > 0.0 {
+                for &row in &open {
+                    let of_row = holdings(raw, &raw.rows[row as usize].atoms);
+                    let own: u64 = largest.iter().filter_map(|one| of_row.get(&one.1)).sum();
+                    let makes_up = raw.rows[row as usize].value as f64 - own as f64 / share;
+                    if makes_up > 0.0 {
+                        by_weight.push((row, (makes_up / lacks).min(1.0)));
+                    }
+                }
+                cuts.push(by_weight);
+            }
+        }
+        cuts.retain(|cut| !cut.is_empty());
+        cuts.iter_mut().for_each(|cut| cut.sort_unstable_by_key(|c| c.0));
+        cuts
+    }
+}
+
+/// Whether rows shown for ever may tell a rest by themselves, which is then asked of nothing.
+fn is_told(system: &System<'_>) -> bool {
+    system.fate.iter().zip(&system.raw.rows).any(|(fate, row)| *fate == Fate::Locked && row.value > 0)
+}
+
+/// What each contributor holds of these atoms.
+fn holdings(raw: &RawTables, atoms: &[u32]) -> BTreeMap<u32, u64> {
+    let mut held: BTreeMap<u32, u64> = BTreeMap::new();
+    for &(who, weight) in atoms.iter().flat_map(|&a| &raw.atoms[a as usize].contributions) {
+        *held.entry(who).or_default() += weight;
+    }
+    held
+}
+
+/// To which share a rule reads its own.
+const SHARE_READ: f64 = 1e-9;
 
 /// The rows that are shown, and those withheld that no witness is known to move: those may follow from what is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,8 +248,8 @@ enum Known {
 }
 
 /// Every unsafe rest that is no row, each once.
-fn rests(system: &System<'_>, pool: &Pool, rules: &Rules, protection: &Protection) -> Vec<Rest> {
-    if *rules == Rules::default() {
+fn rests(system: &System<'_>, pool: &Pool, guard: Guard<'_>) -> Vec<Rest> {
+    if *guard.rules == Rules::default() {
         return Vec::new();
     }
     let raw = &*system.raw;
@@ -164,12 +274,9 @@ fn rests(system: &System<'_>, pool: &Pool, rules: &Rules, protection: &Protectio
             if !seen.insert(print(&atoms)) {
                 continue;
             }
-            let (contributions, counts) = raw.largest_first(&atoms);
-            let establishments = atoms.iter().map(|&a| raw.atoms[a as usize].establishments).sum();
-            let cell = primary::Cell { establishments, contributions: &contributions, counts: &counts };
-            if let Some(verdict) = primary::judge(&cell, rules, protection) {
-                let is_shown = std::iter::once(whole).chain(taken).all(|row| known[row as usize] == Known::Shown);
-                found.push(Rest { whole, atoms, verdict, is_shown });
+            if let Some(verdict) = guard.judge(raw, &atoms) {
+                let is_shown = taken.iter().chain([&whole]).all(|&row| known[row as usize] == Known::Shown);
+                found.push(Rest { whole, atoms, verdict, taken, is_shown });
             }
         }
     }
@@ -487,7 +594,7 @@ mod tests {
             let raw = table(seed);
             for insiders in [false, true] {
                 let Spec { rules, protection, .. } = spec(insiders);
-                let Ok(alone) = of_rows(&raw, &rules, &protection, &[], Told::default()) else { continue };
+                let Ok(alone) = of_rows(&raw, &rules, &protection, &[], Told::default(), None) else { continue };
                 before += usize::from(leaves_a_rest(&raw, &alone.system));
                 let pattern = suppress(&raw, &rules, &protection, &[], Told::default()).unwrap();
                 assert!(!leaves_a_rest(&raw, &pattern.system), "{seed} {insiders}");
@@ -498,11 +605,55 @@ mod tests {
                     assert_eq!(pattern.pool.unmet(&pattern.system, need), None, "{seed} {insiders}");
                 }
                 assert!(insiders || is_safe(&pattern.system), "{seed}");
-                let kept = |r: usize| !alone.system.fate[r].is_shown() || pattern.system.fate[r].is_shown();
-                assert!(pattern.remainders.hidden > 0 || (0..raw.rows.len()).all(kept), "{seed} {insiders}");
+                // Where the rows alone leave no rest, guarding rests costs nothing but the gap of the search.
+                let (with, without) = (pattern.system.cost(), alone.system.cost());
+                assert!(leaves_a_rest(&raw, &alone.system) || with <= without * 1.0075 + 1e-6, "{seed} {insiders}");
             }
         }
         assert!(before > 10 && hidden > 10, "{before} tables with a rest, {hidden} rests");
+    }
+
+    #[test]
+    fn no_safe_pattern_breaks_a_cut_of_rests_or_costs_less_than_the_bound_with_them() {
+        let (mut of_sums, mut of_patterns, mut bounds) = (0, 0, 0);
+        for seed in 1..80 {
+            let raw = table(seed);
+            let Spec { rules, protection, .. } = spec(false);
+            let guard = Guard { rules: &rules, protection: &protection };
+            let Ok(alone) = of_rows(&raw, &rules, &protection, &[], Told::default(), None) else { continue };
+            let cuts = [
+                guard.cuts_of_sums(&System::new(&raw, &rules, &protection, &[])),
+                guard.cuts(&alone.system, &alone.pool),
+            ];
+            let bound = |guard| {
+                let pattern = of_rows(&raw, &rules, &protection, &[], Told::default(), guard).unwrap();
+                pattern.found.unwrap().bound
+            };
+            let (bound, without) = (bound(Some(guard)), bound(None));
+            bounds += usize::from(bound > without + 1e-6);
+            let mut system = System::new(&raw, &rules, &protection, &[]);
+            let open: Vec<u32> =
+                (0..raw.rows.len() as u32).filter(|&r| system.fate[r as usize] == Fate::Open).collect();
+            if open.len() > 11 {
+                continue; // the choices to try double with each
+            }
+            for choice in 0..1_u32 << open.len() {
+                for (i, &r) in open.iter().enumerate() {
+                    system.fate[r as usize] = if choice >> i & 1 == 1 { Fate::Secondary } else { Fate::Open };
+                }
+                let taken = |&&(r, _): &&(u32, f64)| system.fate[r as usize] == Fate::Secondary;
+                let holds = |cut: &Cut| cut.iter().filter(taken).map(|c| c.1).sum::<f64>() >= 1.0 - 1e-9;
+                let broken = [0, 1].map(|i: usize| !cuts[i].iter().all(holds));
+                if broken == [false, false] && system.cost() > bound - 1e-6 {
+                    continue;
+                }
+                let leaves = leaves_a_rest(&raw, &system);
+                of_sums += usize::from(broken[0] && leaves);
+                of_patterns += usize::from(broken[1] && leaves);
+                assert!(leaves || !is_safe(&system), "{seed} {choice:b}: {broken:?}, {} of {bound}", system.cost());
+            }
+        }
+        assert!(of_sums > 100 && of_patterns > 30 && bounds > 5, "{of_sums}, {of_patterns}, {bounds}");
     }
 
     #[test]
@@ -548,11 +699,12 @@ mod tests {
         for seed in 1..60 {
             let raw = table(seed);
             let Spec { rules, protection, .. } = spec(true);
+            let guard = Guard { rules: &rules, protection: &protection };
             let within = |rounds| {
                 let Pattern { mut system, mut pool, .. } =
-                    of_rows(&raw, &rules, &protection, &[], Told::default()).ok()?;
-                let found = !rests(&system, &pool, &rules, &protection).is_empty();
-                let became = hide_within(rounds, &mut system, &mut pool, &rules, &protection);
+                    of_rows(&raw, &rules, &protection, &[], Told::default(), None).ok()?;
+                let found = !rests(&system, &pool, guard).is_empty();
+                let became = hide_within(rounds, &mut system, &mut pool, guard);
                 if let Err(Hopeless::Row(_)) = became {
                     panic!("{seed}: a rest is refused, and no row");
                 }
@@ -579,10 +731,11 @@ mod tests {
         for seed in 1..60 {
             let raw = table(seed);
             let Spec { rules, protection, .. } = spec(true);
-            let Ok(Pattern { mut system, pool, .. }) = of_rows(&raw, &rules, &protection, &[], Told::default()) else {
+            let Ok(Pattern { mut system, pool, .. }) = of_rows(&raw, &rules, &protection, &[], Told::default(), None)
+            else {
                 continue;
             };
-            for rest in rests(&system, &pool, &rules, &protection) {
+            for rest in rests(&system, &pool, Guard { rules: &rules, protection: &protection }) {
                 let row = system.hide(rest.atoms, rest.verdict);
                 for need in [Side::Up, Side::Down].map(|side| Need { row, side }) {
                     let Some(wanted) = pool.unmet(&system, need) else { continue };

@@ -2,6 +2,7 @@
 //! cheapest moves. The bound holds whatever becomes of the pattern.
 
 use super::super::circuits;
+use super::super::remainders::Guard;
 use super::super::system::System;
 use super::super::witness::{Need, Pool, Unmet};
 use super::super::{needs, rectangles};
@@ -34,10 +35,10 @@ pub(in super::super) fn pays(system: &System<'_>) -> bool {
 }
 
 /// Rounds of the relaxed master and of the whole one; the last answer is made safe by the cheapest moves, where the steps
-/// allow.
-pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advice {
+/// allow, and what no need asks for is shown again.
+pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool, guard: Option<Guard<'_>>) -> Advice {
     let effort = Effort::large(system);
-    let mut search = Search::new(system, pool, effort);
+    let mut search = Search::new(system, pool, effort).guarding(guard);
     let all = needs(search.system);
     search.ask_circuits(&all, effort.met);
     let hard: Vec<Unmet> = all.into_iter().flat_map(|need| search.left(need)).collect();
@@ -52,6 +53,7 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
         rectangles::rectangles(search.system, search.pool);
         search.ask_circuits(&of, effort.met);
         let unmet: Vec<Unmet> = of.iter().flat_map(|&need| search.left(need).into_iter().take(1)).collect();
+        search.keep_rests();
         if unmet.len() <= NEARLY || search.steps() > end {
             break;
         }
@@ -67,6 +69,9 @@ pub(in super::super) fn advise(system: &mut System<'_>, pool: &mut Pool) -> Advi
     let for_repair = search.effort.steps;
     let repaired = unmet * REPAIR_STEPS <= for_repair && search.repair_within(&of, search.steps() + for_repair);
     let is_safe = repaired && needs(search.system).iter().all(|&need| search.left(need).is_empty());
+    if is_safe {
+        search.release();
+    }
     let chosen = search.pattern();
     if !is_safe {
         search.take(&[]);
@@ -79,7 +84,7 @@ impl Effort {
     fn large(system: &System<'_>) -> Self {
         let rows = (system.raw.rows.len() as u64).max(1);
         let steps = STEPS_TIMES_ROWS_SQUARED / (rows * rows);
-        Self { gap: 0.01, steps, relaxed: 30, whole: 0, nodes: 100, met: steps / 10 }
+        Self { gap: 0.03, steps, relaxed: 30, whole: 0, nodes: 100, met: steps / 10 }
     }
 }
 
@@ -138,7 +143,6 @@ impl Search<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::circuits::show_again;
     use super::super::super::witness::Pool;
     use super::super::tests::{cheapest_of_all, is_safe, ready, table};
     use super::*;
@@ -151,10 +155,9 @@ mod tests {
                 let raw = table(seed);
                 let (mut system, mut pool) = (ready(&raw, insiders), Pool::default());
                 let open = system.raw.rows.len() - needs(&system).len() / 2;
-                let advice = advise(&mut system, &mut pool);
+                let advice = advise(&mut system, &mut pool, None);
                 if advice.is_safe {
                     safe += 1;
-                    show_again(&mut system, &mut pool);
                     assert!(is_safe(&system), "{seed} {insiders}");
                 }
                 if open > 10 {
