@@ -15,7 +15,7 @@ use super::remainders::Guard;
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
 use super::{Hopeless, balance, needs, rectangles};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Needs still unmet, times rows and bare atoms, in a search: the first counts the programs, the second what each takes.
 const WORK_MAX: usize = 4_000_000;
@@ -398,17 +398,23 @@ impl<'s, 'a> Search<'s, 'a> {
         least
     }
 
-    /// The cheapest rows that satisfy every cut, and what the search has proved of them all.
+    /// The cheapest rows that satisfy every cut, ascending, and what the search has proved of them all.
     fn master(&self) -> Option<(Vec<u32>, f64)> {
-        let mut rows: Vec<u32> = self.cuts.iter().flatten().map(|c| c.0).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let costs: Vec<f64> = rows.iter().map(|&r| self.system.price[r as usize]).collect();
-        let place = |r: u32| rows.binary_search(&r).expect("from the cuts") as u32;
-        let placed = |cut: &Cut| constraint(&cut.iter().map(|&(r, w)| (place(r), w)).collect::<Vec<_>>());
-        let constraints: Vec<Constraint> = self.cuts.iter().map(placed).collect();
-        let choice = lp::choose(&costs, &constraints, self.effort.gap / 2.0, self.effort.nodes)?;
-        Some((rows.iter().zip(&choice.taken).filter(|c| *c.1).map(|c| *c.0).collect(), choice.bound))
+        let (mut chosen, mut bound) = (Vec::new(), 0.0);
+        for cuts in apart(&self.cuts) {
+            let mut rows: Vec<u32> = cuts.iter().copied().flatten().map(|c| c.0).collect();
+            rows.sort_unstable();
+            rows.dedup();
+            let costs: Vec<f64> = rows.iter().map(|&r| self.system.price[r as usize]).collect();
+            let place = |r: u32| rows.binary_search(&r).expect("from the cuts") as u32;
+            let placed = |cut: &&Cut| constraint(&cut.iter().map(|&(r, w)| (place(r), w)).collect::<Vec<_>>());
+            let constraints: Vec<Constraint> = cuts.iter().map(placed).collect();
+            let choice = lp::choose(&costs, &constraints, self.effort.gap / 2.0, self.effort.nodes)?;
+            chosen.extend(rows.iter().zip(&choice.taken).filter(|c| *c.1).map(|c| *c.0));
+            bound += choice.bound;
+        }
+        chosen.sort_unstable();
+        Some((chosen, bound))
     }
 
     /// Withholds what the cheapest moves touch that meet what is unmet; no, when it takes more steps than that.
@@ -466,6 +472,30 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         }
     }
+}
+
+/// The connected components of cuts: those of one share rows, and no row with those of another.
+fn apart(cuts: &[Cut]) -> Vec<Vec<&Cut>> {
+    let mut of_row: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (at, cut) in cuts.iter().enumerate() {
+        cut.iter().for_each(|c| of_row.entry(c.0).or_default().push(at));
+    }
+    let mut met = vec![false; cuts.len()];
+    let mut components = Vec::new();
+    for first in 0..cuts.len() {
+        if std::mem::replace(&mut met[first], true) {
+            continue;
+        }
+        let (mut component, mut next) = (vec![&cuts[first]], 0);
+        while let Some(cut) = component.get(next) {
+            next += 1;
+            let others: Vec<usize> = cut.iter().filter_map(|c| of_row.remove(&c.0)).flatten().collect();
+            component
+                .extend(others.into_iter().filter(|&at| !std::mem::replace(&mut met[at], true)).map(|at| &cuts[at]));
+        }
+        components.push(component);
+    }
+    components
 }
 
 fn constraint(cut: &[(u32, f64)]) -> Constraint {
@@ -612,6 +642,30 @@ pub(super) mod tests {
             }
         }
         assert!(found > 20, "{found}");
+    }
+
+    #[test]
+    fn components_hold_each_cut_once_and_share_no_row() {
+        let mut draw = draws(7);
+        let mut several = 0;
+        for _ in 0..200 {
+            let cuts: Vec<Cut> =
+                (0..draw(12)).map(|_| (0..1 + draw(3)).map(|_| (draw(20) as u32, 1.0)).collect()).collect();
+            let components = apart(&cuts);
+            several += usize::from(components.len() > 1);
+            let all: HashSet<*const Cut> = components.iter().flatten().map(|cut| std::ptr::from_ref(*cut)).collect();
+            assert_eq!((all.len(), components.iter().map(Vec::len).sum()), (cuts.len(), cuts.len()));
+            let rows = |component: &[&Cut]| component.iter().copied().flatten().map(|c| c.0).collect::<HashSet<u32>>();
+            for (i, one) in components.iter().enumerate() {
+                assert!(components[..i].iter().all(|other| rows(other).is_disjoint(&rows(one))));
+                // No part of it shares no row with what is left of it.
+                for cut in one.iter().filter(|_| one.len() > 1) {
+                    let rest: Vec<&Cut> = one.iter().copied().filter(|other| !std::ptr::eq(*other, *cut)).collect();
+                    assert!(!rows(&rest).is_disjoint(&rows(&[cut])));
+                }
+            }
+        }
+        assert!(several > 50, "{several}");
     }
 
     #[test]
