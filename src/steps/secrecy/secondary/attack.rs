@@ -19,7 +19,7 @@ const PRICE_PARTS: f64 = 12.0;
 const DEAR: f64 = 1_000.0;
 
 /// Needs for which a second program beside the first is worth its making.
-const SIDE_BY_SIDE_MIN: usize = 32;
+const SIDE_BY_SIDE_MIN: usize = 12;
 
 /// Below this a coefficient is nothing but rounding.
 const NOTHING: f64 = 1e-6;
@@ -48,6 +48,13 @@ struct Mover {
     row: Option<u32>,
 }
 
+impl Mover {
+    /// How far it may move, up and down, by what anybody knows and its share.
+    fn room(&self, cap: f64) -> (f64, f64) {
+        (cap.min(self.up) * self.share, self.down * self.share)
+    }
+}
+
 pub(super) struct Attack {
     /// Programs over the movers that move at all; none when one more does since they were built.
     programs: Option<Programs>,
@@ -67,8 +74,9 @@ pub(super) struct Attack {
 struct Programs {
     /// How far a row can move: a column for each mover that moves.
     far: Program,
-    /// The smallest move that goes so far: two columns for each, one up and one down, the first at twice that of `far`.
-    small: Program,
+    /// The smallest move that goes so far: two columns for each, one up and one down, the first at twice that of `far`. Not
+    /// made before a move is asked for.
+    small: Option<Program>,
     /// Column of a mover in `far`.
     column: Vec<Option<u32>>,
     /// Equation of each constraint.
@@ -78,36 +86,53 @@ struct Programs {
 impl Programs {
     fn new(movers: &[Mover], equations: &[Vec<(u32, f64)>], cap: f64) -> Self {
         let mut column: Vec<Option<u32>> = vec![None; movers.len()];
-        let (mut of_far, mut of_small) = (Vec::new(), Vec::new());
+        let mut of_far = Vec::new();
         for (mover, column) in movers.iter().zip(&mut column).filter(|(mover, _)| mover.share > 0.0) {
             *column = Some(of_far.len() as u32);
-            let (up, down) = (cap.min(mover.up) * mover.share, mover.down * mover.share);
+            let (up, down) = mover.room(cap);
             of_far.push(Column::new(0.0, -down, up));
-            of_small.extend([up, down].map(|greatest| Column::new(1.0, 0.0, greatest)));
         }
         let mut equation = Vec::new();
-        let (mut in_far, mut in_small): (Vec<Constraint>, Vec<Constraint>) = (Vec::new(), Vec::new());
+        let mut in_far: Vec<Constraint> = Vec::new();
         for (e, sum) in (0_u32..).zip(equations) {
             let one = |&(m, by): &(u32, f64)| column[m as usize].map(|c| (c, by));
             let sum: Vec<(u32, f64)> = sum.iter().filter_map(one).collect();
             if !sum.is_empty() {
                 equation.push(e);
-                let both = sum.iter().flat_map(|&(c, by)| [(2 * c, by), (2 * c + 1, -by)]).collect();
-                in_small.push((0.0, 0.0, both));
                 in_far.push((0.0, 0.0, sum));
             }
         }
         let far = Program::minimise(&of_far, &in_far, Method::Primal);
-        let small = Program::minimise(&of_small, &in_small, Method::Dual);
-        Self { far, small, column, equation }
+        Self { far, small: None, column, equation }
+    }
+
+    /// Makes the program of the smallest move, over the columns there are.
+    fn make_small(&mut self, movers: &[Mover], equations: &[Vec<(u32, f64)>], cap: f64) {
+        let moving = movers.iter().zip(&self.column).filter(|(_, column)| column.is_some());
+        let columns: Vec<Column> = moving
+            .map(|(mover, _)| mover.room(cap))
+            .flat_map(|(up, down)| [up, down].map(|greatest| Column::new(1.0, 0.0, greatest)))
+            .collect();
+        let both = |&(m, by): &(u32, f64)| {
+            let column = self.column[m as usize];
+            column.into_iter().flat_map(move |c| [(2 * c, by), (2 * c + 1, -by)])
+        };
+        let sums = self.equation.iter().map(|&e| (0.0, 0.0, equations[e as usize].iter().flat_map(both).collect()));
+        self.small = Some(Program::minimise(&columns, &sums.collect::<Vec<Constraint>>(), Method::Dual));
     }
 
     fn bound(&mut self, mover: u32, up: f64, down: f64) {
         if let Some(column) = self.column[mover as usize] {
             self.far.set_bounds(column, -down, up);
-            self.small.set_bounds(2 * column, 0.0, up);
-            self.small.set_bounds(2 * column + 1, 0.0, down);
+            if let Some(small) = &mut self.small {
+                small.set_bounds(2 * column, 0.0, up);
+                small.set_bounds(2 * column + 1, 0.0, down);
+            }
         }
+    }
+
+    fn steps(&self) -> u64 {
+        self.far.steps + self.small.as_ref().map_or(0, |small| small.steps)
     }
 }
 
@@ -158,7 +183,7 @@ impl Attack {
 
     /// Steps of the simplex method so far.
     pub fn steps(&self) -> u64 {
-        self.steps + self.programs.as_ref().map_or(0, |p| p.far.steps + p.small.steps)
+        self.steps + self.programs.as_ref().map_or(0, Programs::steps)
     }
 
     /// Lets a row move: not at all when it is shown, fully when it is withheld, in part in a relaxation.
@@ -187,13 +212,20 @@ impl Attack {
         }
     }
 
+    /// Makes the programs that are asked, where there are none.
+    fn make(&mut self, moves: bool) {
+        let Self { movers, equations, cap, .. } = self;
+        let programs = self.programs.get_or_insert_with(|| Programs::new(movers, equations, *cap));
+        if moves && programs.small.is_none() {
+            programs.make_small(movers, equations, *cap);
+        }
+    }
+
     /// Solves one need against all the attackers it names at once, or against the public. The move is given when `moves`
     /// asks for it.
     pub fn solve(&mut self, system: &System<'_>, wanted: &Unmet, moves: bool) -> Answer {
         let Some(target) = self.row[wanted.need.row as usize] else { return Answer::Unknown };
-        if self.programs.is_none() {
-            self.programs = Some(Programs::new(&self.movers, &self.equations, self.cap));
-        }
+        self.make(moves);
         let known = self.known(system, wanted);
         for &(mover, up, down) in &known {
             self.bound(mover, self.cap.min(up), down);
@@ -225,7 +257,7 @@ impl Attack {
         let is_up = wanted.need.side == Side::Up;
         let limit = if is_up { up } else { down };
         let could = need <= limit;
-        if moves && could {
+        if let Some(small) = small.as_mut().filter(|_| moves && could) {
             let (to, back) = if is_up { (0, 1) } else { (1, 0) };
             small.set_bounds(2 * of_target + to, need, need);
             small.set_bounds(2 * of_target + back, 0.0, 0.0);
@@ -295,9 +327,7 @@ impl Attack {
     /// A move that meets an outsider's need and avoids what these contributors know wherever it can, each atom of theirs
     /// being dear.
     pub fn avoiding(&mut self, system: &System<'_>, wanted: &Unmet) -> Answer {
-        if self.programs.is_none() {
-            self.programs = Some(Programs::new(&self.movers, &self.equations, self.cap));
-        }
+        self.make(true);
         let known: Vec<u32> = self.known(system, wanted).iter().map(|k| k.0).collect();
         self.price(&known, DEAR);
         let outsider = Unmet { attackers: Vec::new(), ..wanted.clone() };
@@ -307,10 +337,10 @@ impl Attack {
     }
 
     fn price(&mut self, movers: &[u32], price: f64) {
-        let Some(programs) = &mut self.programs else { return };
-        for column in movers.iter().filter_map(|&m| programs.column[m as usize]) {
-            programs.small.set_cost(2 * column, price);
-            programs.small.set_cost(2 * column + 1, price);
+        let Some(Programs { small: Some(small), column, .. }) = &mut self.programs else { return };
+        for column in movers.iter().filter_map(|&m| column[m as usize]) {
+            small.set_cost(2 * column, price);
+            small.set_cost(2 * column + 1, price);
         }
     }
 

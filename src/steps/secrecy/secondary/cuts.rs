@@ -23,6 +23,9 @@ const WORK_MAX: usize = 4_000_000;
 /// Needs that may stay unmet in a master's answer for it to be worth making safe.
 const NEARLY: usize = 12;
 
+/// Below this a share of the relaxed master is nothing but rounding.
+const SHARE_LEAST: f64 = 1e-6;
+
 /// Rounds of repair at most; each withholds more or ends, so this only bounds a mistake of ours.
 const REPAIRS_MAX: usize = 50;
 
@@ -33,6 +36,9 @@ pub(super) struct Effort {
     gap: f64,
     /// Steps of the simplex method after which no further round starts.
     steps: u64,
+    /// Whether each need is asked in the rounds of the relaxed master, or those alone that are unmet with everything
+    /// withheld of which its first answer takes a share.
+    each: bool,
     /// Rounds of the relaxed master, and of the whole one.
     relaxed: usize,
     whole: usize,
@@ -44,8 +50,15 @@ pub(super) struct Effort {
 
 impl Effort {
     /// Masters and cuts.
-    const FULL: Self =
-        Self { gap: 0.0075, steps: 200_000, relaxed: 30, whole: 30, nodes: 2_000, met: circuits::STEPS_MAX };
+    const FULL: Self = Self {
+        gap: 0.0075,
+        steps: 200_000,
+        each: true,
+        relaxed: 30,
+        whole: 30,
+        nodes: 2_000,
+        met: circuits::STEPS_MAX,
+    };
 
     /// What a system allows; `None` when single programs over all of it already take too long.
     pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {
@@ -270,12 +283,16 @@ impl<'s, 'a> Search<'s, 'a> {
             if round > 2 && self.steps() > self.effort.steps - for_whole {
                 break;
             }
+            if round == 0 && !self.effort.each {
+                let support: Vec<u32> = (0..rows as u32).filter(|&r| shares[r as usize] > SHARE_LEAST).collect();
+                hot = self.unmet_with(&support, hard);
+            }
             for r in (0..rows).filter(|&r| open[r]) {
                 self.attack.set(r as u32, shares[r].clamp(0.0, 1.0));
             }
-            // Those that were near in the round before come first; all are asked before the rounds end.
-            for all in [false, true] {
-                let places: Vec<usize> = (0..hard.len()).filter(|&at| hot[at] != all).collect();
+            // Those that were near in the round before come first; all are asked before the rounds end, if each is.
+            for all in if self.effort.each { &[false, true][..] } else { &[false] } {
+                let places: Vec<usize> = (0..hard.len()).filter(|&at| hot[at] != *all).collect();
                 let asked: Vec<&Unmet> = places.iter().map(|&at| &hard[at]).collect();
                 let most = self.effort.steps.saturating_sub(self.steps());
                 for (at, cuts) in self.attack.cuts_of_all(self.system, &asked, most) {
@@ -300,6 +317,17 @@ impl<'s, 'a> Search<'s, 'a> {
             self.attack.set(r as u32, 0.0);
         }
         bound
+    }
+
+    /// Which of these circuits leave unmet when these rows are withheld.
+    fn unmet_with(&mut self, rows: &[u32], hard: &[Unmet]) -> Vec<bool> {
+        self.take(rows);
+        rectangles::rectangles(self.system, self.pool);
+        let needs: Vec<Need> = hard.iter().map(|u| u.need).collect();
+        self.ask_circuits(&needs, self.effort.met);
+        let unmet = needs.into_iter().map(|need| self.pool.unmet(self.system, need).is_some()).collect();
+        self.take(&[]);
+        unmet
     }
 
     fn set(&mut self, row: u32, fate: Fate) {

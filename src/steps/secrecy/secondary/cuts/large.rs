@@ -84,7 +84,7 @@ impl Effort {
     fn large(system: &System<'_>) -> Self {
         let rows = (system.raw.rows.len() as u64).max(1);
         let steps = STEPS_TIMES_ROWS_SQUARED / (rows * rows);
-        Self { gap: 0.03, steps, relaxed: 30, whole: 0, nodes: 100, met: steps / 10 }
+        Self { gap: 0.03, steps, each: false, relaxed: 30, whole: 0, nodes: 100, met: steps / 10 }
     }
 }
 
