@@ -79,8 +79,15 @@ impl Program {
         Self::settled(problem.optimise(Sense::Minimise), columns, method)
     }
 
-    /// The same by columns, for a program that is solved once and whose constraints hold when every column is zero, so that
-    /// to reduce it first costs more than it saves: bounds of the rows, and each column with its coefficients, by row
+    /// For a program that is solved once from where its columns are zero: to reduce it first costs more than it saves.
+    pub fn unreduced(mut self) -> Self {
+        if let Some(model) = &mut self.model {
+            model.set_option("presolve", "off");
+        }
+        self
+    }
+
+    /// The same by columns, for a program whose constraints hold when every column is zero: bounds of the rows, and each column with its coefficients, by row
     /// ascending.
     pub fn once<'a>(rows: &[(f64, f64)], columns: impl Iterator<Item = (Column, &'a [(u32, f64)])>) -> Self {
         let mut problem = ColProblem::default();
@@ -89,9 +96,7 @@ impl Program {
             let of_rows = coefficients.iter().map(|&(r, v)| (rows[r as usize], v));
             problem.add_column(c.cost, c.least..=c.greatest, of_rows);
         }
-        let mut model = problem.optimise(Sense::Minimise);
-        model.set_option("presolve", "off");
-        Self::settled(model, Vec::new(), Method::Primal)
+        Self::settled(problem.optimise(Sense::Minimise), Vec::new(), Method::Primal).unreduced()
     }
 
     fn settled(mut model: Model, columns: Vec<Col>, method: Method) -> Self {

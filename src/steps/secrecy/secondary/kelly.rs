@@ -1,10 +1,10 @@
-//! The cheapest move that meets one need, where a shown row may be withheld at a price: a program built once and solved again and again from its last basis.
+//! The cheapest move that meets one need, where a shown row may be withheld at a price: each time a program over everything, from nothing moved.
 //!
 //! Columns: each atom's move up and down, each row's move up and down at the row's price (nothing once it is withheld).
 //! Constraints: each row's move is the sum of its parts. After Kelly, Golden & Assad (1992), "Cell suppression:
 //! disclosure protection for sensitive tabular data".
 
-use super::super::lp::{Column, Method, Program};
+use super::super::lp::{Column, Constraint, Method, Program};
 use super::system::{Fate, Parts, System};
 use super::witness::{Side, Unmet, denominator};
 use std::collections::HashMap;
@@ -17,7 +17,10 @@ const MOVE_PRICE: f64 = 1e-2;
 const PRICE_MAX: f64 = 1e6;
 
 pub(super) struct Kelly {
-    program: Program,
+    columns: Vec<Column>,
+    constraints: Vec<Constraint>,
+    /// Steps of the simplex method so far.
+    steps: u64,
     /// Column of the atom's move up; the next one is down.
     atom: Vec<u32>,
     /// Column of the row's move up; the next one is down. None for locked rows, which do not move.
@@ -63,19 +66,20 @@ impl Kelly {
             }
             rows.push((0.0, 0.0, sum));
         }
-        Self { program: Program::minimise(&columns, &rows, Method::Dual), atom, row, cap }
+        Self { columns, constraints: rows, steps: 0, atom, row, cap }
     }
 
     /// Steps of the simplex method so far.
     pub fn steps(&self) -> u64 {
-        self.program.steps
+        self.steps
     }
 
     /// What it costs to move a row by one.
     pub fn set_price(&mut self, row: u32, price: f64) {
         if let Some(column) = self.row[row as usize] {
-            self.program.set_cost(column, price.min(PRICE_MAX));
-            self.program.set_cost(column + 1, price.min(PRICE_MAX));
+            for one in &mut self.columns[column as usize..][..2] {
+                one.cost = price.min(PRICE_MAX);
+            }
         }
     }
 
@@ -84,25 +88,19 @@ impl Kelly {
         let target = self.row[wanted.need.row as usize]?;
         let distance = wanted.distance as f64;
         let (far, near) = if wanted.need.side == Side::Up { (target, target + 1) } else { (target + 1, target) };
-        self.program.set_bounds(far, distance, f64::INFINITY);
-        self.program.set_bounds(near, 0.0, 0.0);
-        let known: Vec<u32> = if wanted.attackers.is_empty() { Vec::new() } else { known(system, &wanted.attackers) };
-        for &a in &known {
+        let mut columns = self.columns.clone();
+        columns[far as usize].least = distance;
+        columns[near as usize].greatest = 0.0;
+        for a in known(system, &wanted.attackers) {
             let (up, down) = system.limits(a, &wanted.attackers);
-            let (up, down) = (up.map_or(self.cap, |up| self.cap.min(up as f64)), down as f64);
-            self.program.set_bounds(self.atom[a as usize], 0.0, up);
-            self.program.set_bounds(self.atom[a as usize] + 1, 0.0, down);
+            let column = self.atom[a as usize] as usize;
+            columns[column].greatest = up.map_or(self.cap, |up| self.cap.min(up as f64));
+            columns[column + 1].greatest = down as f64;
         }
-        let optimum = self.program.solve().optimum();
-        for &a in &known {
-            let (up, down) = system.limits(a, &[]);
-            let up = up.map_or(self.cap, |up| self.cap.min(up as f64));
-            self.program.set_bounds(self.atom[a as usize], 0.0, up);
-            self.program.set_bounds(self.atom[a as usize] + 1, 0.0, down as f64);
-        }
-        for column in [far, near] {
-            self.program.set_bounds(column, 0.0, f64::INFINITY);
-        }
+        // From nothing moved, which is near every cheap move: the last one's basis is farther, by measure twice as far.
+        let mut program = Program::minimise(&columns, &self.constraints, Method::Dual).unreduced();
+        let optimum = program.solve().optimum();
+        self.steps += program.steps;
         let x = optimum?.columns;
         let moves = self.atom.iter().enumerate().map(|(a, &c)| (a as u32, x[c as usize] - x[c as usize + 1]));
         Some(moves.filter(|m| m.1.abs() > 1e-9).collect())
