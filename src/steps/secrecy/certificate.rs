@@ -121,14 +121,7 @@ impl Certificate {
 /// is none.
 fn cover(system: &System<'_>, pool: &Pool, need: Need, kept: &BTreeSet<u32>) -> Vec<u32> {
     let row = &system.raw.rows[need.row as usize];
-    let Some(verdict) = &system.verdict[need.row as usize] else { return Vec::new() };
-    let level = verdict.level as i64;
-    // No further than what is public lets it.
-    let room = |(least, greatest): (u64, Option<u64>)| match need.side {
-        Side::Up => greatest.map_or(level, |end| level.min((end - row.value) as i64)),
-        Side::Down => level.min((row.value - least) as i64),
-    };
-    let far = room((row.least, row.greatest));
+    let far = need.between(system, (row.least, row.greatest));
     if far == 0 {
         return Vec::new();
     }
@@ -162,7 +155,7 @@ fn cover(system: &System<'_>, pool: &Pool, need: Need, kept: &BTreeSet<u32>) -> 
     }
     // Whom no full move convinces: a contributor inside the row, who knows its own weight there.
     for s in spoilers {
-        let less = if own(s).is_none() { far } else { far.min(room(system.raw.known_to(row, s))) };
+        let less = if own(s).is_none() { far } else { far.min(need.between(system, system.raw.known_to(row, s))) };
         let serves = |m: &&(u32, &Witness, i64)| m.2 >= less && m.1.spoiled_by.binary_search(&s).is_err();
         if less > 0 && less < far {
             let mut known = movers.iter().filter(|m| found.contains(&m.0) && serves(m));

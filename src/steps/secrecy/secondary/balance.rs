@@ -55,7 +55,7 @@ impl<'s, 'a> Members<'s, 'a> {
     }
 
     fn cuts(&self) -> Vec<Cut> {
-        let needs = self.unsafe_rows.iter().flat_map(|&row| [Side::Up, Side::Down].map(|side| Need { row, side }));
+        let needs = self.unsafe_rows.iter().flat_map(|&row| Need::both(row));
         needs.flat_map(|need| self.cuts_of(need)).collect()
     }
 
@@ -115,8 +115,8 @@ impl<'s, 'a> Members<'s, 'a> {
         let (least, greatest) = who.map_or((of.least, of.greatest), |who| self.system.raw.known_to(of, who));
         match greatest {
             None if up => far,
-            Some(greatest) if up => far.min((greatest - of.value) as i64),
-            _ => far.min((of.value - least) as i64),
+            Some(greatest) if up => far.min(i64::try_from(greatest - of.value).unwrap_or(far)),
+            _ => far.min(i64::try_from(of.value - least).unwrap_or(far)),
         }
     }
 }

@@ -304,8 +304,7 @@ impl Circuits {
             pool.shown(row);
             let mend = Mend::new(system, row, &before);
             let broken = pool.broken_by(system, row).into_iter();
-            let mut broken: Vec<Need> =
-                broken.flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
+            let mut broken: Vec<Need> = broken.flat_map(Need::both).collect();
             broken.sort_by_cached_key(|need| (Reverse(failed.get(need).copied()), *need));
             match broken.into_iter().find(|&need| !self.serve(system, pool, Some(&mend), need)) {
                 None if of_broken == Broken::Forgotten => pool.forget(row),

@@ -61,7 +61,7 @@ pub(super) fn show_again(grid: &Grid, system: &mut System<'_>, pool: &mut Pool, 
         let shaken = pool.leaning_on(system, row);
         system.fate[row as usize] = Fate::Open;
         pool.shown(row);
-        let mut shaken = shaken.into_iter().flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side }));
+        let mut shaken = shaken.into_iter().flat_map(Need::both);
         if shaken.all(|need| serve(grid, system, pool, need, 0.0)) {
             pool.forget(row);
         } else {

@@ -32,7 +32,7 @@ pub use remainders::Remainders;
 use std::collections::HashSet;
 use system::System;
 pub(super) use told::Lead;
-use witness::{Need, Pool, Side, Witness};
+use witness::{Need, Pool, Witness};
 
 /// Atoms above which everything that circuits and searches do over a whole system takes too long.
 const ATOMS_MAX: usize = 40_000;
@@ -176,5 +176,5 @@ pub(super) fn told(
 pub(super) fn needs(system: &System<'_>) -> Vec<Need> {
     let rows = (0..system.raw.rows.len() as u32)
         .filter(|&r| system.verdict[r as usize].is_some() && !system.fate[r as usize].is_shown());
-    rows.flat_map(|row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect()
+    rows.flat_map(Need::both).collect()
 }

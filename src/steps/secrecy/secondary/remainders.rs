@@ -78,7 +78,7 @@ fn hide_within(
             widener.wholes.insert(row, rest.whole);
             rows.push(row);
             if !rest.is_shown {
-                perhaps.extend([Side::Up, Side::Down].map(|side| Need { row, side }));
+                perhaps.extend(Need::both(row));
             }
         }
         pool.watch(system, &rows);
@@ -737,7 +737,7 @@ mod tests {
             };
             for rest in rests(&system, &pool, Guard { rules: &rules, protection: &protection }) {
                 let row = system.hide(rest.atoms, rest.verdict);
-                for need in [Side::Up, Side::Down].map(|side| Need { row, side }) {
+                for need in Need::both(row) {
                     let Some(wanted) = pool.unmet(&system, need) else { continue };
                     let wanted = Unmet { attackers: wanted.attackers.into_iter().take(1).collect(), ..wanted };
                     let (moves, withheld) = alone(&system, &wanted).unwrap();

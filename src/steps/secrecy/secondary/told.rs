@@ -25,7 +25,7 @@ pub(super) fn told(system: &mut System<'_>, rows: &[u32], whom: Whom, leads: &[L
     let led = leads.iter().filter_map(|lead| lead.witness(system));
     led.filter(|one| known.insert((one.scale, one.moves.clone()))).for_each(|one| pool.add(system, one));
     let asked = rows.iter().filter(|&&r| system.verdict[r as usize].is_some());
-    let needs: Vec<Need> = asked.flat_map(|&row| [Side::Up, Side::Down].map(|side| Need { row, side })).collect();
+    let needs: Vec<Need> = asked.flat_map(|&row| Need::both(row)).collect();
     for &need in &needs {
         // With no attacker it is asked against outsiders, and one witness is enough.
         let Some(wanted) = pool.unmet(system, need).filter(|wanted| wanted.attackers.is_empty()) else { continue };

@@ -151,16 +151,27 @@ pub(in super::super) struct Need {
 }
 
 impl Need {
+    /// Both sides of a row.
+    pub fn both(row: u32) -> [Self; 2] {
+        [Side::Up, Side::Down].map(|side| Self { row, side })
+    }
+
+    /// How far it must reach between the least and the greatest value that somebody takes for possible, whatever is shown:
+    /// nobody is kept from knowing what is known beside all tables.
+    pub fn between(self, system: &System<'_>, (least, greatest): (u64, Option<u64>)) -> i64 {
+        let value = system.raw.rows[self.row as usize].value;
+        let level = system.verdict[self.row as usize].as_ref().map_or(0, |verdict| verdict.level);
+        let room = match self.side {
+            Side::Up => greatest.map_or(level, |end| end - value),
+            Side::Down => value - least,
+        };
+        i64::try_from(level.min(room)).unwrap_or(i64::MAX)
+    }
+
     /// How far it must reach against a contributor, or against the public; 0 where nothing is asked.
     pub fn distance(self, system: &System<'_>, who: Option<u32>) -> i64 {
         let row = &system.raw.rows[self.row as usize];
-        let level = system.verdict[self.row as usize].as_ref().map_or(0, |v| v.level as i64);
-        // Nobody is kept from knowing what is public beside all tables.
-        let room = |(least, greatest): (u64, Option<u64>)| match self.side {
-            Side::Up => greatest.map_or(level, |end| level.min((end - row.value) as i64)),
-            Side::Down => level.min((row.value - least) as i64),
-        };
-        let far = room((row.least, row.greatest));
+        let far = self.between(system, (row.least, row.greatest));
         let Some(who) = who else { return far };
         let known = system.already_known.contains(&(self.row, self.side == Side::Up, who));
         let inside =
@@ -172,7 +183,7 @@ impl Need {
             // A row that is a contributor's own figure is nobody else's secret to keep from it; of any other it knows
             // that its own weight is in it.
             _ if !system.holds_others(self.row, who) => 0,
-            _ => far.min(room(system.raw.known_to(row, who))),
+            _ => far.min(self.between(system, system.raw.known_to(row, who))),
         }
     }
 }
@@ -351,13 +362,7 @@ impl Pool {
     /// What a need still lacks: a witness at all, or one for contributors who can exclude all those there are.
     pub fn unmet(&self, system: &System<'_>, need: Need) -> Option<Unmet> {
         let row = &system.raw.rows[need.row as usize];
-        let level = system.verdict[need.row as usize].as_ref().expect("a need is of an unsafe row").level as i64;
-        // Nobody is kept from knowing what is public beside all tables.
-        let room = |(least, greatest): (u64, Option<u64>)| match need.side {
-            Side::Up => greatest.map_or(level, |end| level.min((end - row.value) as i64)),
-            Side::Down => level.min((row.value - least) as i64),
-        };
-        let far = room((row.least, row.greatest));
+        let far = need.between(system, (row.least, row.greatest));
         if far == 0 {
             return None;
         }
@@ -386,7 +391,8 @@ impl Pool {
         let up = need.side == Side::Up;
         spoilers.retain(|&s| !system.already_known.contains(&(need.row, up, s)));
         // A contributor inside the row cannot be kept from knowing that the row holds its own weight.
-        let less = |s: u32| if own(s).is_none() { far } else { far.min(room(system.raw.known_to(row, s))) };
+        let less =
+            |s: u32| if own(s).is_none() { far } else { far.min(need.between(system, system.raw.known_to(row, s))) };
         spoilers.retain(|&s| {
             let distance = less(s);
             distance == far || (distance > 0 && !meeting(distance).any(|w| w.spoiled_by.binary_search(&s).is_err()))
@@ -398,5 +404,29 @@ impl Pool {
             }
             None => spoilers.first().map(|&s| Unmet { need, attackers: vec![s], distance: less(s) }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cuts::tests::{ready, table};
+    use super::super::needs;
+    use super::*;
+
+    #[test]
+    fn a_public_end_beyond_63_bits_takes_nothing_from_a_need() {
+        let mut asked = 0;
+        for seed in 1..9 {
+            let raw = table(seed);
+            let mut system = ready(&raw, false);
+            system.raw.to_mut().rows.iter_mut().for_each(|row| row.greatest = Some(u64::MAX));
+            for need in needs(&system).into_iter().filter(|need| need.side == Side::Up) {
+                let level = system.verdict[need.row as usize].as_ref().map(|verdict| verdict.level as i64);
+                assert_eq!(Some(need.distance(&system, None)), level, "{seed}");
+                assert_eq!(Pool::default().unmet(&system, need).map(|unmet| unmet.distance), level, "{seed}");
+                asked += 1;
+            }
+        }
+        assert!(asked > 20, "{asked}");
     }
 }
