@@ -79,7 +79,7 @@ impl Program {
         Self::settled(problem.optimise(Sense::Minimise), columns, method)
     }
 
-    /// For a program that is solved once from where its columns are zero: to reduce it first costs more than it saves.
+    /// For a program that is solved once, and whose answer is near zero: to reduce it first costs more than it saves.
     pub fn unreduced(mut self) -> Self {
         if let Some(model) = &mut self.model {
             model.set_option("presolve", "off");
@@ -87,8 +87,8 @@ impl Program {
         self
     }
 
-    /// The same by columns, for a program whose constraints hold when every column is zero: bounds of the rows, and each column with its coefficients, by row
-    /// ascending.
+    /// Minimises, by columns, a program whose constraints hold when every column is zero, and that is not reduced first:
+    /// bounds of the rows, and each column with its coefficients, by row ascending.
     pub fn once<'a>(rows: &[(f64, f64)], columns: impl Iterator<Item = (Column, &'a [(u32, f64)])>) -> Self {
         let mut problem = ColProblem::default();
         let rows: Vec<Row> = rows.iter().map(|&(least, greatest)| problem.add_row(least..=greatest)).collect();

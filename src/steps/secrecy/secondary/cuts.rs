@@ -1,7 +1,7 @@
 //! The cheapest pattern: a master program chooses what to withhold, attackers say why it is not enough, and again.
 //!
 //! What is withheld only helps, so a need that holds with the unsafe rows alone holds for good, and few are left. Each of
-//! those gives *cuts* (see [`super::attack`]). The master, first relaxed to shares and then in whole rows, is a small
+//! those gives *cuts* (see [`super::attack`]), and so do sums that subtraction would give (see [`super::remainders`]). The master, first relaxed to shares and then in whole rows, is a small
 //! covering problem over the cuts; its bound is a bound on what any pattern costs. Each answer of the master is made
 //! safe by the cheapest moves that meet what it leaves unmet, and the cheapest safe pattern is kept.
 
@@ -37,12 +37,12 @@ pub(super) struct Effort {
     /// Steps of the simplex method after which no further round starts.
     steps: u64,
     /// Whether each need is asked in the rounds of the relaxed master, or those alone that are unmet with everything
-    /// withheld of which its first answer takes a share.
+    /// withheld of which its first answer takes a share; of these, one that was met once is not asked again.
     each: bool,
     /// Rounds of the relaxed master, and of the whole one.
     relaxed: usize,
     whole: usize,
-    /// Nodes of one search of the master.
+    /// Nodes of one search of a component of the master.
     nodes: i32,
     /// Steps of programs over circuits.
     met: u64,
@@ -121,7 +121,7 @@ pub(super) fn optimise(
 ) -> Result<Found, Hopeless> {
     let mut search = Search::new(system, pool, effort).guarding(guard);
     let hard = search.hard();
-    if hard.is_empty() {
+    if hard.is_empty() && search.keep_rests() == 0.0 {
         return Ok(Found { bound: 0.0, cost: 0.0 });
     }
     let relaxed = search.relax(&hard);
@@ -378,7 +378,7 @@ impl<'s, 'a> Search<'s, 'a> {
     fn whole(&mut self, hard: &[Need], relaxed: f64) -> Result<Found, Hopeless> {
         let Effort { gap, steps, whole, .. } = self.effort;
         let mut bound = relaxed;
-        let mut best: Option<(f64, Vec<u32>)> = None;
+        let mut best: Option<(f64, bool, Vec<u32>)> = None;
         for round in 0..whole {
             let Some((chosen, proved)) = self.master() else { break };
             bound = bound.max(proved);
@@ -393,17 +393,18 @@ impl<'s, 'a> Search<'s, 'a> {
             if last || stuck <= NEARLY {
                 self.repair(hard)?;
                 self.release();
-                let cost = self.system.cost() + self.keep_rests();
+                let lacks = self.keep_rests();
+                let cost = self.system.cost() + lacks;
                 if best.as_ref().is_none_or(|b| cost < b.0) {
-                    best = Some((cost, self.pattern()));
+                    best = Some((cost, lacks == 0.0, self.pattern()));
                 }
             }
-            if last || best.as_ref().is_some_and(|b| b.0 <= bound * (1.0 + gap)) {
+            if last || best.as_ref().is_some_and(|b| b.1 && b.0 <= bound * (1.0 + gap)) {
                 break;
             }
         }
         match &best {
-            Some((_, pattern)) => self.take(pattern),
+            Some((_, _, pattern)) => self.take(pattern),
             None => {
                 self.repair(hard)?;
             }
@@ -416,14 +417,24 @@ impl<'s, 'a> Search<'s, 'a> {
         Ok(Found { bound, cost: self.system.cost() })
     }
 
-    /// Keeps the cuts of rests that the pattern leaves; gives what it costs at least to satisfy the dearest of them.
+    /// Keeps the cuts of rests that the pattern leaves; gives about what it costs to satisfy them.
     fn keep_rests(&mut self) -> f64 {
         let Some(guard) = self.guard else { return 0.0 };
         let cuts = guard.cuts(self.system, self.pool);
         let price = |cut: &Cut| cut.iter().map(|c| self.system.price[c.0 as usize]).fold(f64::INFINITY, f64::min);
-        let least = cuts.iter().map(price).fold(0.0, f64::max);
+        let mut priced: Vec<(f64, &Cut)> = cuts.iter().map(|cut| (price(cut), cut)).collect();
+        priced.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.len().cmp(&other.1.len())));
+        // Those that share a row may share its price.
+        let mut met: HashSet<u32> = HashSet::new();
+        let mut costs = 0.0;
+        for (price, cut) in priced {
+            if cut.iter().all(|c| !met.contains(&c.0)) {
+                costs += price;
+                met.extend(cut.iter().map(|c| c.0));
+            }
+        }
         cuts.into_iter().for_each(|cut| self.keep(cut));
-        least
+        costs
     }
 
     /// The cheapest rows that satisfy every cut, ascending, and what the search has proved of them all.

@@ -79,7 +79,7 @@ pub(super) fn suppress<'a>(
     let Pattern { system, pool, found, remainders } = &mut pattern;
     *remainders = remainders::hide(system, pool, guard)?;
     if let Some(found) = found {
-        // What no pattern of the rows alone costs less than, no safer one does.
+        // What no pattern of the search costs less than, no safer one does.
         found.cost = system.cost();
     }
     Ok(pattern)
