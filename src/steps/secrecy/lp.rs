@@ -162,6 +162,8 @@ pub(super) struct Choice {
     pub taken: Vec<bool>,
     /// No choice costs less than this.
     pub bound: f64,
+    /// Steps of the simplex method.
+    pub steps: u64,
 }
 
 /// The cheapest choice of columns, each taken or left, that satisfies every constraint, to within `gap` of its bound or
@@ -182,5 +184,6 @@ pub(super) fn choose(costs: &[f64], rows: &[Constraint], gap: f64, nodes_max: i3
         return None;
     }
     let bound = solved.double_info_value(c"mip_dual_bound").ok()?;
-    Some(Choice { taken: solved.get_solution().columns().iter().map(|&v| v > 0.5).collect(), bound })
+    let steps = u64::try_from(solved.simplex_iteration_count()).unwrap_or(0);
+    Some(Choice { taken: solved.get_solution().columns().iter().map(|&v| v > 0.5).collect(), bound, steps })
 }

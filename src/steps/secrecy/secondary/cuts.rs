@@ -26,6 +26,9 @@ const NEARLY: usize = 12;
 /// Below this a share of the relaxed master is nothing but rounding.
 const SHARE_LEAST: f64 = 1e-6;
 
+/// Steps of an attacker's program that take as long as one of a whole master, about.
+const MASTERED: u64 = 2;
+
 /// Rounds of repair at most; each withholds more or ends, so this only bounds a mistake of ours.
 const REPAIRS_MAX: usize = 50;
 
@@ -50,15 +53,8 @@ pub(super) struct Effort {
 
 impl Effort {
     /// Masters and cuts.
-    const FULL: Self = Self {
-        gap: 0.0075,
-        steps: 200_000,
-        each: true,
-        relaxed: 30,
-        whole: 30,
-        nodes: 2_000,
-        met: circuits::STEPS_MAX,
-    };
+    const FULL: Self =
+        Self { gap: 0.0075, steps: 200_000, each: true, relaxed: 30, whole: 30, nodes: 200, met: circuits::STEPS_MAX };
 
     /// What a system allows; `None` when single programs over all of it already take too long.
     pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {
@@ -101,6 +97,8 @@ struct Search<'s, 'a> {
     near: HashSet<(Need, Option<u32>)>,
     /// Steps of their programs.
     steps_met: u64,
+    /// Steps of whole masters.
+    steps_mastered: u64,
     /// Of rests too, where they are guarded.
     guard: Option<Guard<'s>>,
     /// Every cut found; each holds for every safe pattern.
@@ -150,6 +148,7 @@ impl<'s, 'a> Search<'s, 'a> {
             asked,
             near,
             steps_met,
+            steps_mastered: 0,
             guard: None,
             cuts,
             known,
@@ -389,7 +388,8 @@ impl<'s, 'a> Search<'s, 'a> {
             let stuck = hard.iter().map(|&need| self.serve(need, Why::Asked).len()).sum::<usize>();
             let is_safe = self.keep_rests() == 0.0 && stuck == 0;
             // Until the master's answer is nearly safe, or there is no more time, its cuts are all that counts.
-            let last = is_safe || self.cuts.len() == before || round + 1 == whole || self.steps() > steps;
+            let over = self.steps() + self.steps_mastered * MASTERED > steps;
+            let last = is_safe || self.cuts.len() == before || round + 1 == whole || over;
             if last || stuck <= NEARLY {
                 self.repair(hard)?;
                 self.release();
@@ -438,7 +438,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// The cheapest rows that satisfy every cut, ascending, and what the search has proved of them all.
-    fn master(&self) -> Option<(Vec<u32>, f64)> {
+    fn master(&mut self) -> Option<(Vec<u32>, f64)> {
         let (mut chosen, mut bound) = (Vec::new(), 0.0);
         for cuts in apart(&self.cuts) {
             let mut rows: Vec<u32> = cuts.iter().copied().flatten().map(|c| c.0).collect();
@@ -451,6 +451,7 @@ impl<'s, 'a> Search<'s, 'a> {
             let choice = lp::choose(&costs, &constraints, self.effort.gap / 2.0, self.effort.nodes)?;
             chosen.extend(rows.iter().zip(&choice.taken).filter(|c| *c.1).map(|c| *c.0));
             bound += choice.bound;
+            self.steps_mastered += choice.steps;
         }
         chosen.sort_unstable();
         Some((chosen, bound))
