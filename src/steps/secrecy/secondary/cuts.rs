@@ -1,9 +1,10 @@
 //! The cheapest pattern: a master program chooses what to withhold, attackers say why it is not enough, and again.
 //!
-//! What is withheld only helps, so a need that holds with the unsafe rows alone holds for good, and few are left. Each of
-//! those gives *cuts* (see [`super::attack`]), and so do sums that subtraction would give (see [`super::remainders`]). The master, first relaxed to shares and then in whole rows, is a small
-//! covering problem over the cuts; its bound is a bound on what any pattern costs. Each answer of the master is made
-//! safe by the cheapest moves that meet what it leaves unmet, and the cheapest safe pattern is kept.
+//! What is withheld only helps, so a need that holds with the unsafe rows alone holds for good, and few are left. Each
+//! of those gives *cuts* (see [`super::attack`]), and so do sums that subtraction would give (see
+//! [`super::remainders`]). The master, first relaxed to shares and then in whole rows, is a small covering problem over
+//! the cuts; its bound is a bound on what any pattern costs. Each answer of the master is made safe by the cheapest
+//! moves that meet what it leaves unmet, and the cheapest safe pattern is kept.
 
 pub(super) mod large;
 

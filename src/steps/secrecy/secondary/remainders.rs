@@ -156,7 +156,8 @@ impl Guard<'_> {
         for Sum { whole, parts } in &system.sums {
             let of = |fate: Fate| parts.iter().copied().filter(move |&r| system.fate[r as usize] == fate);
             let rest: Vec<u32> = of(Fate::Primary).flat_map(|r| system.raw.rows[r as usize].atoms.clone()).collect();
-            if system.fate[*whole as usize] != Fate::Primary && !rest.is_empty() {
+            let is_unsafe = || self.judge(&system.raw, &rest).is_some();
+            if system.fate[*whole as usize] != Fate::Primary && !rest.is_empty() && is_unsafe() {
                 cuts.extend(self.cuts_of(system, &rest, *whole, &of(Fate::Open).collect::<Vec<_>>()));
             }
         }
@@ -173,12 +174,12 @@ impl Guard<'_> {
         rests.flat_map(|rest| self.cuts_of(system, &rest.atoms, rest.whole, &rest.taken)).collect()
     }
 
-    /// What must be withheld, of a row and of these rows within it, for this rest of them not to be told. Where the rest is
+    /// What must be withheld, of a row and of these rows within it, for this unsafe rest of them not to be told. Where it is
     /// unsafe with more of them, which are safe by themselves, it is with each choice of these, so that these do not help;
     /// where those that hold most of it are too large a share, what else is withheld must make up for it.
     fn cuts_of(&self, system: &System<'_>, rest: &[u32], whole: u32, taken: &[u32]) -> Vec<Cut> {
         let raw = &*system.raw;
-        if self.judge(raw, rest).is_none() || may_be_told(system, rest, whole) {
+        if may_be_told(system, rest, whole) {
             return Vec::new();
         }
         let is_open = |&r: &u32| system.fate[r as usize] == Fate::Open;
