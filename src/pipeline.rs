@@ -149,6 +149,11 @@ pub struct Report {
     pub partner_told: BTreeMap<u16, usize>,
     /// The same of what partners see: [`Report::remainders_told`].
     pub partner_remainders_told: BTreeMap<u16, usize>,
+    /// By vintage, how many ends of unsafe cells and sums are proved against those alone who do not use that headcounts are
+    /// whole.
+    pub in_fractions: BTreeMap<u16, usize>,
+    /// The same of what partners see: [`Report::in_fractions`].
+    pub partner_in_fractions: BTreeMap<u16, usize>,
 }
 
 /// A release published before, as the next ones must reckon with it.
@@ -462,37 +467,43 @@ struct Vintage {
     partner: Option<ProtectedTables>,
     counts: Counts,
     revises: Option<String>,
-    told: GivenAway,
+    told: Reserves,
     /// The same of what partners see.
-    partner_told: GivenAway,
+    partner_told: Reserves,
     leads: Leads,
     /// The same of what partners see.
     partner_leads: Leads,
 }
 
-/// What releases published before give away by themselves, in counts.
+/// What protection does not give, in counts: what releases published before give away by themselves, and what is proved against
+/// those alone who do not count in whole employees.
 #[derive(Debug, Clone, Copy, Default)]
-struct GivenAway {
+struct Reserves {
     /// Ends of unsafe cells, each to a single contributor.
     ends: usize,
     /// Unsafe sums that no table shows.
     remainders: usize,
+    /// Ends of unsafe cells and sums that are proved in fractions alone.
+    in_fractions: usize,
 }
 
-impl GivenAway {
+impl Reserves {
     fn of(protected: &ProtectedAfter) -> Self {
-        Self { ends: protected.told.len(), remainders: protected.dossier.remainders.told }
+        let ProtectedAfter { told, dossier, .. } = protected;
+        Self { ends: told.len(), remainders: dossier.remainders.told, in_fractions: dossier.in_fractions }
     }
 }
 
 impl Report {
-    /// Says what releases before give away of a vintage, to the public and to partners.
-    fn tell(&mut self, year: u16, public: GivenAway, partner: GivenAway) {
+    /// Says what is not protected of a vintage from the public and from partners.
+    fn tell(&mut self, year: u16, public: Reserves, partner: Reserves) {
         for (said, n) in [
             (&mut self.told, public.ends),
             (&mut self.remainders_told, public.remainders),
             (&mut self.partner_told, partner.ends),
             (&mut self.partner_remainders_told, partner.remainders),
+            (&mut self.in_fractions, public.in_fractions),
+            (&mut self.partner_in_fractions, partner.in_fractions),
         ] {
             if n > 0 {
                 said.insert(year, n);
@@ -641,8 +652,8 @@ fn vintage(
         }
     }
     public.withhold_unsafe();
-    let told = GivenAway::of(&public);
-    let partner_told = of_partner.as_ref().map(GivenAway::of).unwrap_or_default();
+    let told = Reserves::of(&public);
+    let partner_told = of_partner.as_ref().map(Reserves::of).unwrap_or_default();
     let counts = public.dossier.counts;
     if !earlier.is_empty() {
         audit.alone(&micro, spec, &public.tables)?;

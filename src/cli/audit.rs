@@ -357,8 +357,8 @@ fn text(verdict: &Verdict) -> String {
     if let Some(c) = v.certified {
         let _ = writeln!(
             text,
-            "certificate: {} witnesses, {} true; {} ends of unsafe sums, {} proved",
-            c.witnesses, c.witnesses_true, c.ends, c.ends_proved
+            "certificate: {} witnesses, {} true; {} ends of unsafe sums, {} proved, {} of them in whole employees",
+            c.witnesses, c.witnesses_true, c.ends, c.ends_proved, c.ends_whole
         );
     }
     if let Some(m) = v.mutations {
@@ -433,6 +433,7 @@ fn json(verdict: &Verdict) -> Value {
         },
         "certificate": v.certified.map(|c| json!({
             "witnesses": c.witnesses, "true": c.witnesses_true, "ends": c.ends, "proved": c.ends_proved,
+            "whole": c.ends_whole,
         })),
         "mutations": v.mutations.map(|m| json!({
             "primary": m.primary, "primary_caught": m.primary_caught,

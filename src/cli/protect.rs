@@ -196,6 +196,13 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
                  else"
             ));
         }
+        let ends = dossier.in_fractions;
+        if ends > 0 {
+            remarks.push(format!(
+                "{ends} ends of unsafe cells or differences are proved in fractions of an employee alone, and may be narrower \
+                 for whoever uses that headcounts are whole{seen}"
+            ));
+        }
         let gone = dossier.remainders.told;
         if gone > 0 {
             remarks.push(format!(

@@ -277,7 +277,9 @@ pub(super) fn run(report: &Report) -> Value {
         "placed": placed, "unplaced": report.unplaced, "in_both_sources": report.in_both_sources,
         "without_headcount": report.without_headcount, "tables": cells, "revised": report.revised,
         "told": report.told, "remainders_told": report.remainders_told, "partner_told": report.partner_told,
-        "partner_remainders_told": report.partner_remainders_told, "decided": decided(&report.decided), "rejected": rejects(&report.rejected),
+        "partner_remainders_told": report.partner_remainders_told, "in_fractions": report.in_fractions,
+        "partner_in_fractions": report.partner_in_fractions, "decided": decided(&report.decided),
+        "rejected": rejects(&report.rejected),
     })
 }
 
@@ -293,21 +295,23 @@ pub(super) fn decided(applied: &Applied) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::GivenAway;
+    use crate::pipeline::Reserves;
 
     #[test]
-    fn an_owner_reads_what_releases_before_give_away_to_the_public_and_to_partners() {
+    fn an_owner_reads_what_is_not_protected_from_the_public_and_from_partners() {
         let mut report = Report::default();
-        let given_away = |ends, remainders| GivenAway { ends, remainders };
-        report.tell(2023, given_away(0, 0), given_away(0, 0));
-        report.tell(2024, given_away(1, 2), given_away(3, 4));
-        report.tell(2025, given_away(0, 5), given_away(0, 0));
+        let reserves = |ends, remainders, in_fractions| Reserves { ends, remainders, in_fractions };
+        report.tell(2023, reserves(0, 0, 0), reserves(0, 0, 0));
+        report.tell(2024, reserves(1, 2, 6), reserves(3, 4, 0));
+        report.tell(2025, reserves(0, 5, 0), reserves(0, 0, 7));
         let said = run(&report);
         for (name, expected) in [
             ("told", json!({ "2024": 1 })),
             ("remainders_told", json!({ "2024": 2, "2025": 5 })),
             ("partner_told", json!({ "2024": 3 })),
             ("partner_remainders_told", json!({ "2024": 4 })),
+            ("in_fractions", json!({ "2024": 6 })),
+            ("partner_in_fractions", json!({ "2025": 7 })),
         ] {
             assert_eq!(said[name], expected, "{name}");
         }

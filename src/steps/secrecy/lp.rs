@@ -1,6 +1,6 @@
 //! The linear programs of the strongroom; this file alone names the solver (HiGHS, simplex, one thread).
 
-use highs::{Col, ColProblem, HighsModelStatus, Model, Row, RowProblem, Sense};
+use highs::{Col, ColProblem, HighsModelStatus, Model, Row, RowProblem, Sense, SolvedModel};
 
 /// A program that is solved again and again with other costs and bounds, keeping its basis. A solver that breaks down
 /// gives no verdict, then and ever after.
@@ -166,11 +166,44 @@ pub(super) struct Choice {
     pub steps: u64,
 }
 
+/// A cheap point within all bounds that satisfies every constraint and has whole numbers in the columns that `is_whole` names:
+/// the cheapest to within `gap`, or the best after so many nodes of the search.
+pub(super) fn in_whole_numbers(
+    columns: &[Column],
+    is_whole: impl Fn(usize) -> bool,
+    rows: &[Constraint],
+    gap: f64,
+    nodes_max: i32,
+) -> Option<Vec<f64>> {
+    let mut problem = RowProblem::default();
+    let add = |(c, column): (usize, &Column)| {
+        problem.add_column_with_integrality(column.cost, column.least..=column.greatest, is_whole(c))
+    };
+    let columns: Vec<Col> = columns.iter().enumerate().map(add).collect();
+    let solved = searched(problem, &columns, rows, gap, nodes_max)?;
+    Some(solved.get_solution().columns().to_vec())
+}
+
 /// The cheapest choice of columns, each taken or left, that satisfies every constraint, to within `gap` of its bound or
 /// after so many nodes of the search. A limit of nodes and not of seconds: the answer is the same on every machine.
 pub(super) fn choose(costs: &[f64], rows: &[Constraint], gap: f64, nodes_max: i32) -> Option<Choice> {
     let mut problem = RowProblem::default();
     let columns: Vec<Col> = costs.iter().map(|&cost| problem.add_integer_column(cost, 0.0..=1.0)).collect();
+    let solved = searched(problem, &columns, rows, gap, nodes_max)?;
+    let bound = solved.double_info_value(c"mip_dual_bound").ok()?;
+    let steps = u64::try_from(solved.simplex_iteration_count()).unwrap_or(0);
+    Some(Choice { taken: solved.get_solution().columns().iter().map(|&v| v > 0.5).collect(), bound, steps })
+}
+
+/// A program in whole numbers, searched until it is cheapest to within `gap` or after so many nodes; `None` where that found
+/// no point.
+fn searched(
+    mut problem: RowProblem,
+    columns: &[Col],
+    rows: &[Constraint],
+    gap: f64,
+    nodes_max: i32,
+) -> Option<SolvedModel> {
     for (least, greatest, coefficients) in rows {
         problem.add_row(*least..=*greatest, coefficients.iter().map(|&(c, v)| (columns[c as usize], v)));
     }
@@ -180,10 +213,5 @@ pub(super) fn choose(costs: &[f64], rows: &[Constraint], gap: f64, nodes_max: i3
     model.set_option("mip_max_nodes", nodes_max);
     let solved = model.try_solve().ok()?;
     // Asked by its number: a search that ended without any answer has a status that the binding does not know.
-    if solved.int_info_value(c"primal_solution_status").ok() != Some(FEASIBLE) {
-        return None;
-    }
-    let bound = solved.double_info_value(c"mip_dual_bound").ok()?;
-    let steps = u64::try_from(solved.simplex_iteration_count()).unwrap_or(0);
-    Some(Choice { taken: solved.get_solution().columns().iter().map(|&v| v > 0.5).collect(), bound, steps })
+    (solved.int_info_value(c"primal_solution_status").ok() == Some(FEASIBLE)).then_some(solved)
 }

@@ -172,6 +172,9 @@ pub struct Dossier {
     /// Unsafe sums that subtraction would give, though no table shows them: what is left of a shown cell beside shown cells
     /// of one table that lie in it.
     pub remainders: Remainders,
+    /// Ends of unsafe cells, and of such sums, that are proved by moves in fractions of a unit alone: they hold against an
+    /// attacker who does not use that headcounts are whole.
+    pub in_fractions: usize,
 }
 
 /// Why a cell has its fate.
@@ -353,7 +356,8 @@ fn dossier(raw: &RawTables, pattern: &Pattern<'_>) -> Dossier {
         .collect();
     let cost_and_bound =
         pattern.found.filter(|f| f.bound > 0.0 || f.cost == 0.0).map(|f| (f.cost, f.bound.min(f.cost)));
-    Dossier { reasons, certificate, proof, counts, cost_and_bound, remainders: pattern.remainders }
+    let (remainders, in_fractions) = (pattern.remainders, pattern.in_fractions.len());
+    Dossier { reasons, certificate, proof, counts, cost_and_bound, remainders, in_fractions }
 }
 
 fn coordinates(table: &super::tabulate::RawTable, key: &[(u8, u32)]) -> String {

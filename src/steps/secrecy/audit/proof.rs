@@ -169,6 +169,8 @@ pub struct Certified {
     pub ends: u64,
     /// Ends that are proved.
     pub ends_proved: u64,
+    /// Ends that are proved by witnesses that move whole employees, and so against whoever uses that headcounts are whole.
+    pub ends_whole: u64,
 }
 
 /// A true witness.
@@ -224,41 +226,44 @@ pub(super) fn verify(
         let mut worst: Option<FaultKind> = None;
         for (sign, far) in ends.into_iter().filter(|end| end.1 > 0) {
             certified.ends += 1;
-            let reach = |by: u64| {
+            let reach = |by: u64, scale_max: i128| {
                 let witnesses = &witnesses;
                 let reaches = move |m: &&(u32, i128)| sign * m.1 >= i128::from(by) * witnesses[m.0 as usize].scale;
-                movers.iter().filter(reaches).map(move |m| &witnesses[m.0 as usize])
+                let reaching = movers.iter().filter(reaches).map(move |m| &witnesses[m.0 as usize]);
+                reaching.filter(move |w| w.scale <= scale_max)
             };
-            let mut full = reach(far);
-            let kind = match full.next() {
-                None => Some(FaultKind::Unproven),
-                Some(_) if !insiders => None,
-                Some(first) => {
-                    let mut excluding = first.excluded_by.clone();
-                    full.for_each(|w| excluding.retain(|who| w.excluded_by.binary_search(who).is_ok()));
-                    let fooled = |who: &u32| {
-                        if told.contains(&(r as u32, sign > 0, *who)) {
-                            return true;
-                        }
-                        let is_own = |a: &u32| puzzle.atoms[*a as usize].contributions.iter().any(|c| c.0 == *who);
-                        if !row.atoms.iter().any(is_own) {
-                            return false;
-                        }
-                        let of_others = |&a: &u32| {
-                            !known_zero[a as usize]
-                                && puzzle.atoms[a as usize].contributions.iter().any(|c| c.0 != *who)
-                        };
-                        if !row.atoms.iter().any(of_others) {
-                            return true;
-                        }
-                        let [up, down] = puzzle.far(row, level, Some(*who));
-                        let less = if sign > 0 { up } else { down };
-                        less == 0 || (less < far && reach(less).any(|w| w.excluded_by.binary_search(who).is_err()))
-                    };
-                    (!excluding.iter().all(fooled)).then_some(FaultKind::UnprovenInsider)
+            let missing = |scale_max: i128| {
+                let mut full = reach(far, scale_max);
+                let Some(first) = full.next() else { return Some(FaultKind::Unproven) };
+                if !insiders {
+                    return None;
                 }
+                let mut excluding = first.excluded_by.clone();
+                full.for_each(|w| excluding.retain(|who| w.excluded_by.binary_search(who).is_ok()));
+                let fooled = |who: &u32| {
+                    if told.contains(&(r as u32, sign > 0, *who)) {
+                        return true;
+                    }
+                    let is_own = |a: &u32| puzzle.atoms[*a as usize].contributions.iter().any(|c| c.0 == *who);
+                    if !row.atoms.iter().any(is_own) {
+                        return false;
+                    }
+                    let of_others = |&a: &u32| {
+                        !known_zero[a as usize] && puzzle.atoms[a as usize].contributions.iter().any(|c| c.0 != *who)
+                    };
+                    if !row.atoms.iter().any(of_others) {
+                        return true;
+                    }
+                    let [up, down] = puzzle.far(row, level, Some(*who));
+                    let less = if sign > 0 { up } else { down };
+                    less == 0
+                        || (less < far && reach(less, scale_max).any(|w| w.excluded_by.binary_search(who).is_err()))
+                };
+                (!excluding.iter().all(fooled)).then_some(FaultKind::UnprovenInsider)
             };
+            let kind = missing(i128::from(SCALE_MAX));
             certified.ends_proved += u64::from(kind.is_none());
+            certified.ends_whole += u64::from(kind.is_none() && missing(1).is_none());
             worst = match (worst, kind) {
                 (Some(FaultKind::Unproven), _) | (_, None) => worst,
                 (_, kind) => kind,

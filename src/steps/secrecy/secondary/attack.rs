@@ -181,6 +181,14 @@ impl Attack {
         Self { programs: None, row, atom, movers, equations, cap, steps: 0 }
     }
 
+    /// The program of a pattern as it stands: what is withheld moves.
+    pub fn standing(system: &System<'_>) -> Self {
+        let mut attack = Self::new(system);
+        let withheld = (0..system.raw.rows.len() as u32).filter(|&r| !system.fate[r as usize].is_shown());
+        withheld.for_each(|r| attack.set(r, 1.0));
+        attack
+    }
+
     /// Steps of the simplex method so far.
     pub fn steps(&self) -> u64 {
         self.steps + self.programs.as_ref().map_or(0, Programs::steps)

@@ -9,19 +9,29 @@
 //! that a shown row breaks is mended in the same manner; where no single circuit goes far enough a linear program combines
 //! those near by. It is small and starts from a point that satisfies it, since combinations of circuits need no equation.
 
-use super::super::lp::{Column, Program};
+use super::super::lp::{Column, Constraint, Program, in_whole_numbers};
 use super::super::policy::Search;
 use super::system::{Fate, System};
-use super::witness::{Need, Pool, Side, Unmet, Witness};
+use super::witness::{Need, Pool, Side, Unmet, Witness, gcd};
 use super::{Hopeless, needs};
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Largest coefficient of a circuit; those of real tables stay below ten.
 const COEFFICIENT_MAX: i64 = 10_000;
 
 /// Circuits combined in one program, those that change the row and all: few at first, then more, then all there are.
 const COMBINED: [(usize, usize); 3] = [(100, 300), (300, 600), (usize::MAX, usize::MAX)];
+
+/// The same in the first program in whole numbers; and how many more than a combination in fractions takes are in the others.
+const NEAR_WHOLE: (usize, usize) = (30, 60);
+const BESIDE_WHOLE: [usize; 3] = [100, 300, 1_000];
+
+/// How far a whole combination may be from the smallest, after how many nodes its search ends, and how many times each
+/// circuit may take part for each unit that is wanted.
+const WHOLE_GAP: f64 = 0.5;
+const WHOLE_NODES: i32 = 200;
+const TIMES_EACH: f64 = 2.0;
 
 /// Steps of the simplex method after which programs over more circuits than the first are given up, and after which all
 /// are. A limit of steps and not of seconds: the pattern is the same on every machine. What is not decided by then is
@@ -456,6 +466,64 @@ impl Circuits {
         Combined::Unknown
     }
 
+    /// A witness in whole units: by a single circuit, or by a whole combination of circuits near the row, or near those that a
+    /// combination in fractions takes.
+    pub fn whole(&mut self, system: &System<'_>, pool: &Pool, wanted: &Unmet) -> Option<Witness> {
+        if let Some(witness) = self.without_program(system, pool, wanted) {
+            return Some(witness);
+        }
+        let across: Vec<u32> = self.across(system, wanted.need.row).into_iter().map(|c| c.0).collect();
+        let (near, all) = NEAR_WHOLE;
+        let (ids, _) = self.near(wanted, &across, near, all);
+        if let Some(witness) = self.combine_whole(system, wanted, &ids) {
+            return Some(witness);
+        }
+        let taken = COMBINED.into_iter().find_map(|(near, all)| {
+            let (ids, _) = self.near(wanted, &across, near, all);
+            let Farthest::Reached { times, .. } = self.farthest(system, wanted, &ids) else { return None };
+            let taken = ids.into_iter().zip(times).filter(|(_, times)| times.abs() > NOTHING);
+            Some(taken.map(|one| one.0).collect::<Vec<u32>>())
+        })?;
+        BESIDE_WHOLE.into_iter().find_map(|beside| {
+            let (ids, _) = self.near(wanted, &taken, usize::MAX, taken.len() + beside);
+            self.combine_whole(system, wanted, &ids)
+        })
+    }
+
+    /// A small whole combination of these circuits that moves a row as far as wanted.
+    fn combine_whole(&self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Option<Witness> {
+        let of_row = &system.raw.rows[wanted.need.row as usize].atoms;
+        let sign = if wanted.need.side == Side::Up { 1.0 } else { -1.0 };
+        let mut reached: Vec<(u32, f64)> = Vec::new();
+        let mut of_atoms: BTreeMap<u32, Vec<(u32, f64)>> = BTreeMap::new();
+        // Each circuit has two columns: how many times it is taken, and how many times its opposite.
+        for (column, &id) in (0_u32..).step_by(2).zip(ids) {
+            let mut moves_row = 0;
+            for &(a, by) in &self.circuits[id as usize] {
+                of_atoms.entry(a).or_default().extend([(column, by as f64), (column + 1, -by as f64)]);
+                moves_row += if of_row.binary_search(&a).is_ok() { by } else { 0 };
+            }
+            if moves_row != 0 {
+                reached.extend([(column, sign * moves_row as f64), (column + 1, -sign * moves_row as f64)]);
+            }
+        }
+        let atoms = of_atoms.into_iter().map(|(a, sum)| {
+            let (up, down) = system.limits(a, &wanted.attackers);
+            (-(down as f64), up.map_or(f64::INFINITY, |up| up as f64), sum)
+        });
+        let need = wanted.distance as f64;
+        let mut rows: Vec<Constraint> = atoms.collect();
+        rows.push((need, f64::INFINITY, reached));
+        let columns = vec![Column::new(1.0, 0.0, TIMES_EACH * need); 2 * ids.len()];
+        let times = in_whole_numbers(&columns, |_| true, &rows, WHOLE_GAP, WHOLE_NODES)?;
+        let mut moves: BTreeMap<u32, i64> = BTreeMap::new();
+        for (times, &id) in times.chunks_exact(2).zip(ids) {
+            let times = (times[0] - times[1]).round() as i64;
+            self.circuits[id as usize].iter().for_each(|&(a, by)| *moves.entry(a).or_default() += by * times);
+        }
+        meeting(system, moves.into_iter().filter(|m| m.1 != 0).collect(), wanted)
+    }
+
     /// Circuits that change the row, then those that share an atom with them: those with room first, then the shortest; at
     /// last all that hang together with the row. Whether these are all that can matter.
     fn near(&mut self, wanted: &Unmet, across: &[u32], near: usize, all: usize) -> (Vec<u32>, bool) {
@@ -497,8 +565,8 @@ impl Circuits {
         (ids, whole)
     }
 
-    /// The farthest move of a row by these circuits, if it goes as far as wanted.
-    fn combine(&mut self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Combined {
+    /// How many times each of these circuits takes part in the farthest move of a row, if it goes as far as wanted.
+    fn farthest(&mut self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Farthest {
         let Self { circuits, seen_atom, place, turn, .. } = self;
         *turn += 1;
         let mut atoms: Vec<u32> = Vec::new();
@@ -544,32 +612,40 @@ impl Circuits {
         let columns = kinds.zip(starts.zip(&ends)).map(|(kind, (start, &end))| (kind, &coefficients[start..end]));
         let mut program = Program::once(&rows, columns);
         let optimum = program.solve().optimum();
-        let steps = program.steps;
-        let combined = optimum.map_or(Combined::Unknown, |optimum| {
-            let (times, reached) = optimum.columns.split_at(ids.len());
-            if reached[0] < need - REACHED {
-                return Combined::Near;
-            }
-            // Circuits are whole, so whole multiples of them are, and change nothing shown.
-            let mut whole = vec![0_i64; atoms.len()];
-            for (circuit, times) in of_circuits().zip(times) {
-                let times = times.round() as i64;
-                circuit.iter().for_each(|&(a, by)| whole[place[a as usize] as usize] += by * times);
-            }
-            let whole = atoms.iter().copied().zip(whole).filter(|m| m.1 != 0).collect();
-            if let Some(witness) = meeting(system, whole, wanted) {
-                return Combined::Far(witness);
-            }
-            let mut moves = vec![0.0; atoms.len()];
-            for (circuit, times) in of_circuits().zip(times) {
-                circuit.iter().for_each(|&(a, by)| moves[place[a as usize] as usize] += by as f64 * times);
-            }
-            let moves: Vec<(u32, f64)> = atoms.iter().copied().zip(moves).filter(|m| m.1.abs() > NOTHING).collect();
-            let witness = Witness::read(system, &moves).filter(|witness| witness.meets(wanted));
-            witness.map_or(Combined::Unknown, Combined::Far)
-        });
-        self.steps += steps;
-        combined
+        self.steps += program.steps;
+        let Some(mut times) = optimum.map(|optimum| optimum.columns) else { return Farthest::Unknown };
+        if times.pop().is_none_or(|reached| reached < need - REACHED) {
+            return Farthest::Near;
+        }
+        Farthest::Reached { atoms, times }
+    }
+
+    /// The farthest move of a row by these circuits, if it goes as far as wanted.
+    fn combine(&mut self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Combined {
+        let (atoms, times) = match self.farthest(system, wanted, ids) {
+            Farthest::Reached { atoms, times } => (atoms, times),
+            Farthest::Near => return Combined::Near,
+            Farthest::Unknown => return Combined::Unknown,
+        };
+        let Self { circuits, place, .. } = self;
+        let of_circuits = || ids.iter().map(|&id| &circuits[id as usize]).zip(&times);
+        // Circuits are whole, so whole multiples of them are, and change nothing shown.
+        let mut whole = vec![0_i64; atoms.len()];
+        for (circuit, times) in of_circuits() {
+            let times = times.round() as i64;
+            circuit.iter().for_each(|&(a, by)| whole[place[a as usize] as usize] += by * times);
+        }
+        let whole = atoms.iter().copied().zip(whole).filter(|m| m.1 != 0).collect();
+        if let Some(witness) = meeting(system, whole, wanted) {
+            return Combined::Far(witness);
+        }
+        let mut moves = vec![0.0; atoms.len()];
+        for (circuit, times) in of_circuits() {
+            circuit.iter().for_each(|&(a, by)| moves[place[a as usize] as usize] += by as f64 * times);
+        }
+        let moves: Vec<(u32, f64)> = atoms.iter().copied().zip(moves).filter(|m| m.1.abs() > NOTHING).collect();
+        let witness = Witness::read(system, &moves).filter(|witness| witness.meets(wanted));
+        witness.map_or(Combined::Unknown, Combined::Far)
     }
 }
 
@@ -579,6 +655,16 @@ pub(super) enum Combined {
     /// However far these circuits go, it is not far enough.
     Near,
     /// No verdict, or none that reads in fractions.
+    Unknown,
+}
+
+/// How far a row goes by some circuits.
+enum Farthest {
+    /// As far as wanted: the atoms these circuits change, and how many times each takes part.
+    Reached { atoms: Vec<u32>, times: Vec<f64> },
+    /// Not far enough.
+    Near,
+    /// No verdict.
     Unknown,
 }
 
@@ -675,14 +761,6 @@ fn without(circuit: &Circuit, by: i64, other: &Circuit, by_other: i64) -> Option
         next.iter_mut().for_each(|c| c.1 /= common);
     }
     next.iter().all(|c| c.1.abs() <= COEFFICIENT_MAX).then_some(next)
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    let (mut a, mut b) = (a.abs(), b.abs());
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 #[cfg(test)]

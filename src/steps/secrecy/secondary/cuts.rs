@@ -131,12 +131,7 @@ pub(super) fn optimise(
 
 impl<'s, 'a> Search<'s, 'a> {
     fn new(system: &'s mut System<'a>, pool: &'s mut Pool, effort: Effort) -> Self {
-        let mut attack = Attack::new(system);
-        for r in 0..system.raw.rows.len() as u32 {
-            if !system.fate[r as usize].is_shown() {
-                attack.set(r, 1.0);
-            }
-        }
+        let attack = Attack::standing(system);
         let (near, cuts, known) = (HashSet::new(), Vec::new(), HashSet::new());
         let (circuits, asked) = Default::default();
         let steps_met = 0;
@@ -599,8 +594,7 @@ pub(super) mod tests {
     pub fn is_safe(system: &System<'_>) -> bool {
         let raw = &system.raw;
         let everyone: Vec<u32> = if system.insiders { (0..raw.n_contributors as u32).collect() } else { Vec::new() };
-        let mut attack = Attack::new(system);
-        (0..raw.rows.len() as u32).filter(|&r| !system.fate[r as usize].is_shown()).for_each(|r| attack.set(r, 1.0));
+        let mut attack = Attack::standing(system);
         needs(system).into_iter().all(|need| {
             let row = &raw.rows[need.row as usize];
             let level = system.verdict[need.row as usize].as_ref().unwrap().level as i64;
@@ -663,10 +657,7 @@ pub(super) mod tests {
             let raw = table(seed);
             let system = ready(&raw, false);
             let of_all = || {
-                let mut attack = Attack::new(&system);
-                for r in (0..raw.rows.len() as u32).filter(|&r| !system.fate[r as usize].is_shown()) {
-                    attack.set(r, 1.0);
-                }
+                let mut attack = Attack::standing(&system);
                 let unmet = |need: Need| Unmet { need, attackers: Vec::new(), distance: need.distance(&system, None) };
                 let once: Vec<Unmet> = needs(&system).into_iter().map(unmet).filter(|u| u.distance > 0).collect();
                 // So many that they are asked in two parts.

@@ -23,6 +23,7 @@ mod kelly;
 mod rectangles;
 mod remainders;
 mod told;
+mod whole;
 
 use super::policy::{Protection, Rules, Search};
 use super::tabulate::RawTables;
@@ -45,6 +46,8 @@ pub(super) struct Pattern<'a> {
     pub found: Option<Found>,
     /// Unsafe sums that no table shows.
     pub remainders: Remainders,
+    /// Needs, of cells and of such sums, that are met by moves in fractions of a unit alone.
+    pub in_fractions: Vec<Need>,
 }
 
 /// Why there is no pattern.
@@ -76,8 +79,9 @@ pub(super) fn suppress<'a>(
 ) -> Result<Pattern<'a>, Hopeless> {
     let guard = Guard { rules, protection };
     let mut pattern = of_rows(raw, rules, protection, locked, told, Some(guard))?;
-    let Pattern { system, pool, found, remainders } = &mut pattern;
+    let Pattern { system, pool, found, remainders, in_fractions } = &mut pattern;
     *remainders = remainders::hide(system, pool, guard)?;
+    *in_fractions = whole::settle(system, pool);
     if let Some(found) = found {
         // What no pattern of the search costs less than, no safer one does.
         found.cost = system.cost();
@@ -104,7 +108,13 @@ fn of_rows<'a>(
     if raw.atoms.len() > ATOMS_MAX {
         if cubes::withhold(&mut system, &mut pool).is_ok() {
             let found = Found { bound: balance::bound(&system), cost: system.cost() };
-            return Ok(Pattern { system, pool, found: Some(found), remainders: Remainders::default() });
+            return Ok(Pattern {
+                system,
+                pool,
+                found: Some(found),
+                remainders: Remainders::default(),
+                in_fractions: Vec::new(),
+            });
         }
         (system, pool) = fresh();
     }
@@ -113,7 +123,13 @@ fn of_rows<'a>(
     if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !brief) {
         // No verdict of the solver, or none that reads in fractions: the other way has more to try.
         if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort, guard) {
-            return Ok(Pattern { system, pool, found: Some(found), remainders: Remainders::default() });
+            return Ok(Pattern {
+                system,
+                pool,
+                found: Some(found),
+                remainders: Remainders::default(),
+                in_fractions: Vec::new(),
+            });
         }
         (system, pool) = fresh();
         brief = true;
@@ -128,7 +144,7 @@ fn of_rows<'a>(
     }
     let bound = advice.map_or_else(|| balance::bound(&system), |advice| advice.bound);
     let found = Some(Found { bound, cost: system.cost() });
-    Ok(Pattern { system, pool, found, remainders: Remainders::default() })
+    Ok(Pattern { system, pool, found, remainders: Remainders::default(), in_fractions: Vec::new() })
 }
 
 /// What contributors know of rows, whatever is withheld: (row, whether the upper side, contributor).

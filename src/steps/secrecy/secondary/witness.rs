@@ -76,12 +76,15 @@ impl Witness {
     }
 
     /// Checks a move against everything shown; `None` when it is no witness.
-    pub fn check(system: &System<'_>, scale: i64, mut moves: Vec<(u32, i64)>) -> Option<Self> {
+    pub fn check(system: &System<'_>, mut scale: i64, mut moves: Vec<(u32, i64)>) -> Option<Self> {
         moves.retain(|m| m.1 != 0);
         moves.sort_unstable();
         if moves.is_empty() {
             return None;
         }
+        let common = moves.iter().fold(scale, |common, m| gcd(common, m.1));
+        scale /= common;
+        moves.iter_mut().for_each(|m| m.1 /= common);
         let mut rows: Vec<(u32, i64)> = Vec::new();
         let mut spoiled_by = Vec::new();
         for &(a, by) in &moves {
@@ -131,6 +134,15 @@ impl Witness {
     pub fn is_excluded_by(&self, attackers: &[u32]) -> bool {
         attackers.iter().any(|s| self.spoiled_by.binary_search(s).is_ok())
     }
+}
+
+/// The greatest common divisor, of a number and 0 the number.
+pub(super) fn gcd(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a.abs(), b.abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// The smallest denominator that makes a move whole.
@@ -252,6 +264,13 @@ impl Pool {
         }
     }
 
+    /// Takes out the witnesses that move parts of units.
+    pub fn take_fractions(&mut self) -> Vec<Witness> {
+        let ids = (0..self.witnesses.len() as u32).filter(|&id| self.witnesses[id as usize].scale > 1);
+        let ids: Vec<u32> = ids.filter(|&id| self.blocked[id as usize] != FORGOTTEN).collect();
+        self.take_out(ids)
+    }
+
     /// How many witnesses it has, where none was dropped.
     pub fn len(&self) -> usize {
         self.witnesses.len()
@@ -294,15 +313,18 @@ impl Pool {
 
     /// Drops the witnesses that change a row which stays shown for good.
     pub fn forget(&mut self, row: u32) {
-        let mut rows: Vec<u32> = Vec::new();
         let dropped = self.users.remove(&row).unwrap_or_default();
+        self.take_out(dropped);
+    }
+
+    fn take_out(&mut self, dropped: Vec<u32>) -> Vec<Witness> {
+        let nothing = || Witness { scale: 1, moves: Vec::new(), rows: Vec::new(), spoiled_by: Vec::new() };
+        let mut taken: Vec<Witness> = Vec::with_capacity(dropped.len());
         for &id in &dropped {
             self.blocked[id as usize] = FORGOTTEN;
-            let witness = &mut self.witnesses[id as usize];
-            rows.extend(std::mem::take(&mut witness.rows).into_iter().map(|r| r.0));
-            witness.moves = Vec::new();
-            witness.spoiled_by = Vec::new();
+            taken.push(std::mem::replace(&mut self.witnesses[id as usize], nothing()));
         }
+        let mut rows: Vec<u32> = taken.iter().flat_map(|witness| &witness.rows).map(|r| r.0).collect();
         rows.sort_unstable();
         rows.dedup();
         for row in rows {
@@ -314,6 +336,7 @@ impl Pool {
             }
         }
         self.free.extend(dropped);
+        taken
     }
 
     /// Counts a row as shown from now on: the witnesses that change it rest.
