@@ -136,6 +136,7 @@ fn a_certificate_is_verified_without_a_solver_and_a_false_or_foreign_one_is_not(
     let certified = &report.unwrap()["certificate"];
     assert!(certified["ends"].as_u64().unwrap() > 50, "{certified}");
     assert_eq!((&certified["ends"], &certified["witnesses"]), (&certified["proved"], &certified["true"]));
+    assert_eq!(certified["ends"], certified["whole"]);
 
     let good = text_of(&case.path("release/private/certificate.jsonl"));
     let lines: Vec<&str> = good.lines().collect();

@@ -176,6 +176,8 @@ pub struct Certified {
 /// A true witness.
 struct Witness {
     scale: i128,
+    /// Whether it moves whole employees alone.
+    is_whole: bool,
     /// Contributors who can exclude it, ascending.
     excluded_by: Vec<u32>,
 }
@@ -226,14 +228,14 @@ pub(super) fn verify(
         let mut worst: Option<FaultKind> = None;
         for (sign, far) in ends.into_iter().filter(|end| end.1 > 0) {
             certified.ends += 1;
-            let reach = |by: u64, scale_max: i128| {
+            let reach = |by: u64, whole: bool| {
                 let witnesses = &witnesses;
                 let reaches = move |m: &&(u32, i128)| sign * m.1 >= i128::from(by) * witnesses[m.0 as usize].scale;
                 let reaching = movers.iter().filter(reaches).map(move |m| &witnesses[m.0 as usize]);
-                reaching.filter(move |w| w.scale <= scale_max)
+                reaching.filter(move |w| w.is_whole || !whole)
             };
-            let missing = |scale_max: i128| {
-                let mut full = reach(far, scale_max);
+            let missing = |whole: bool| {
+                let mut full = reach(far, whole);
                 let Some(first) = full.next() else { return Some(FaultKind::Unproven) };
                 if !insiders {
                     return None;
@@ -256,14 +258,13 @@ pub(super) fn verify(
                     }
                     let [up, down] = puzzle.far(row, level, Some(*who));
                     let less = if sign > 0 { up } else { down };
-                    less == 0
-                        || (less < far && reach(less, scale_max).any(|w| w.excluded_by.binary_search(who).is_err()))
+                    less == 0 || (less < far && reach(less, whole).any(|w| w.excluded_by.binary_search(who).is_err()))
                 };
                 (!excluding.iter().all(fooled)).then_some(FaultKind::UnprovenInsider)
             };
-            let kind = missing(i128::from(SCALE_MAX));
+            let kind = missing(false);
             certified.ends_proved += u64::from(kind.is_none());
-            certified.ends_whole += u64::from(kind.is_none() && missing(1).is_none());
+            certified.ends_whole += u64::from(kind.is_none() && missing(true).is_none());
             worst = match (worst, kind) {
                 (Some(FaultKind::Unproven), _) | (_, None) => worst,
                 (_, kind) => kind,
@@ -340,7 +341,8 @@ fn check(puzzle: &Puzzle, rows_of: &[Vec<u32>], atoms: &[Option<u32>], claim: &C
     }
     excluded_by.sort_unstable();
     excluded_by.dedup();
-    Ok((Witness { scale, excluded_by }, moved))
+    let is_whole = moves.iter().all(|m| m.1 % scale == 0);
+    Ok((Witness { scale, is_whole, excluded_by }, moved))
 }
 
 /// The atoms that a sum shown as zero says are zero.
@@ -429,6 +431,27 @@ pub(super) mod tests {
         ] {
             let verdict = verified(micro, shown, insiders, &certificate(witnesses)).unwrap();
             assert_eq!(found(&verdict), expected, "{micro} {insiders} {witnesses}");
+        }
+    }
+
+    #[test]
+    fn ends_are_counted_as_whole_where_whole_employees_prove_them() {
+        let two = "a:10:P b:20:P c:15:Q d:15:Q e:5:R f:5:R g:5:R";
+        for (insiders, witnesses, proved, whole) in [
+            (false, "1/3,-3,0 1/-3,3,0", 4, 4),
+            (false, "2/6,-6,0 1/-3,3,0", 4, 4),
+            (false, "2/7,-7,0 1/-3,3,0", 4, 2),
+            (false, "2/7,-7,0 2/-7,7,0", 4, 0),
+            (false, "2/7,-7,0 1/4,-4,0 1/-3,3,0", 4, 4),
+            (false, "1/2,-2,0 1/-3,3,0", 2, 2),
+            // To its contributors a zone is no further than what they know of the others lets it be.
+            (true, "1/3,-3,0 1/-3,3,0", 4, 4),
+            (true, "2/61,-61,0 1/3,-3,0 1/-3,3,0", 4, 4),
+            (true, "1/30,-30,0 2/7,-7,0 1/-3,3,0", 4, 2),
+        ] {
+            let verdict = verified(two, "R", insiders, &certificate(witnesses)).unwrap();
+            let certified = verdict.certified.unwrap();
+            assert_eq!((certified.ends_proved, certified.ends_whole), (proved, whole), "{insiders} {witnesses}");
         }
     }
 

@@ -54,7 +54,7 @@ pub(super) struct Effort {
 
 impl Effort {
     /// Masters and cuts.
-    const FULL: Self =
+    pub(super) const FULL: Self =
         Self { gap: 0.0075, steps: 200_000, each: true, relaxed: 30, whole: 30, nodes: 200, met: circuits::STEPS_MAX };
 
     /// What a system allows; `None` when single programs over all of it already take too long.

@@ -66,3 +66,144 @@ fn widened(system: &mut System<'_>, pool: &mut Pool, grid: &Grid, wanted: &Unmet
     }
     witness
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::microdata::{Column, Microdata};
+    use super::super::super::policy::Spec;
+    use super::super::super::tabulate::{RawTables, tabulate};
+    use super::super::cuts::tests::{ready, table};
+    use super::super::cuts::{Effort, optimise};
+    use super::super::needs;
+    use super::super::witness::Side;
+    use super::*;
+
+    #[test]
+    fn what_fractions_meet_in_a_table_of_two_dimensions_is_met_in_whole_numbers_by_what_is_withheld() {
+        let mut replaced = 0;
+        for seed in 1..60 {
+            let raw = table(seed);
+            for insiders in [false, true] {
+                let (mut system, mut found) = (ready(&raw, insiders), Pool::default());
+                if optimise(&mut system, &mut found, Effort::FULL, None).is_err() {
+                    continue;
+                }
+                // The same moves half as far again.
+                let mut pool = Pool::default();
+                for need in needs(&system) {
+                    for (_, witness, _) in found.movers(need.row) {
+                        let moves = witness.moves.iter().map(|&(a, by)| (a, 3 * by)).collect();
+                        let farther = Witness::check(&system, 2 * witness.scale, moves).filter(|w| w.scale > 1);
+                        farther.into_iter().for_each(|witness| pool.add(&system, witness));
+                    }
+                }
+                let met: Vec<Need> = needs(&system).into_iter().filter(|n| pool.unmet(&system, *n).is_none()).collect();
+                let fates = system.fate.clone();
+                assert_eq!(settle(&mut system, &mut pool), [], "{seed} {insiders}");
+                assert_eq!(system.fate, fates, "{seed} {insiders}");
+                for need in met {
+                    replaced += 1;
+                    assert_eq!(pool.unmet(&system, need), None, "{seed} {insiders} {need:?}");
+                    assert!(
+                        pool.movers(need.row).all(|(_, witness, _)| witness.scale == 1),
+                        "{seed} {insiders} {need:?}"
+                    );
+                }
+            }
+        }
+        assert!(replaced > 100, "{replaced}");
+    }
+
+    /// Four atoms of which {a, b}, {a, c} and {b, c, d} are shown: whatever d moves, the others move by half of it, so that d,
+    /// which is 1, is odd for whoever counts in whole employees.
+    fn odd() -> RawTables {
+        let text = "contributor='c'\nweight='w'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
+                    [dimensions.i]\nlevels=['i']\n[dimensions.p]\nlevels=['p']\n[dimensions.q]\nlevels=['q']\n\
+                    [dimensions.r]\nlevels=['r']\n[[tables]]\nname='i'\ndimensions=['i']\n[[tables]]\nname='p'\n\
+                    dimensions=['p']\n[[tables]]\nname='q'\ndimensions=['q']\n[[tables]]\nname='r'\ndimensions=['r']";
+        let spec = Spec::parse(text).unwrap();
+        let records: Vec<(&str, &str, &str, &str)> = ["a", "a", "a", "b", "b", "b", "c", "c", "c", "d"]
+            .map(|i| {
+                let of = |codes: &str, with: &'static str, without: &'static str| {
+                    if codes.contains(i) { with } else { without }
+                };
+                (i, of("ab", "P", "other p"), of("ac", "Q", "other q"), of("bcd", "R", "other r"))
+            })
+            .into();
+        let column = |name: &str, of: fn(&(&'static str, &'static str, &'static str, &'static str)) -> &'static str| {
+            Column::of(name, &records.iter().map(|r| Some(of(r))).collect::<Vec<_>>())
+        };
+        let columns = vec![column("i", |r| r.0), column("p", |r| r.1), column("q", |r| r.2), column("r", |r| r.3)];
+        let who: Vec<String> = (0..records.len()).map(|n| n.to_string()).collect();
+        let weights = vec![5, 5, 5, 5, 5, 5, 5, 5, 5, 1];
+        tabulate(&Microdata::new(who.clone(), &who, weights, columns), &spec).unwrap()
+    }
+
+    /// The row of `d`, with {a, b}, {a, c} and {b, c, d} shown so, and everything else withheld.
+    fn with_shown(raw: &RawTables, shown: Fate) -> (System<'_>, u32) {
+        let mut system = ready(raw, false);
+        let row = |codes: &str| {
+            let of = |a: u32| raw.levels[0].labels[raw.levels[0].codes[a as usize].unwrap() as usize].as_str();
+            let is = |row: &[u32]| row.len() == codes.len() && row.iter().all(|&a| codes.contains(of(a)));
+            raw.rows.iter().position(|row| is(&row.atoms)).unwrap()
+        };
+        for (row, fate) in system.fate.iter_mut().enumerate() {
+            *fate = if system.verdict[row].is_some() { Fate::Primary } else { Fate::Secondary };
+        }
+        ["ab", "ac", "bcd"].iter().for_each(|codes| system.fate[row(codes)] = shown);
+        (system, row("d") as u32)
+    }
+
+    /// Both moves of `d` by one.
+    fn halves(system: &System<'_>, d: u32) -> Pool {
+        let mut pool = Pool::default();
+        let atom = system.raw.rows[d as usize].atoms[0];
+        for sign in [1.0, -1.0] {
+            let by = |a: u32| {
+                if a == atom {
+                    sign
+                } else if is_with(system, a, atom) {
+                    -sign / 2.0
+                } else {
+                    sign / 2.0
+                }
+            };
+            let moves: Vec<(u32, f64)> = (0..4).map(|a| (a, by(a))).collect();
+            pool.add(system, Witness::read(system, &moves).unwrap());
+        }
+        pool
+    }
+
+    /// Whether both lie in the shown row of three.
+    fn is_with(system: &System<'_>, a: u32, d: u32) -> bool {
+        let holds = |r: &u32, atom: u32| system.raw.rows[*r as usize].atoms.contains(&atom);
+        system.rows_of[a as usize].iter().any(|r| system.raw.rows[*r as usize].atoms.len() == 3 && holds(r, d))
+    }
+
+    #[test]
+    fn where_whole_numbers_need_more_withheld_it_is_withheld() {
+        let raw = odd();
+        let (mut system, d) = with_shown(&raw, Fate::Open);
+        let mut pool = halves(&system, d);
+        Need::both(d).iter().for_each(|&need| assert_eq!(pool.unmet(&system, need), None));
+        let before = system.cost();
+        assert_eq!(settle(&mut system, &mut pool), []);
+        assert!(system.cost() > before);
+        for need in Need::both(d) {
+            assert_eq!(pool.unmet(&system, need), None);
+        }
+        assert!(pool.movers(d).all(|(_, witness, _)| witness.scale == 1));
+    }
+
+    #[test]
+    fn an_end_that_whole_numbers_cannot_meet_beside_what_is_shown_for_ever_is_counted() {
+        let raw = odd();
+        let (mut system, d) = with_shown(&raw, Fate::Locked);
+        let mut pool = halves(&system, d);
+        // Two up is whole, and further than one; two down is below zero.
+        assert_eq!(settle(&mut system, &mut pool), [Need { row: d, side: Side::Down }]);
+        for need in Need::both(d) {
+            assert_eq!(pool.unmet(&system, need), None, "what fractions prove stays proved");
+        }
+    }
+}
