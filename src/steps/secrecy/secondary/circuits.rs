@@ -15,7 +15,7 @@ use super::system::{Fate, System};
 use super::witness::{Need, Pool, Side, Unmet, Witness, gcd};
 use super::{Hopeless, needs};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Largest coefficient of a circuit; those of real tables stay below ten.
 const COEFFICIENT_MAX: i64 = 10_000;
@@ -25,13 +25,27 @@ const COMBINED: [(usize, usize); 3] = [(100, 300), (300, 600), (usize::MAX, usiz
 
 /// The same in the first program in whole numbers; and how many more than a combination in fractions takes are in the others.
 const NEAR_WHOLE: (usize, usize) = (30, 60);
-const BESIDE_WHOLE: [usize; 3] = [100, 300, 1_000];
+const BESIDE_WHOLE: [usize; 2] = [100, 600];
 
-/// How far a whole combination may be from the smallest, after how many nodes its search ends, and how many times each
-/// circuit may take part for each unit that is wanted.
+/// The same where more may be withheld, and how many rows may be.
+const BESIDE_WIDER: usize = 200;
+const WIDER_ROWS: [usize; 2] = [40, 160];
+
+/// How far a whole combination may be from the smallest, and from the cheapest; after how many nodes its search
+/// ends, times the circuits.
 const WHOLE_GAP: f64 = 0.5;
-const WHOLE_NODES: i32 = 200;
+const WIDER_GAP: f64 = 0.2;
+const WHOLE_NODES_TIMES: i32 = 5_000;
+
+/// How many times each circuit may take part: so many for each unit that is wanted; or so many times more or less than in a
+/// combination that is near already. What one time costs beside the prices of rows.
 const TIMES_EACH: f64 = 2.0;
+const TIMES_NEAR: f64 = 10.0;
+const TIMES_PRICE: f64 = 1e-3;
+
+/// How far an open row may change: so many units for each that is wanted, and so many more.
+const MOST_EACH: f64 = 2.0;
+const MOST_MORE: f64 = 20.0;
 
 /// Steps of the simplex method after which programs over more circuits than the first are given up, and after which all
 /// are. A limit of steps and not of seconds: the pattern is the same on every machine. What is not decided by then is
@@ -197,7 +211,7 @@ impl Circuits {
     /// # Errors
     /// A row that is beyond reckoning.
     pub fn after(system: &System<'_>) -> Result<Self, Hopeless> {
-        Self::leaving(system, |fate| fate == Fate::Locked)
+        Self::leaving(system, |row| system.fate[row as usize] == Fate::Locked)
     }
 
     /// Those that leave the rows alone which are shown, as the pattern stands.
@@ -205,7 +219,7 @@ impl Circuits {
     /// # Errors
     /// A row that is beyond reckoning.
     pub fn standing(system: &System<'_>) -> Result<Self, Hopeless> {
-        Self::leaving(system, Fate::is_shown)
+        Self::leaving(system, |row| system.fate[row as usize].is_shown())
     }
 
     /// Adds what circuits meet of these needs, one attacker at a time.
@@ -283,11 +297,11 @@ impl Circuits {
         self.are_all
     }
 
-    /// Those that leave the rows alone whose fate says so.
-    fn leaving(system: &System<'_>, alone: impl Fn(Fate) -> bool) -> Result<Self, Hopeless> {
+    /// Those that leave these rows alone.
+    fn leaving(system: &System<'_>, alone: impl Fn(u32) -> bool) -> Result<Self, Hopeless> {
         let mut circuits = Self::new(system);
         for (row, of) in (0_u32..).zip(&system.raw.rows) {
-            if alone(system.fate[row as usize]) && of.value > 0 && circuits.show(system, row).is_none() {
+            if alone(row) && of.value > 0 && circuits.show(system, row).is_none() {
                 return Err(Hopeless::Row(row));
             }
         }
@@ -475,53 +489,126 @@ impl Circuits {
         let across: Vec<u32> = self.across(system, wanted.need.row).into_iter().map(|c| c.0).collect();
         let (near, all) = NEAR_WHOLE;
         let (ids, _) = self.near(wanted, &across, near, all);
-        if let Some(witness) = self.combine_whole(system, wanted, &ids) {
+        let found = self.combine_whole(system, wanted, &ids, &[], &[]);
+        if let Some(witness) = found.and_then(|moves| meeting(system, moves, wanted)) {
             return Some(witness);
         }
-        let taken = COMBINED.into_iter().find_map(|(near, all)| {
-            let (ids, _) = self.near(wanted, &across, near, all);
-            let Farthest::Reached { times, .. } = self.farthest(system, wanted, &ids) else { return None };
-            let taken = ids.into_iter().zip(times).filter(|(_, times)| times.abs() > NOTHING);
-            Some(taken.map(|one| one.0).collect::<Vec<u32>>())
-        })?;
+        let (taken, nearest) = self.taken(system, wanted)?;
         BESIDE_WHOLE.into_iter().find_map(|beside| {
             let (ids, _) = self.near(wanted, &taken, usize::MAX, taken.len() + beside);
-            self.combine_whole(system, wanted, &ids)
+            let found = self.combine_whole(system, wanted, &ids, &nearest, &[]);
+            found.and_then(|moves| meeting(system, moves, wanted))
         })
     }
 
-    /// A small whole combination of these circuits that moves a row as far as wanted.
-    fn combine_whole(&self, system: &System<'_>, wanted: &Unmet, ids: &[u32]) -> Option<Witness> {
+    /// The circuits of a combination in fractions that meets a need, and its nearest combination in whole numbers: these
+    /// circuits, each so many times.
+    fn taken(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<(Vec<u32>, Vec<(u32, i64)>)> {
+        let across: Vec<u32> = self.across(system, wanted.need.row).into_iter().map(|c| c.0).collect();
+        COMBINED.into_iter().find_map(|(near, all)| {
+            let (ids, _) = self.near(wanted, &across, near, all);
+            let Farthest::Reached { times, .. } = self.farthest(system, wanted, &ids) else { return None };
+            let taken = || ids.iter().copied().zip(&times).filter(|(_, times)| times.abs() > NOTHING);
+            let nearest = taken().map(|(id, times)| (id, times.round() as i64)).filter(|one| one.1 != 0);
+            Some((taken().map(|one| one.0).collect(), nearest.collect()))
+        })
+    }
+
+    /// A cheap whole move that meets a need where more is withheld, and the rows that this takes: some of the cheapest near a
+    /// combination in fractions.
+    pub fn wider(&mut self, system: &System<'_>, wanted: &Unmet) -> Option<(Vec<(u32, i64)>, Vec<u32>)> {
+        let (taken, _) = self.taken(system, wanted)?;
+        let (ids, _) = self.near(wanted, &taken, usize::MAX, taken.len() + BESIDE_WIDER);
+        let atoms = ids.iter().flat_map(|&id| &self.circuits[id as usize]).map(|c| c.0);
+        let is_open = |r: &u32| system.fate[*r as usize] == Fate::Open && system.raw.rows[*r as usize].value > 0;
+        let rows: BTreeSet<u32> =
+            atoms.flat_map(|a| system.rows_of[a as usize].iter().copied()).filter(is_open).collect();
+        let mut cheapest: Vec<u32> = rows.into_iter().collect();
+        cheapest.sort_by(|&r, &s| system.price[r as usize].total_cmp(&system.price[s as usize]).then(r.cmp(&s)));
+        WIDER_ROWS.into_iter().find_map(|most| {
+            let mut open: Vec<u32> = cheapest.iter().copied().take(most).collect();
+            open.sort_unstable();
+            let stays = |row: u32| system.fate[row as usize].is_shown() && open.binary_search(&row).is_err();
+            let mut freer = Self::leaving(system, stays).ok()?;
+            let (taken, nearest) = freer.taken(system, wanted)?;
+            let (ids, _) = freer.near(wanted, &taken, usize::MAX, taken.len() + BESIDE_WIDER);
+            let moves = freer.combine_whole(system, wanted, &ids, &nearest, &open)?;
+            open.retain(|&row| moves_by(&system.raw.rows[row as usize].atoms, &moves) != 0);
+            Some((moves, open))
+        })
+    }
+
+    /// A whole combination of these circuits that moves a row as far as wanted, near another one and at most so far from it,
+    /// and that changes few of the open rows, at their price.
+    fn combine_whole(
+        &self,
+        system: &System<'_>,
+        wanted: &Unmet,
+        ids: &[u32],
+        near: &[(u32, i64)],
+        open: &[u32],
+    ) -> Option<Circuit> {
         let of_row = &system.raw.rows[wanted.need.row as usize].atoms;
         let sign = if wanted.need.side == Side::Up { 1.0 } else { -1.0 };
+        let need = wanted.distance as f64;
+        let far = if near.is_empty() { TIMES_EACH * need } else { TIMES_NEAR };
+        // What the other one does already: it changes each atom so far.
+        let mut done: BTreeMap<u32, i64> = BTreeMap::new();
+        for &(id, times) in near {
+            self.circuits[id as usize].iter().for_each(|&(a, by)| *done.entry(a).or_default() += by * times);
+        }
+        let of = |atoms: &[u32]| atoms.iter().filter_map(|a| done.get(a)).sum::<i64>() as f64;
         let mut reached: Vec<(u32, f64)> = Vec::new();
-        let mut of_atoms: BTreeMap<u32, Vec<(u32, f64)>> = BTreeMap::new();
-        // Each circuit has two columns: how many times it is taken, and how many times its opposite.
+        // A column for each open row: whether it changes.
+        let changes = 2 * ids.len() as u32;
+        let mut of_open: BTreeMap<u32, (u32, Vec<(u32, f64)>)> =
+            (changes..).zip(open).map(|(column, &row)| (row, (column, Vec::new()))).collect();
+        let mut of_atoms: BTreeMap<u32, Vec<(u32, f64)>> = done.keys().map(|&a| (a, Vec::new())).collect();
+        // Each circuit has two columns: how many times more it is taken, and how many times less.
         for (column, &id) in (0_u32..).step_by(2).zip(ids) {
-            let mut moves_row = 0;
-            for &(a, by) in &self.circuits[id as usize] {
-                of_atoms.entry(a).or_default().extend([(column, by as f64), (column + 1, -by as f64)]);
-                moves_row += if of_row.binary_search(&a).is_ok() { by } else { 0 };
+            let circuit = &self.circuits[id as usize];
+            let both = |by: i64| [(column, by as f64), (column + 1, -by as f64)];
+            let mut moves_open: BTreeMap<u32, i64> = BTreeMap::new();
+            for &(a, by) in circuit {
+                for row in system.rows_of[a as usize].iter().filter(|row| of_open.contains_key(row)) {
+                    *moves_open.entry(*row).or_default() += by;
+                }
+                of_atoms.entry(a).or_default().extend(both(by));
             }
-            if moves_row != 0 {
-                reached.extend([(column, sign * moves_row as f64), (column + 1, -sign * moves_row as f64)]);
+            for (row, by) in moves_open.into_iter().filter(|m| m.1 != 0) {
+                of_open.entry(row).and_modify(|(_, sum)| sum.extend(both(by)));
+            }
+            let by = moves_by(of_row, circuit);
+            if by != 0 {
+                reached.extend(both(by).map(|(column, by)| (column, sign * by)));
             }
         }
         let atoms = of_atoms.into_iter().map(|(a, sum)| {
             let (up, down) = system.limits(a, &wanted.attackers);
-            (-(down as f64), up.map_or(f64::INFINITY, |up| up as f64), sum)
+            let done = of(&[a]);
+            (-(down as f64) - done, up.map_or(f64::INFINITY, |up| up as f64) - done, sum)
         });
-        let need = wanted.distance as f64;
         let mut rows: Vec<Constraint> = atoms.collect();
-        rows.push((need, f64::INFINITY, reached));
-        let columns = vec![Column::new(1.0, 0.0, TIMES_EACH * need); 2 * ids.len()];
-        let times = in_whole_numbers(&columns, |_| true, &rows, WHOLE_GAP, WHOLE_NODES)?;
-        let mut moves: BTreeMap<u32, i64> = BTreeMap::new();
+        rows.push((need - sign * of(of_row), f64::INFINITY, reached));
+        let most = MOST_EACH * need + MOST_MORE;
+        for (row, (column, sum)) in of_open {
+            let done = of(&system.raw.rows[row as usize].atoms);
+            let both_ways = [1.0, -1.0].map(|way| {
+                let sum = sum.iter().map(|&(c, by)| (c, way * by));
+                (f64::NEG_INFINITY, -way * done, sum.chain([(column, -most)]).collect())
+            });
+            rows.extend(both_ways);
+        }
+        let (each, gap) = if open.is_empty() { (1.0, WHOLE_GAP) } else { (TIMES_PRICE, WIDER_GAP) };
+        let nodes = WHOLE_NODES_TIMES / ids.len().max(1) as i32;
+        let mut columns = vec![Column::new(each, 0.0, far); 2 * ids.len()];
+        columns.extend(open.iter().map(|&row| Column::new(system.price[row as usize], 0.0, 1.0)));
+        let times = in_whole_numbers(&columns, |_| true, &rows, gap, nodes)?;
         for (times, &id) in times.chunks_exact(2).zip(ids) {
             let times = (times[0] - times[1]).round() as i64;
-            self.circuits[id as usize].iter().for_each(|&(a, by)| *moves.entry(a).or_default() += by * times);
+            self.circuits[id as usize].iter().for_each(|&(a, by)| *done.entry(a).or_default() += by * times);
         }
-        meeting(system, moves.into_iter().filter(|m| m.1 != 0).collect(), wanted)
+        Some(done.into_iter().filter(|m| m.1 != 0).collect())
     }
 
     /// Circuits that change the row, then those that share an atom with them: those with room first, then the shortest; at

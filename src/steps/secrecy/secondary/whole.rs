@@ -43,7 +43,9 @@ fn is_met(
     while let Some(wanted) = pool.unmet(system, need) {
         let one = Unmet { attackers: wanted.attackers.into_iter().take(1).collect(), ..wanted };
         let found = circuits.as_mut().and_then(|circuits| circuits.whole(system, pool, &one));
-        let Some(witness) = found.or_else(|| widened(system, pool, grid, &one)) else { return false };
+        let Some(witness) = found.or_else(|| widened(system, pool, circuits.as_deref_mut(), grid, &one)) else {
+            return false;
+        };
         if let Some(circuits) = &mut circuits {
             circuits.learn(system, &witness.moves);
         }
@@ -52,19 +54,30 @@ fn is_met(
     true
 }
 
-/// The witness of the cheapest cubes; what they take to withhold is withheld.
-fn widened(system: &mut System<'_>, pool: &mut Pool, grid: &Grid, wanted: &Unmet) -> Option<Witness> {
-    let Draft { moves, withheld } = Draft::of(grid, system, wanted, f64::INFINITY)?;
-    if withheld.iter().any(|&row| system.raw.rows[row as usize].value == 0) {
-        return None;
-    }
-    withheld.iter().for_each(|&row| system.fate[row as usize] = Fate::Secondary);
-    let witness = Witness::check(system, 1, moves).filter(|witness| witness.meets(wanted));
-    match witness {
-        Some(_) => withheld.iter().for_each(|&row| pool.withheld(row)),
-        None => withheld.iter().for_each(|&row| system.fate[row as usize] = Fate::Open),
-    }
-    witness
+/// The witness of the cheaper of two moves, by circuits and by cubes; what it takes to withhold is withheld.
+fn widened(
+    system: &mut System<'_>,
+    pool: &mut Pool,
+    circuits: Option<&mut Circuits>,
+    grid: &Grid,
+    wanted: &Unmet,
+) -> Option<Witness> {
+    let mut found: Vec<(Vec<(u32, i64)>, Vec<u32>)> = Vec::new();
+    found.extend(circuits.and_then(|circuits| circuits.wider(system, wanted)));
+    let cubes = Draft::of(grid, system, wanted, f64::INFINITY);
+    found.extend(cubes.map(|Draft { moves, withheld }| (moves, withheld)));
+    found.retain(|(_, withheld)| withheld.iter().all(|&row| system.raw.rows[row as usize].value > 0));
+    let price = |withheld: &[u32]| withheld.iter().map(|&row| system.price[row as usize]).sum::<f64>();
+    found.sort_by(|one, other| price(&one.1).total_cmp(&price(&other.1)));
+    found.into_iter().find_map(|(moves, withheld)| {
+        withheld.iter().for_each(|&row| system.fate[row as usize] = Fate::Secondary);
+        let witness = Witness::check(system, 1, moves).filter(|witness| witness.meets(wanted));
+        match witness {
+            Some(_) => withheld.iter().for_each(|&row| pool.withheld(row)),
+            None => withheld.iter().for_each(|&row| system.fate[row as usize] = Fate::Open),
+        }
+        witness
+    })
 }
 
 #[cfg(test)]
