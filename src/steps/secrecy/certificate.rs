@@ -37,7 +37,8 @@ impl Certificate {
         let mut proofs: Vec<(u32, [Vec<u32>; 2])> = Vec::new();
         for (&row, _) in cells.iter().filter(|(row, _)| !system.fate[**row as usize].is_shown()) {
             let ends = [Side::Up, Side::Down].map(|side| {
-                let ids = cover(system, pool, Need { row, side }, &kept);
+                let need = Need { row, side };
+                let ids = cover(system, pool, need, pattern.in_fractions.contains(&need), &kept);
                 kept.extend(&ids);
                 ids
             });
@@ -118,15 +119,16 @@ impl Certificate {
 }
 
 /// Few witnesses that meet a need: each more contributors cannot exclude, those kept already first. Empty where the need
-/// is none.
-fn cover(system: &System<'_>, pool: &Pool, need: Need, kept: &BTreeSet<u32>) -> Vec<u32> {
+/// is none. Those that move parts of units only where they may be among them.
+fn cover(system: &System<'_>, pool: &Pool, need: Need, in_fractions: bool, kept: &BTreeSet<u32>) -> Vec<u32> {
     let row = &system.raw.rows[need.row as usize];
     let far = need.between(system, (row.least, row.greatest));
     if far == 0 {
         return Vec::new();
     }
     let reach = |by: i64| if need.side == Side::Up { by } else { -by };
-    let movers: Vec<(u32, &Witness, i64)> = pool.movers(need.row).map(|(id, w, by)| (id, w, reach(by))).collect();
+    let movers = pool.movers(need.row).filter(|(_, witness, _)| in_fractions || witness.scale == 1);
+    let movers: Vec<(u32, &Witness, i64)> = movers.map(|(id, w, by)| (id, w, reach(by))).collect();
     let mut found: Vec<u32> = Vec::new();
     let full = || movers.iter().filter(|m| m.2 >= far);
     let dearness = |m: &&(u32, &Witness, i64)| (!kept.contains(&m.0), m.1.moves.len(), m.0);

@@ -166,20 +166,11 @@ pub(super) struct Choice {
     pub steps: u64,
 }
 
-/// A cheap point within all bounds that satisfies every constraint and has whole numbers in the columns that `is_whole` names:
-/// the cheapest to within `gap`, or the best after so many nodes of the search.
-pub(super) fn in_whole_numbers(
-    columns: &[Column],
-    is_whole: impl Fn(usize) -> bool,
-    rows: &[Constraint],
-    gap: f64,
-    nodes_max: i32,
-) -> Option<Vec<f64>> {
+/// A cheap point in whole numbers within all bounds that satisfies every constraint: the cheapest to within `gap`, or the best
+/// after so many nodes of the search.
+pub(super) fn in_whole_numbers(columns: &[Column], rows: &[Constraint], gap: f64, nodes_max: i32) -> Option<Vec<f64>> {
     let mut problem = RowProblem::default();
-    let add = |(c, column): (usize, &Column)| {
-        problem.add_column_with_integrality(column.cost, column.least..=column.greatest, is_whole(c))
-    };
-    let columns: Vec<Col> = columns.iter().enumerate().map(add).collect();
+    let columns: Vec<Col> = columns.iter().map(|c| problem.add_integer_column(c.cost, c.least..=c.greatest)).collect();
     let solved = searched(problem, &columns, rows, gap, nodes_max)?;
     Some(solved.get_solution().columns().to_vec())
 }
@@ -195,8 +186,8 @@ pub(super) fn choose(costs: &[f64], rows: &[Constraint], gap: f64, nodes_max: i3
     Some(Choice { taken: solved.get_solution().columns().iter().map(|&v| v > 0.5).collect(), bound, steps })
 }
 
-/// A program in whole numbers, searched until it is cheapest to within `gap` or after so many nodes; `None` where that found
-/// no point.
+/// A program in whole numbers, searched until it is cheapest to within `gap` or after so many nodes; `None` where that
+/// found no point.
 fn searched(
     mut problem: RowProblem,
     columns: &[Col],

@@ -600,10 +600,10 @@ impl Circuits {
             rows.extend(both_ways);
         }
         let (each, gap) = if open.is_empty() { (1.0, WHOLE_GAP) } else { (TIMES_PRICE, WIDER_GAP) };
-        let nodes = WHOLE_NODES_TIMES / ids.len().max(1) as i32;
+        let nodes = (WHOLE_NODES_TIMES / ids.len().max(1) as i32).max(1);
         let mut columns = vec![Column::new(each, 0.0, far); 2 * ids.len()];
         columns.extend(open.iter().map(|&row| Column::new(system.price[row as usize], 0.0, 1.0)));
-        let times = in_whole_numbers(&columns, |_| true, &rows, gap, nodes)?;
+        let times = in_whole_numbers(&columns, &rows, gap, nodes)?;
         for (times, &id) in times.chunks_exact(2).zip(ids) {
             let times = (times[0] - times[1]).round() as i64;
             self.circuits[id as usize].iter().for_each(|&(a, by)| *done.entry(a).or_default() += by * times);

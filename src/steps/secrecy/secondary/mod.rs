@@ -81,7 +81,7 @@ pub(super) fn suppress<'a>(
     let mut pattern = of_rows(raw, rules, protection, locked, told, Some(guard))?;
     let Pattern { system, pool, found, remainders, in_fractions } = &mut pattern;
     *remainders = remainders::hide(system, pool, guard)?;
-    *in_fractions = whole::settle(system, pool);
+    *in_fractions = whole::settle(system, pool, protection.search);
     if let Some(found) = found {
         // What no pattern of the search costs less than, no safer one does.
         found.cost = system.cost();

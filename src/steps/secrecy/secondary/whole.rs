@@ -1,35 +1,69 @@
 //! Whole numbers: what is proved by moves in fractions of a unit of the weight is proved again by moves in whole ones.
 //!
-//! Everybody knows that a headcount is whole. A move in fractions leads to a table that nobody takes for true, so that it says
-//! nothing to an attacker who counts in whole employees. Most moves are whole by themselves, since most of what is
+//! Everybody knows that a headcount is whole. A move in fractions leads to a table that nobody takes for true, so that it
+//! says nothing to an attacker who counts in whole employees. Most moves are whole by themselves, since most of what is
 //! withheld hangs together as a network does. For each need that only fractions meet, circuits, which are whole, are
-//! combined in whole numbers; where none is found, cubes withhold more. Where those find none either, which earlier
-//! releases can bring about, the need stays met in fractions, and is counted.
+//! combined in whole numbers; where none is found, cheap rows near are withheld too. Where that finds none either, as
+//! beside rows that are shown for ever, the need stays met in fractions, and is counted.
 
+use super::super::policy::Search;
 use super::ATOMS_MAX;
 use super::circuits::Circuits;
 use super::cubes::{Draft, Grid};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
 
-/// Has each need met by whole moves where that can be had: those in fractions are taken out of the pool, but for those that
-/// nothing else replaces. Gives the needs that these alone meet.
+/// Has each need met by whole moves where that can be had; but not at a glance, which withholds for nothing beyond fractions.
+/// Moves in fractions are taken out of the pool, but for those of rows with a need that whole ones do not meet. Gives these
+/// needs.
 ///
-/// What is withheld for it on top, cells that are safe and not zero, asks for nothing more: neither of rests, nor of
-/// contributors that known zeros excuse.
-pub(super) fn settle(system: &mut System<'_>, pool: &mut Pool) -> Vec<Need> {
+/// What is withheld for it on top, cells that are safe and not zero, asks for nothing more, whichever of them are: neither of
+/// rests, nor of contributors that known zeros excuse.
+pub(super) fn settle(system: &mut System<'_>, pool: &mut Pool, search: Search) -> Vec<Need> {
     let fractions = pool.take_fractions();
     let mut lacking = if fractions.is_empty() { Vec::new() } else { super::needs(system) };
     lacking.retain(|&need| pool.unmet(system, need).is_some());
-    if !lacking.is_empty() {
+    if !lacking.is_empty() && search != Search::Glance {
         let mut circuits = if system.raw.atoms.len() > ATOMS_MAX { None } else { Circuits::standing(system).ok() };
         let grid = Grid::new(&system.raw);
-        lacking.retain(|&need| !is_met(system, pool, circuits.as_mut(), &grid, need));
+        let before = system.fate.clone();
+        lacking.retain(|&need| {
+            let fates = system.fate.clone();
+            let met = is_met(system, pool, circuits.as_mut(), &grid, need);
+            if !met {
+                show(system, pool, withheld_since(system, &fates));
+            }
+            !met
+        });
+        let mut withheld = withheld_since(system, &before);
+        withheld.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
+        for row in withheld {
+            let leaning = pool.leaning_on(system, row);
+            show(system, pool, vec![row]);
+            let mut needs = leaning.into_iter().flat_map(Need::both).filter(|need| !lacking.contains(need));
+            if needs.any(|need| pool.unmet(system, need).is_some()) {
+                system.fate[row as usize] = Fate::Secondary;
+                pool.withheld(row);
+            }
+        }
     }
     let moves = |witness: &Witness, need: &Need| witness.rows.binary_search_by_key(&need.row, |r| r.0).is_ok();
     let kept = fractions.into_iter().filter(|witness| lacking.iter().any(|need| moves(witness, need)));
     kept.for_each(|witness| pool.add(system, witness));
     lacking
+}
+
+/// The rows that are withheld to protect others and were not.
+fn withheld_since(system: &System<'_>, fates: &[Fate]) -> Vec<u32> {
+    let rows = 0..fates.len() as u32;
+    rows.filter(|&r| system.fate[r as usize] == Fate::Secondary && fates[r as usize] == Fate::Open).collect()
+}
+
+fn show(system: &mut System<'_>, pool: &mut Pool, rows: Vec<u32>) {
+    for row in rows {
+        system.fate[row as usize] = Fate::Open;
+        pool.shown(row);
+    }
 }
 
 /// Adds whole witnesses until a need is met, whatever it takes to withhold; whether it is.
@@ -112,7 +146,7 @@ mod tests {
                 }
                 let met: Vec<Need> = needs(&system).into_iter().filter(|n| pool.unmet(&system, *n).is_none()).collect();
                 let fates = system.fate.clone();
-                assert_eq!(settle(&mut system, &mut pool), [], "{seed} {insiders}");
+                assert_eq!(settle(&mut system, &mut pool, Search::Thorough), [], "{seed} {insiders}");
                 assert_eq!(system.fate, fates, "{seed} {insiders}");
                 for need in met {
                     replaced += 1;
@@ -127,8 +161,8 @@ mod tests {
         assert!(replaced > 100, "{replaced}");
     }
 
-    /// Four atoms of which {a, b}, {a, c} and {b, c, d} are shown: whatever d moves, the others move by half of it, so that d,
-    /// which is 1, is odd for whoever counts in whole employees.
+    /// Four atoms of which {a, b}, {a, c} and {b, c, d} are shown: whatever d moves, the others move by half of it, so that
+    /// d, which is 1, is odd for whoever counts in whole employees.
     fn odd() -> RawTables {
         let text = "contributor='c'\nweight='w'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
                     [dimensions.i]\nlevels=['i']\n[dimensions.p]\nlevels=['p']\n[dimensions.q]\nlevels=['q']\n\
@@ -200,7 +234,7 @@ mod tests {
         let mut pool = halves(&system, d);
         Need::both(d).iter().for_each(|&need| assert_eq!(pool.unmet(&system, need), None));
         let before = system.cost();
-        assert_eq!(settle(&mut system, &mut pool), []);
+        assert_eq!(settle(&mut system, &mut pool, Search::Thorough), []);
         assert!(system.cost() > before);
         for need in Need::both(d) {
             assert_eq!(pool.unmet(&system, need), None);
@@ -213,10 +247,20 @@ mod tests {
         let raw = odd();
         let (mut system, d) = with_shown(&raw, Fate::Locked);
         let mut pool = halves(&system, d);
-        // Two up is whole, and further than one; two down is below zero.
-        assert_eq!(settle(&mut system, &mut pool), [Need { row: d, side: Side::Down }]);
+        // Two up is whole, and farther than one; two down is below zero.
+        assert_eq!(settle(&mut system, &mut pool, Search::Thorough), [Need { row: d, side: Side::Down }]);
         for need in Need::both(d) {
             assert_eq!(pool.unmet(&system, need), None, "what fractions prove stays proved");
         }
+    }
+
+    #[test]
+    fn a_glance_withholds_nothing_for_whole_numbers_and_counts_what_fractions_prove() {
+        let raw = odd();
+        let (mut system, d) = with_shown(&raw, Fate::Open);
+        let mut pool = halves(&system, d);
+        let before = system.cost();
+        assert_eq!(settle(&mut system, &mut pool, Search::Glance), Need::both(d));
+        assert!(system.cost() == before && Need::both(d).iter().all(|&need| pool.unmet(&system, need).is_none()));
     }
 }

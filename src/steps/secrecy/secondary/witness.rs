@@ -266,8 +266,7 @@ impl Pool {
 
     /// Takes out the witnesses that move parts of units.
     pub fn take_fractions(&mut self) -> Vec<Witness> {
-        let ids = (0..self.witnesses.len() as u32).filter(|&id| self.witnesses[id as usize].scale > 1);
-        let ids: Vec<u32> = ids.filter(|&id| self.blocked[id as usize] != FORGOTTEN).collect();
+        let ids = (0..self.witnesses.len() as u32).filter(|&id| self.witnesses[id as usize].scale > 1).collect();
         self.take_out(ids)
     }
 
