@@ -467,9 +467,9 @@ struct Vintage {
     partner: Option<ProtectedTables>,
     counts: Counts,
     revises: Option<String>,
-    told: Reserves,
+    told: Reservations,
     /// The same of what partners see.
-    partner_told: Reserves,
+    partner_told: Reservations,
     leads: Leads,
     /// The same of what partners see.
     partner_leads: Leads,
@@ -478,7 +478,7 @@ struct Vintage {
 /// What protection does not give, in counts: what releases published before give away by themselves, and what is proved against
 /// those alone who do not count in whole employees.
 #[derive(Debug, Clone, Copy, Default)]
-struct Reserves {
+struct Reservations {
     /// Ends of unsafe cells, each to a single contributor.
     ends: usize,
     /// Unsafe sums that no table shows.
@@ -487,7 +487,7 @@ struct Reserves {
     in_fractions: usize,
 }
 
-impl Reserves {
+impl Reservations {
     fn of(protected: &ProtectedAfter) -> Self {
         let ProtectedAfter { told, dossier, .. } = protected;
         Self { ends: told.len(), remainders: dossier.remainders.told, in_fractions: dossier.in_fractions }
@@ -496,7 +496,7 @@ impl Reserves {
 
 impl Report {
     /// Says what is not protected of a vintage from the public and from partners.
-    fn tell(&mut self, year: u16, public: Reserves, partner: Reserves) {
+    fn tell(&mut self, year: u16, public: Reservations, partner: Reservations) {
         for (said, n) in [
             (&mut self.told, public.ends),
             (&mut self.remainders_told, public.remainders),
@@ -652,8 +652,8 @@ fn vintage(
         }
     }
     public.withhold_unsafe();
-    let told = Reserves::of(&public);
-    let partner_told = of_partner.as_ref().map(Reserves::of).unwrap_or_default();
+    let told = Reservations::of(&public);
+    let partner_told = of_partner.as_ref().map(Reservations::of).unwrap_or_default();
     let counts = public.dossier.counts;
     if !earlier.is_empty() {
         audit.alone(&micro, spec, &public.tables)?;

@@ -295,12 +295,12 @@ pub(super) fn decided(applied: &Applied) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Reserves;
+    use crate::pipeline::Reservations;
 
     #[test]
     fn an_owner_reads_what_is_not_protected_from_the_public_and_from_partners() {
         let mut report = Report::default();
-        let reserves = |ends, remainders, in_fractions| Reserves { ends, remainders, in_fractions };
+        let reserves = |ends, remainders, in_fractions| Reservations { ends, remainders, in_fractions };
         report.tell(2023, reserves(0, 0, 0), reserves(0, 0, 0));
         report.tell(2024, reserves(1, 2, 6), reserves(3, 4, 0));
         report.tell(2025, reserves(0, 5, 0), reserves(0, 0, 7));

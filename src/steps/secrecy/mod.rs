@@ -33,8 +33,8 @@ pub use history::{
 pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};
 pub use policy::{
-    BadSpec, Cost, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Population, Protection, Revision,
-    Rules, Search, Spec, Table, Years, Zeros,
+    BadSpec, Cost, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Integrality, Population,
+    Protection, Revision, Rules, Search, Spec, Table, Years, Zeros,
 };
 pub use protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, Proof, ProtectedTable, ProtectedTables, Reason, TableDimension,

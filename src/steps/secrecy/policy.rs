@@ -214,6 +214,9 @@ pub struct Protection {
     /// What outsiders may know of cells whose value is zero.
     #[serde(default)]
     pub zeros: Zeros,
+    /// From whom it is assumed that they use that weights are whole numbers.
+    #[serde(default)]
+    pub integrality: Integrality,
     /// What withholding a cell beside the unsafe ones costs; it decides which, never whether.
     #[serde(default)]
     pub cost: Cost,
@@ -262,12 +265,38 @@ pub enum Zeros {
     Protected,
 }
 
+/// From whom it is assumed that they use that weights are whole numbers: against them ends are kept by tables of whole
+/// numbers, which withholds more, against all others by tables that may hold fractions of a unit.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+pub enum Integrality {
+    /// From nobody.
+    Nobody,
+    /// From those who know no more than what is shown.
+    Outsiders,
+    /// From each contributor too.
+    #[default]
+    Everyone,
+}
+
+impl Integrality {
+    /// Its name in a specification.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Outsiders => "outsiders",
+            Self::Everyone => "everyone",
+        }
+    }
+}
+
 impl Default for Protection {
     fn default() -> Self {
         Self {
             width: Self::tau_argus_width(),
             insiders: Self::insiders_too(),
             zeros: Zeros::default(),
+            integrality: Integrality::default(),
             cost: Cost::default(),
             totals: 1.0,
             search: Search::default(),
@@ -464,12 +493,14 @@ impl Spec {
         let mut lines = vec!["arpent policy 1".to_owned()];
         lines.extend(self.rules.lines());
         // What cells cost, and how long the cheapest are sought, is no rule: every unsafe cell is as safe.
-        let Protection { width, insiders, zeros, cost: _, totals: _, search: _ } = &self.protection;
+        let Protection { width, insiders, zeros, integrality, cost: _, totals: _, search: _ } = &self.protection;
         // Adding zero makes one zero of the two.
         lines.push(format!("width {}", width + 0.0));
         lines.push(format!("insiders {insiders}"));
         // What is at rest leaves no line, so that a policy keeps its fingerprint when arpent learns another rule.
         lines.extend((*zeros == Zeros::Protected).then(|| "zeros protected".to_owned()));
+        let lenient = *integrality != Integrality::default();
+        lines.extend(lenient.then(|| format!("integrality {}", integrality.name())));
         for table in &self.tables {
             let of_table = table.rules.iter().flat_map(Rules::lines);
             lines.extend(of_table.map(|line| format!("table {} {line}", table.name)));
@@ -582,6 +613,8 @@ mod tests {
             ("[rules]", "version = \"7\"\n[rules]", true), // a name is no rule
             ("[rules]", "protection = { zeros = \"protected\" }\n[rules]", false),
             ("[rules]", "protection = { zeros = \"known\" }\n[rules]", true),
+            ("[rules]", "protection = { integrality = \"outsiders\" }\n[rules]", false),
+            ("[rules]", "protection = { integrality = \"everyone\" }\n[rules]", true),
             ("[rules]", "population = { sector = { least = 100 } }\n[rules]", false),
             ("[rules]", "history = { years = \"hide_again\" }\n[rules]", false),
             ("levels = [\"sector\"]", "levels = [\"sector\"]\nbounds = { a = [4, 5] }", false),

@@ -11,7 +11,7 @@
 //! | `dominance` (n, k) | n not below the other's and k not above it |
 //! | `p_percent` | a percentage not below the other's |
 //! | `width` | a width not below the other's |
-//! | `insiders`, `zeros`, `revision`, `years` | the same, or the one that protects more |
+//! | `insiders`, `zeros`, `integrality`, `revision`, `years` | the same, or the one that protects more |
 //! | contributor | the same, or a coarser unit: SIRET, then SIREN, then group |
 //! | `bounds` of public codes | known wherever the other knows some, and as close or closer |
 //!
@@ -94,6 +94,7 @@ impl Terms {
         say(mine.width >= its.width, format!("width {}", its.width));
         say(mine.insiders >= its.insiders, "insiders true".to_owned());
         say(mine.zeros >= its.zeros, "zeros protected".to_owned());
+        say(mine.integrality >= its.integrality, format!("integrality {}", its.integrality.name()));
         for (level, least) in &other.population {
             let kept = self.population.get(level).is_some_and(|mine| mine >= least);
             say(kept, format!("population {level} {least}"));
@@ -163,6 +164,8 @@ mod tests {
             ("protection.width = 0.2", "protection.width = 0.1", true, false),
             ("", "protection.insiders = false", true, false),
             ("protection.zeros = 'protected'", "", true, false),
+            ("", "protection.integrality = 'outsiders'", true, false),
+            ("protection.integrality = 'outsiders'", "protection.integrality = 'nobody'", true, false),
             ("by group\n", "by siren\n", true, false),
             ("by siren\n", "by siret\n", true, false),
             ("by owner\n", "by siren\n", false, false),

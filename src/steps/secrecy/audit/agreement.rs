@@ -250,9 +250,10 @@ fn cases() -> impl Strategy<Value = (String, Spec)> {
     ]);
     let brackets =
         maybe(&["bounds = { '00' = [0, 0], '01' = [1, 5], '03' = [6] }", "bounds = { '01' = [1, 5], '03' = [6, 12] }"]);
-    let protection = (any::<bool>(), any::<bool>(), prop::sample::select(&["0.1", "0.4"][..]));
+    let integrality = prop::sample::select(&["nobody", "outsiders", "everyone"][..]);
+    let protection = (any::<bool>(), any::<bool>(), prop::sample::select(&["0.1", "0.4"][..]), integrality);
     (records, rules(), maybe(&["on"]), rules(), population, fallback, brackets, protection).prop_map(
-        |(records, rules, of_table, more, population, fallback, brackets, (zeros, insiders, width))| {
+        |(records, rules, of_table, more, population, fallback, brackets, (zeros, insiders, width, integrality))| {
             let text = records.iter().map(|(who, weight, zone, act)| {
                 let bracket = ["00", "01", "03"][usize::from(*weight > 0) + usize::from(*weight > 5)];
                 format!("f{who}:{weight}:{bracket}:c{}:z{zone}:a{act}", zone / 2)
@@ -260,8 +261,8 @@ fn cases() -> impl Strategy<Value = (String, Spec)> {
             let records = text.collect::<Vec<_>>().join(" ");
             let zeros = if zeros { "protected" } else { "known" };
             let head = format!(
-                "rules = {rules}\nprotection = {{ zeros = '{zeros}', insiders = {insiders}, width = {width} }}\n\
-                 {population}{fallback}"
+                "rules = {rules}\nprotection = {{ zeros = '{zeros}', insiders = {insiders}, width = {width}, \
+                 integrality = '{integrality}' }}\n{population}{fallback}"
             );
             let of_table = if of_table.is_empty() { String::new() } else { format!("rules = [{more}]") };
             (records, policy(&head, &of_table, &brackets))

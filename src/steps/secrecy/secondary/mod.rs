@@ -50,6 +50,13 @@ pub(super) struct Pattern<'a> {
     pub in_fractions: Vec<Need>,
 }
 
+impl<'a> Pattern<'a> {
+    /// One of rows alone, before sums that no table shows are looked at, and whole numbers.
+    fn of_rows(system: System<'a>, pool: Pool, found: Found) -> Self {
+        Self { system, pool, found: Some(found), remainders: Remainders::default(), in_fractions: Vec::new() }
+    }
+}
+
 /// Why there is no pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hopeless {
@@ -81,7 +88,7 @@ pub(super) fn suppress<'a>(
     let mut pattern = of_rows(raw, rules, protection, locked, told, Some(guard))?;
     let Pattern { system, pool, found, remainders, in_fractions } = &mut pattern;
     *remainders = remainders::hide(system, pool, guard)?;
-    *in_fractions = whole::settle(system, pool, protection.search);
+    *in_fractions = whole::settle(system, pool, protection);
     if let Some(found) = found {
         // What no pattern of the search costs less than, no safer one does.
         found.cost = system.cost();
@@ -108,13 +115,7 @@ fn of_rows<'a>(
     if raw.atoms.len() > ATOMS_MAX {
         if cubes::withhold(&mut system, &mut pool).is_ok() {
             let found = Found { bound: balance::bound(&system), cost: system.cost() };
-            return Ok(Pattern {
-                system,
-                pool,
-                found: Some(found),
-                remainders: Remainders::default(),
-                in_fractions: Vec::new(),
-            });
+            return Ok(Pattern::of_rows(system, pool, found));
         }
         (system, pool) = fresh();
     }
@@ -123,13 +124,7 @@ fn of_rows<'a>(
     if let Some(effort) = cuts::Effort::of(&system, &pool).filter(|_| !brief) {
         // No verdict of the solver, or none that reads in fractions: the other way has more to try.
         if let Ok(found) = cuts::optimise(&mut system, &mut pool, effort, guard) {
-            return Ok(Pattern {
-                system,
-                pool,
-                found: Some(found),
-                remainders: Remainders::default(),
-                in_fractions: Vec::new(),
-            });
+            return Ok(Pattern::of_rows(system, pool, found));
         }
         (system, pool) = fresh();
         brief = true;
@@ -143,8 +138,8 @@ fn of_rows<'a>(
         circuits::show_most(&mut system, &mut pool, protection.search, last)?;
     }
     let bound = advice.map_or_else(|| balance::bound(&system), |advice| advice.bound);
-    let found = Some(Found { bound, cost: system.cost() });
-    Ok(Pattern { system, pool, found, remainders: Remainders::default(), in_fractions: Vec::new() })
+    let found = Found { bound, cost: system.cost() };
+    Ok(Pattern::of_rows(system, pool, found))
 }
 
 /// What contributors know of rows, whatever is withheld: (row, whether the upper side, contributor).

@@ -1,56 +1,68 @@
 //! Whole numbers: what is proved by moves in fractions of a unit of the weight is proved again by moves in whole ones.
 //!
-//! Everybody knows that a headcount is whole. A move in fractions leads to a table that nobody takes for true, so that it
-//! says nothing to an attacker who counts in whole employees. Most moves are whole by themselves, since most of what is
-//! withheld hangs together as a network does. For each need that only fractions meet, circuits, which are whole, are
+//! Everybody knows that a headcount is whole. A move in fractions leads to a table that nobody takes for true, so that
+//! it says nothing to an attacker who counts in whole employees. Most moves are whole by themselves, since most of what
+//! is withheld hangs together as a network does. For each need that only fractions meet, circuits, which are whole, are
 //! combined in whole numbers; where none is found, cheap rows near are withheld too. Where that finds none either, as
-//! beside rows that are shown for ever, the need stays met in fractions, and is counted.
+//! beside rows that are shown for ever, the need stays met in fractions, and is counted. So do those which the policy
+//! asks nothing more of ([`Integrality`]).
 
-use super::super::policy::Search;
+use super::super::policy::{Integrality, Protection, Search};
 use super::ATOMS_MAX;
 use super::circuits::Circuits;
 use super::cubes::{Draft, Grid};
 use super::system::{Fate, System};
 use super::witness::{Need, Pool, Unmet, Witness};
 
-/// Has each need met by whole moves where that can be had; but not at a glance, which withholds for nothing beyond fractions.
-/// Moves in fractions are taken out of the pool, but for those of rows with a need that whole ones do not meet. Gives these
-/// needs.
+/// Has each need met by whole moves where that can be had, against those whom the policy names; at a glance against nobody.
+/// Moves in fractions are taken out of the pool, but for those of rows with a need that whole ones do not meet against
+/// everybody. Gives these needs.
 ///
-/// What is withheld for it on top, cells that are safe and not zero, asks for nothing more, whichever of them are: neither of
-/// rests, nor of contributors that known zeros excuse.
-pub(super) fn settle(system: &mut System<'_>, pool: &mut Pool, search: Search) -> Vec<Need> {
+/// What is withheld for it on top, cells that are safe and not zero, asks for nothing more, whichever of them are:
+/// neither of rests, nor of contributors that known zeros excuse.
+pub(super) fn settle(system: &mut System<'_>, pool: &mut Pool, protection: &Protection) -> Vec<Need> {
+    let against = if protection.search == Search::Glance { Integrality::Nobody } else { protection.integrality };
     let fractions = pool.take_fractions();
     let mut lacking = if fractions.is_empty() { Vec::new() } else { super::needs(system) };
     lacking.retain(|&need| pool.unmet(system, need).is_some());
-    if !lacking.is_empty() && search != Search::Glance {
+    if lacking.iter().any(|&need| asked(system, pool, need, against).is_some()) {
         let mut circuits = if system.raw.atoms.len() > ATOMS_MAX { None } else { Circuits::standing(system).ok() };
         let grid = Grid::new(&system.raw);
         let before = system.fate.clone();
-        lacking.retain(|&need| {
+        let mut given_up = Vec::new();
+        for &need in &lacking {
             let fates = system.fate.clone();
-            let met = is_met(system, pool, circuits.as_mut(), &grid, need);
-            if !met {
+            if !is_met(system, pool, circuits.as_mut(), &grid, need, against) {
                 show(system, pool, withheld_since(system, &fates));
+                given_up.push(need);
             }
-            !met
-        });
+        }
         let mut withheld = withheld_since(system, &before);
         withheld.sort_by(|&r, &s| system.price[s as usize].total_cmp(&system.price[r as usize]).then(r.cmp(&s)));
         for row in withheld {
             let leaning = pool.leaning_on(system, row);
             show(system, pool, vec![row]);
-            let mut needs = leaning.into_iter().flat_map(Need::both).filter(|need| !lacking.contains(need));
-            if needs.any(|need| pool.unmet(system, need).is_some()) {
+            let mut needs = leaning.into_iter().flat_map(Need::both).filter(|need| !given_up.contains(need));
+            if needs.any(|need| asked(system, pool, need, against).is_some()) {
                 system.fate[row as usize] = Fate::Secondary;
                 pool.withheld(row);
             }
         }
     }
+    lacking.retain(|&need| pool.unmet(system, need).is_some());
     let moves = |witness: &Witness, need: &Need| witness.rows.binary_search_by_key(&need.row, |r| r.0).is_ok();
     let kept = fractions.into_iter().filter(|witness| lacking.iter().any(|need| moves(witness, need)));
     kept.for_each(|witness| pool.add(system, witness));
     lacking
+}
+
+/// What a need lacks against those of whom it is asked.
+fn asked(system: &System<'_>, pool: &Pool, need: Need, against: Integrality) -> Option<Unmet> {
+    pool.unmet(system, need).filter(|unmet| match against {
+        Integrality::Nobody => false,
+        Integrality::Outsiders => unmet.attackers.is_empty(),
+        Integrality::Everyone => true,
+    })
 }
 
 /// The rows that are withheld to protect others and were not.
@@ -73,8 +85,9 @@ fn is_met(
     mut circuits: Option<&mut Circuits>,
     grid: &Grid,
     need: Need,
+    against: Integrality,
 ) -> bool {
-    while let Some(wanted) = pool.unmet(system, need) {
+    while let Some(wanted) = asked(system, pool, need, against) {
         let one = Unmet { attackers: wanted.attackers.into_iter().take(1).collect(), ..wanted };
         let found = circuits.as_mut().and_then(|circuits| circuits.whole(system, pool, &one));
         let Some(witness) = found.or_else(|| widened(system, pool, circuits.as_deref_mut(), grid, &one)) else {
@@ -125,6 +138,15 @@ mod tests {
     use super::super::witness::Side;
     use super::*;
 
+    /// The same moves of a row half as far again, where that is in fractions.
+    fn half_as_far_again(system: &System<'_>, found: &Pool, row: u32) -> Vec<Witness> {
+        let farther = found.movers(row).filter_map(|(_, witness, _)| {
+            let moves = witness.moves.iter().map(|&(a, by)| (a, 3 * by)).collect();
+            Witness::check(system, 2 * witness.scale, moves)
+        });
+        farther.filter(|witness| witness.scale > 1).collect()
+    }
+
     #[test]
     fn what_fractions_meet_in_a_table_of_two_dimensions_is_met_in_whole_numbers_by_what_is_withheld() {
         let mut replaced = 0;
@@ -135,18 +157,15 @@ mod tests {
                 if optimise(&mut system, &mut found, Effort::FULL, None).is_err() {
                     continue;
                 }
-                // The same moves half as far again.
                 let mut pool = Pool::default();
                 for need in needs(&system) {
-                    for (_, witness, _) in found.movers(need.row) {
-                        let moves = witness.moves.iter().map(|&(a, by)| (a, 3 * by)).collect();
-                        let farther = Witness::check(&system, 2 * witness.scale, moves).filter(|w| w.scale > 1);
-                        farther.into_iter().for_each(|witness| pool.add(&system, witness));
-                    }
+                    half_as_far_again(&system, &found, need.row)
+                        .into_iter()
+                        .for_each(|witness| pool.add(&system, witness));
                 }
                 let met: Vec<Need> = needs(&system).into_iter().filter(|n| pool.unmet(&system, *n).is_none()).collect();
                 let fates = system.fate.clone();
-                assert_eq!(settle(&mut system, &mut pool, Search::Thorough), [], "{seed} {insiders}");
+                assert_eq!(settle(&mut system, &mut pool, &Protection::default()), [], "{seed} {insiders}");
                 assert_eq!(system.fate, fates, "{seed} {insiders}");
                 for need in met {
                     replaced += 1;
@@ -161,8 +180,47 @@ mod tests {
         assert!(replaced > 100, "{replaced}");
     }
 
-    /// Four atoms of which {a, b}, {a, c} and {b, c, d} are shown: whatever d moves, the others move by half of it, so that
-    /// d, which is 1, is odd for whoever counts in whole employees.
+    #[test]
+    fn whole_numbers_are_asked_for_against_those_alone_whom_the_policy_names() {
+        let mut fewer = 0;
+        for seed in 1..60 {
+            let raw = table(seed);
+            let (mut ready_made, mut found) = (ready(&raw, true), Pool::default());
+            if optimise(&mut ready_made, &mut found, Effort::FULL, None).is_err() {
+                continue;
+            }
+            let left = [Integrality::Nobody, Integrality::Outsiders, Integrality::Everyone].map(|integrality| {
+                let (mut system, mut pool) = (ready(&raw, true), Pool::default());
+                system.fate.clone_from(&ready_made.fate);
+                for need in needs(&system) {
+                    half_as_far_again(&system, &found, need.row)
+                        .into_iter()
+                        .for_each(|witness| pool.add(&system, witness));
+                }
+                let met: Vec<Need> = needs(&system).into_iter().filter(|n| pool.unmet(&system, *n).is_none()).collect();
+                let protection = Protection { integrality, ..Protection::default() };
+                let left = settle(&mut system, &mut pool, &protection);
+                for &need in &met {
+                    assert_eq!(pool.unmet(&system, need), None, "{seed} {integrality:?} {need:?}");
+                }
+                let fractions = pool.take_fractions();
+                for &need in &met {
+                    let lacks = asked(&system, &pool, need, integrality);
+                    assert_eq!(lacks, None, "{seed} {integrality:?} {need:?}");
+                    let counted = left.contains(&need);
+                    assert_eq!(pool.unmet(&system, need).is_some(), counted, "{seed} {integrality:?} {need:?}");
+                }
+                assert!(!left.is_empty() || fractions.is_empty(), "{seed} {integrality:?}");
+                left.len()
+            });
+            assert!(left[0] >= left[1] && left[1] >= left[2] && left[2] == 0, "{seed} {left:?}");
+            fewer += usize::from(left[0] > left[1]) + usize::from(left[1] > left[2]);
+        }
+        assert!(fewer > 20, "{fewer}");
+    }
+
+    /// Four atoms of which {a, b}, {a, c} and {b, c, d} are shown: whatever d moves, the others move by half of it, so
+    /// that d, which is 1, is odd for whoever counts in whole employees.
     fn odd() -> RawTables {
         let text = "contributor='c'\nweight='w'\n[rules]\nmin_contributors=3\n[protection]\ninsiders=false\n\
                     [dimensions.i]\nlevels=['i']\n[dimensions.p]\nlevels=['p']\n[dimensions.q]\nlevels=['q']\n\
@@ -234,7 +292,7 @@ mod tests {
         let mut pool = halves(&system, d);
         Need::both(d).iter().for_each(|&need| assert_eq!(pool.unmet(&system, need), None));
         let before = system.cost();
-        assert_eq!(settle(&mut system, &mut pool, Search::Thorough), []);
+        assert_eq!(settle(&mut system, &mut pool, &Protection::default()), []);
         assert!(system.cost() > before);
         for need in Need::both(d) {
             assert_eq!(pool.unmet(&system, need), None);
@@ -248,7 +306,7 @@ mod tests {
         let (mut system, d) = with_shown(&raw, Fate::Locked);
         let mut pool = halves(&system, d);
         // Two up is whole, and farther than one; two down is below zero.
-        assert_eq!(settle(&mut system, &mut pool, Search::Thorough), [Need { row: d, side: Side::Down }]);
+        assert_eq!(settle(&mut system, &mut pool, &Protection::default()), [Need { row: d, side: Side::Down }]);
         for need in Need::both(d) {
             assert_eq!(pool.unmet(&system, need), None, "what fractions prove stays proved");
         }
@@ -260,7 +318,8 @@ mod tests {
         let (mut system, d) = with_shown(&raw, Fate::Open);
         let mut pool = halves(&system, d);
         let before = system.cost();
-        assert_eq!(settle(&mut system, &mut pool, Search::Glance), Need::both(d));
+        let glance = Protection { search: Search::Glance, ..Protection::default() };
+        assert_eq!(settle(&mut system, &mut pool, &glance), Need::both(d));
         assert!(system.cost() == before && Need::both(d).iter().all(|&need| pool.unmet(&system, need).is_none()));
     }
 }
