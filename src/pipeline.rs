@@ -520,6 +520,7 @@ impl Vintage {
             spec: spec.clone(),
             tables: EarlierTable::of_all(&self.tables),
             leads: Leads::default(),
+            for_partners: false,
         }
     }
 }
@@ -594,6 +595,21 @@ impl<'a> PublishedOf<'a> {
     }
 }
 
+impl PublishedOf<'_> {
+    /// What a release of a year corrected, what that one did, and so on.
+    fn corrected_before<'a>(past: &'a [Published], year: u16, id: &str) -> Vec<&'a Earlier> {
+        let of_year = |id: &str| past.iter().find(|p| p.id == id).and_then(|p| p.vintages.get(&year));
+        let mut found: Vec<&Earlier> = Vec::new();
+        let mut last = of_year(id);
+        while let Some(older) = last.and_then(|(_, revises)| of_year(revises.as_deref()?)) {
+            found.push(&older.0);
+            // Each corrects one that was there before it.
+            last = Some(older).filter(|_| found.len() < past.len());
+        }
+        found
+    }
+}
+
 /// Refuses what a year gives away together with what was published of it before; anything else is for [`vintage`] to say.
 fn given_away(work: &Work<'_>, year: u16) -> Result<(), NotPublished> {
     let published = PublishedOf::year(work.past, year);
@@ -633,7 +649,8 @@ fn vintage(
             {
                 let (id, published) = shown[0];
                 revises = Some(id.to_owned());
-                (protect_revision(&micro, spec, published).map_err(refused)?, None)
+                let older = PublishedOf::corrected_before(work.past, year, id);
+                (protect_revision(&micro, spec, published, &older).map_err(refused)?, None)
             }
             Err(other) => return Err(refused(other)),
         },
@@ -789,6 +806,7 @@ mod tests {
             spec: by_zone.clone(),
             tables: EarlierTable::of_all(&first.tables),
             leads: first.leads.clone(),
+            for_partners: false,
         };
         let after = Past { earlier: vec![&earlier], last_year: None };
         let audit = Audit { year: 2024, purpose: Purpose::Publication };

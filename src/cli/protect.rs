@@ -30,11 +30,12 @@ pub struct ProtectArgs {
     /// The folder to write; an earlier output there is replaced
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// An earlier release of the same people, which stays safe too; may be given several times
+    /// An earlier release of the same people, which stays safe too; may be given several times. With --revises: what that
+    /// release corrected itself, so that nothing is told by what changed since then either
     #[arg(long, value_name = "DIR")]
     pub after: Vec<PathBuf>,
     /// The release of the same tables that these records correct; what it withheld stays withheld
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["after", "partner", "last_year"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["partner", "last_year"])]
     pub revises: Option<PathBuf>,
     /// Last year's release of the same tables: what it withheld is withheld again while the same contributors make it up
     #[arg(long, value_name = "DIR")]
@@ -154,7 +155,9 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
 
     let mut earlier: Vec<ReadBack> = Vec::new();
     for folder in &args.after {
-        let read = release::read(folder)?;
+        let mut read = release::read(folder)?;
+        // What was asked of zones then is asked again.
+        tell(&inhabitants, &mut read.earlier.spec);
         // A release named twice is one release.
         if earlier.iter().all(|known| known.digest != read.digest) {
             earlier.push(read);
@@ -165,6 +168,9 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         return Err(Unreadable::file("partner_missing", &read.earlier.name, "a release for partners", expected).into());
     }
     let revises = args.revises.as_deref().map(release::read).transpose()?;
+    if let Some(revised) = &revises {
+        corrected_before(revised, &earlier)?;
+    }
     let last_year = args.last_year.as_deref().map(release::read).transpose()?;
     remarks.extend(self::remarks(&public.spec, &earlier));
     if public.spec.history.years == Years::HideAgain && last_year.is_none() {
@@ -178,7 +184,10 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
     let past = Past { earlier: of(false), last_year: last_year.as_ref().map(|read| &read.earlier) };
     let refused = |no| refusal(no, &args.micro);
     let (protected, for_partners) = match (&revises, &partner) {
-        (Some(read), _) => (protect_revision(&records, &public.spec, &read.earlier).map_err(refused)?, None),
+        (Some(read), _) => {
+            let older = of(false);
+            (protect_revision(&records, &public.spec, &read.earlier, &older).map_err(refused)?, None)
+        }
         (None, None) => (protect_in(&records, &public.spec, &past).map_err(refused)?, None),
         (None, Some(partner)) => {
             let both = protect_profiles(&records, &public.spec, &partner.spec, &past, &of(true)).map_err(refused)?;
@@ -341,6 +350,26 @@ fn keep_policy(
     }
     remarks.push(format!("looser than policy version `{}`, by the owner's key: {}", policy.version, looser.join("; ")));
     Ok(None)
+}
+
+/// Refuses a correction of a correction without every release that was corrected before, or with any other one.
+fn corrected_before(revised: &ReadBack, given: &[ReadBack]) -> Result<(), Refusal> {
+    let mut chain: Vec<&str> = Vec::new();
+    let mut last = revised;
+    while let Some(digest) = last.revises.as_deref().filter(|digest| !chain.contains(digest)) {
+        chain.push(digest);
+        last = given.iter().find(|read| read.digest == digest).ok_or_else(|| {
+            let expected = "`--after` with the release that it corrects: what changed since then must be safe too";
+            Unreadable::file("revised_missing", &last.earlier.name, "the correction of a release not given", expected)
+        })?;
+    }
+    match given.iter().find(|read| !chain.contains(&read.digest.as_str())) {
+        None => Ok(()),
+        Some(other) => {
+            let expected = "with `--revises` those releases alone that it corrects itself";
+            Err(Unreadable::file("after_wrong", &other.earlier.name, "another release", expected).into())
+        }
+    }
 }
 
 /// Reads the inhabitants of zones, as `--inhabitants` names them, into a specification.

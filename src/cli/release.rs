@@ -260,6 +260,8 @@ pub struct ReadBack {
     pub policy: String,
     /// Whether it is for partners alone.
     pub partners_only: bool,
+    /// The digest of the release that it corrects.
+    pub revises: Option<String>,
 }
 
 /// Reads a release back, every file checked against its digest.
@@ -312,11 +314,13 @@ pub fn read(folder: &Path) -> Result<ReadBack, Vec<Reject>> {
             spec,
             tables,
             leads: Leads::default(),
+            for_partners: json["profile"] == "partner",
         },
         digest: digest(&release_bytes),
         after: texts(&json["inputs"]["after"]),
         policy: json["policy"]["fingerprint"].as_str().unwrap_or_default().to_owned(),
         partners_only: json["profile"] == "partner",
+        revises: json["inputs"]["revises"].as_str().map(str::to_owned),
     })
 }
 

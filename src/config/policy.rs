@@ -281,6 +281,12 @@ impl Policy {
             let inhabitants = about.inhabitants.get(zoning).cloned().unwrap_or_default();
             (zoning.clone(), Population { least: *least, inhabitants })
         });
+        // A rule of a zoning holds for what was published of it before, in whatever tables.
+        let of_data = |also: &&Also| {
+            let zoning: Vec<String> = also.zoning.iter().cloned().collect();
+            also.fits(Some(&about.owners), Some(&about.dataset), &zoning)
+        };
+        let of_earlier = somewhere.iter().filter(of_data).map(|also| (also.zoning.clone(), also.of_measure()));
         let spec = Spec {
             version: Some(self.version.clone()),
             contributor: self.unit.name().to_owned(),
@@ -290,6 +296,7 @@ impl Policy {
             population: population.collect(),
             fallback: BTreeMap::new(),
             history: self.history,
+            of_earlier: of_earlier.collect(),
             dimensions,
             tables,
         };

@@ -37,7 +37,7 @@ mod rules;
 mod solver;
 
 use super::microdata::Microdata;
-use super::policy::Spec;
+use super::policy::{Rules, Spec};
 use super::protect::{Cell, Coordinate, ProtectedTables};
 use difference::Guarded;
 use exact::{Field, Random, by_direction, direction, dot};
@@ -578,8 +578,12 @@ fn differences(
     let mut known = vec![false; puzzle.rows.len()];
     shown.iter().copied().chain(followed).for_each(|r| known[r] = true);
 
-    let breaks = |judged: &rules::Judged| rules::level(judged, &spec.rules, &spec.protection).is_some();
-    let found = difference::differences(puzzle, &known, &breaks, &reduced.remainders);
+    let rules_of = demands::rules_of_tables(puzzle, spec);
+    let breaks = |judged: &rules::Judged, of_tables: &[&[Rules]]| {
+        let mut all = std::iter::once(&spec.rules).chain(of_tables.iter().copied().flatten());
+        all.any(|rules| rules::level(judged, rules, &spec.protection).is_some())
+    };
+    let found = difference::differences(puzzle, &known, &rules_of, &breaks, &reduced.remainders);
     verdict.differences = found.tried;
     verdict.differences_cut = found.untried;
     let mut told = vec![false; found.rests.len()];
@@ -607,6 +611,26 @@ fn differences(
             }
         }
     }
+}
+
+/// Random changes of so many values that leave all these sums of them alone: [`exact::Field::null_vectors`] modulo
+/// 2^61 − 1.
+pub(super) fn null_vectors(columns: usize, sums: &[Vec<u32>], count: usize) -> Vec<Vec<u64>> {
+    Field::<61>::null_vectors(columns, sums, count, &mut Random(SEED))
+}
+
+/// Whether every such change leaves some weighted sum of these values alone, as far as the vectors tell: there must be more
+/// of them than values.
+pub(super) fn fixes_some(vectors: &[Vec<u64>], values: &[u32]) -> bool {
+    let rows = values.iter().map(|&v| vectors.iter().map(|vector| vector[v as usize]).collect());
+    Field::<61>::are_dependent(rows.collect())
+}
+
+/// Numbers of the field in multiples of the first that is not zero.
+pub(super) fn in_first(numbers: &[u64]) -> Vec<u64> {
+    let first = numbers.iter().copied().find(|&n| n != 0).unwrap_or(0);
+    let inverse = Field::<61>::invert(first);
+    numbers.iter().map(|&n| Field::<61>::multiply(n, inverse)).collect()
 }
 
 /// Which sums follow from what is shown, as both primes say.

@@ -4,6 +4,7 @@
 //! releases and those of today are cut from one set of records, what was shown is locked, and all are protected jointly.
 
 mod advice;
+mod changes;
 mod leads;
 mod profiles;
 mod revision;
@@ -24,7 +25,7 @@ use super::protect::{
     name_of, protect_knowing,
 };
 use super::secondary::{self, Hopeless, Told, Whom};
-use super::tabulate::{NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
+use super::tabulate::{Demand, NotTabulable, RawCell, RawDimension, RawTable, RawTables, Row, tabulate};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use years::demand_last_year;
 
@@ -40,6 +41,8 @@ pub struct Earlier {
     pub tables: Vec<EarlierTable>,
     /// The witnesses it was proved with, where they were kept: the search begins with them.
     pub leads: Leads,
+    /// Whether partners alone see it. What rules of its own ask of a table that everybody sees is not asked against partners.
+    pub for_partners: bool,
 }
 
 /// A table as it was released.
@@ -293,7 +296,7 @@ impl Puzzle {
             row_in = records.row_in;
         }
         let (all_records, joint) = joined.as_ref().map_or((micro, spec), |(records, joint)| (records, joint));
-        let mut raw = tabulate(all_records, joint)?;
+        let mut raw = tabulate(all_records, joint).map_err(|e| in_own_names(e, spec, earlier.len()))?;
         let locked = locked(&raw, n_present, earlier)?;
         if !earlier.is_empty() {
             add_differences(&mut raw, n_present, spec);
@@ -401,8 +404,10 @@ fn add_differences(raw: &mut RawTables, n_present: usize, spec: &Spec) {
             before.iter().for_each(|&e| common.entry((p, e)).or_default().push(a as u32));
         }
     }
-    let mut known: HashSet<Vec<u32>> = raw.rows.iter().map(|row| row.atoms.clone()).collect();
-    let mut found: Vec<(String, Row)> = Vec::new();
+    let cells: HashSet<&[u32]> = raw.rows.iter().map(|row| row.atoms.as_slice()).collect();
+    let tables_of = primary::tables_with_rules(raw);
+    let mut judged: HashSet<(Vec<u32>, Vec<u32>)> = HashSet::new();
+    let mut found: BTreeMap<Vec<u32>, (String, primary::Unsafe)> = BTreeMap::new();
     for ((p, e), common) in common {
         let without = |of: u32| -> Vec<u32> {
             let atoms = raw.rows[of as usize].atoms.iter().copied();
@@ -422,21 +427,33 @@ fn add_differences(raw: &mut RawTables, n_present: usize, spec: &Spec) {
             sets.push((common.clone(), format!("{} within {}", name(p), name(e))));
         }
         for (atoms, label) in sets {
-            if atoms.is_empty() || known.contains(&atoms) {
+            if atoms.is_empty() || cells.contains(atoms.as_slice()) {
                 continue;
             }
-            let row = Row::of(atoms.clone(), &raw.atoms);
-            known.insert(atoms);
-            let (contributions, counts) = raw.largest_first(&row.atoms);
-            let cell =
-                primary::Cell { establishments: row.establishments, contributions: &contributions, counts: &counts };
-            if primary::judge(&cell, &spec.rules, &spec.protection).is_some() {
-                found.push((label, row));
+            let mut tables = [tables_of[p as usize].as_slice(), &tables_of[e as usize]].concat();
+            tables.sort_unstable();
+            tables.dedup();
+            if !judged.insert((atoms.clone(), tables.clone())) {
+                continue;
+            }
+            if let Some(verdict) = primary::judge_sum(raw, &atoms, &spec.rules, &tables, &spec.protection) {
+                let verdict = match found.remove(&atoms) {
+                    Some((_, known)) => known.and(verdict),
+                    None => verdict,
+                };
+                found.insert(atoms, (label, verdict));
             }
         }
     }
-    let (labels, rows): (Vec<String>, Vec<Row>) = found.into_iter().unzip();
     let first = raw.rows.len() as u32;
+    let (mut labels, mut rows) = (Vec::new(), Vec::new());
+    for (row, (atoms, (label, verdict))) in (first..).zip(found) {
+        // Of no table by itself: what the rules of both sides ask is asked of the row.
+        let level = verdict.level;
+        raw.demands.extend(verdict.rules.iter().map(|&rule| Demand { row, rule, level }));
+        rows.push(Row::of(atoms, &raw.atoms));
+        labels.push(label);
+    }
     let cells = (0..rows.len() as u32).map(|i| RawCell { key: vec![(1, i)], row: first + i }).collect();
     let dimensions = vec![RawDimension {
         name: "difference".to_owned(),
@@ -548,6 +565,17 @@ fn prefixes(spec: &Spec, n: usize) -> Vec<String> {
     (1..=n).map(|k| format!("after{k}{end}")).collect()
 }
 
+/// Names a level of an earlier release as that release does.
+fn in_own_names(refused: NotTabulable, spec: &Spec, n: usize) -> NotTabulable {
+    match refused {
+        NotTabulable::NoPopulation { level, code } => {
+            let own = prefixes(spec, n).iter().find_map(|p| level.strip_prefix(p.as_str()).map(str::to_owned));
+            NotTabulable::NoPopulation { level: own.unwrap_or(level), code }
+        }
+        other => other,
+    }
+}
+
 /// The names of columns for the certificate. A column of an earlier release keeps its own name where every record has a
 /// code in it and no other release has other codes under that name: one file of records can then say them all. Elsewhere
 /// the prefix stays, and says that no such file can be.
@@ -566,7 +594,7 @@ fn plain(levels: &[String], records: &Microdata, prefixes: &[String]) -> Vec<Str
 }
 
 /// One set of records with the columns of every release, and one specification with the tables of every release, those
-/// of the present first.
+/// of the present first. Tables of earlier releases keep the rules of their own, and what was asked of their zones by name.
 fn combine(
     micro: &Microdata,
     spec: &Spec,
@@ -576,10 +604,11 @@ fn combine(
 ) -> (Microdata, Spec) {
     let mut columns = Vec::new();
     let mut joint = spec.clone();
-    let present = (micro, spec, "");
-    let releases =
-        std::iter::once(present).chain(earlier.iter().zip(prefixes).map(|(e, p)| (&e.micro, &e.spec, p.as_str())));
-    for ((micro, spec, prefix), rows) in releases.zip(&records.row_in) {
+    let before = earlier.iter().zip(prefixes);
+    let releases = std::iter::once((micro, spec, "", true)).chain(before.map(|(release, prefix)| {
+        (&release.micro, &release.spec, prefix.as_str(), release.for_partners || !profiles::is_joint(spec))
+    }));
+    for ((micro, of_release, prefix, binds), rows) in releases.zip(&records.row_in) {
         for column in &micro.columns {
             let code = |row: &Option<u32>| Some(column.labels[column.codes[(*row)? as usize]? as usize].as_str());
             let values: Vec<Option<&str>> = rows.iter().map(code).collect();
@@ -589,17 +618,28 @@ fn combine(
             continue;
         }
         let named = |names: &[String]| names.iter().map(|name| format!("{prefix}{name}")).collect();
-        let dimensions = spec.dimensions.iter();
+        let dimensions = of_release.dimensions.iter();
         joint.dimensions.extend(dimensions.map(|(name, d)| {
             (format!("{prefix}{name}"), Dimension { levels: named(&d.levels), bounds: d.bounds.clone() })
         }));
-        let tables = spec.tables.iter();
+        let tables = of_release.tables.iter();
         joint.tables.extend(tables.map(|t| Table {
             name: format!("{prefix}{}", t.name),
             dimensions: named(&t.dimensions),
             depth: t.depth.iter().map(|(name, depth)| (format!("{prefix}{name}"), *depth)).collect(),
-            rules: Vec::new(),
+            rules: {
+                let own = t.rules.iter().filter(|_| binds);
+                let fits =
+                    |zoning: &Option<String>| zoning.as_ref().is_none_or(|name| t.dimensions.first() == Some(name));
+                let of_earlier = spec.of_earlier.iter().filter(|(zoning, _)| fits(zoning)).map(|(_, rules)| rules);
+                own.chain(of_earlier).cloned().collect()
+            },
         }));
+        if binds {
+            let prefixed = |name: &String| format!("{prefix}{name}");
+            joint.population.extend(of_release.population.iter().map(|(level, p)| (prefixed(level), p.clone())));
+            joint.fallback.extend(of_release.fallback.iter().map(|(level, f)| (prefixed(level), f.clone())));
+        }
     }
     let ids = records.ids.iter().map(|id| (*id).to_owned()).collect();
     (Microdata::new(ids, &records.contributors, records.weight.clone(), columns), joint)

@@ -69,7 +69,7 @@ pub fn keep(micro: &Microdata, spec: &Spec, leads: &Leads) -> Vec<u8> {
 /// [`Damaged`] when the digest does not hold, or when bytes that hold it are not of this form.
 pub fn earlier_of(name: &str, bytes: &[u8], tables: &ProtectedTables) -> Result<Earlier, Damaged> {
     let (micro, spec, leads) = reopen(bytes)?;
-    Ok(Earlier { name: name.to_owned(), micro, spec, tables: EarlierTable::of_all(tables), leads })
+    Ok(Earlier { name: name.to_owned(), micro, spec, tables: EarlierTable::of_all(tables), leads, for_partners: false })
 }
 
 fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec, Leads), Damaged> {
@@ -145,6 +145,7 @@ fn reopen(bytes: &[u8]) -> Result<(Microdata, Spec, Leads), Damaged> {
         history: super::policy::HistoryRules::default(),
         dimensions,
         tables,
+        of_earlier: Vec::new(),
     };
     spec.check().map_err(|_| wrong)?;
     Ok((Microdata { ids, contributors, contributor, weight, columns }, spec, leads))

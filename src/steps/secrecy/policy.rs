@@ -47,6 +47,10 @@ pub struct Spec {
     /// What a release owes to those before it, of other records.
     #[serde(default)]
     pub history: HistoryRules,
+    /// Rules that tables of earlier releases are judged by, beside those that hold everywhere and those of their own: for
+    /// tables whose first dimension has this name, or for all.
+    #[serde(skip)]
+    pub of_earlier: Vec<(Option<String>, Rules)>,
 }
 
 /// Nothing is shown of a zone with fewer inhabitants (agreements of 2010 on social observation, art. 6: 100).

@@ -110,26 +110,43 @@ pub(super) fn share_of(value: u64, width: f64) -> u64 {
     ceil_div(u128::from(value) * parts(width), PARTS)
 }
 
-/// Judges every row: by the rules that hold everywhere, by those of the tables that show it, and by what the
-/// specification demands of it by name (population, fallback, last year). The highest level holds.
-pub(super) fn judge_rows(raw: &RawTables, rules: &Rules, protection: &Protection) -> Vec<Option<Unsafe>> {
-    let mut verdicts: Vec<Option<Unsafe>> = Vec::with_capacity(raw.rows.len());
-    let mut more: Vec<Vec<u32>> = vec![Vec::new(); raw.rows.len()];
+/// By row: the tables that show it and have rules of their own, ascending.
+pub(super) fn tables_with_rules(raw: &RawTables) -> Vec<Vec<u32>> {
+    let mut of_row: Vec<Vec<u32>> = vec![Vec::new(); raw.rows.len()];
     for (t, table) in raw.tables.iter().enumerate().filter(|(_, t)| !t.rules.is_empty()) {
         for cell in &table.cells {
-            let tables = &mut more[cell.row as usize];
+            let tables = &mut of_row[cell.row as usize];
             if tables.last() != Some(&(t as u32)) {
                 tables.push(t as u32);
             }
         }
     }
-    for (row, tables) in raw.rows.iter().zip(&more) {
-        let (contributions, counts) = raw.largest_first(&row.atoms);
-        let cell = Cell { establishments: row.establishments, contributions: &contributions, counts: &counts };
-        let of_tables = tables.iter().flat_map(|&t| &raw.tables[t as usize].rules);
-        let judged = std::iter::once(rules).chain(of_tables).filter_map(|rules| judge(&cell, rules, protection));
-        verdicts.push(judged.reduce(Unsafe::and));
-    }
+    of_row
+}
+
+/// Judges a sum of atoms by the rules that hold everywhere and by those of some tables. The highest level holds.
+pub(super) fn judge_sum(
+    raw: &RawTables,
+    atoms: &[u32],
+    rules: &Rules,
+    tables: &[u32],
+    protection: &Protection,
+) -> Option<Unsafe> {
+    let (contributions, counts) = raw.largest_first(atoms);
+    let establishments = atoms.iter().map(|&a| raw.atoms[a as usize].establishments).sum();
+    let cell = Cell { establishments, contributions: &contributions, counts: &counts };
+    let of_tables = tables.iter().flat_map(|&t| &raw.tables[t as usize].rules);
+    let judged = std::iter::once(rules).chain(of_tables).filter_map(|rules| judge(&cell, rules, protection));
+    judged.reduce(Unsafe::and)
+}
+
+/// Judges every row: by the rules that hold everywhere, by those of the tables that show it, and by what the
+/// specification demands of it by name (population, fallback, last year). The highest level holds.
+pub(super) fn judge_rows(raw: &RawTables, rules: &Rules, protection: &Protection) -> Vec<Option<Unsafe>> {
+    let tables = tables_with_rules(raw);
+    let judged =
+        raw.rows.iter().zip(&tables).map(|(row, tables)| judge_sum(raw, &row.atoms, rules, tables, protection));
+    let mut verdicts: Vec<Option<Unsafe>> = judged.collect();
     for demand in &raw.demands {
         let asked = Unsafe { rules: vec![demand.rule], level: demand.level.max(1) };
         let verdict = &mut verdicts[demand.row as usize];
@@ -143,7 +160,7 @@ pub(super) fn judge_rows(raw: &RawTables, rules: &Rules, protection: &Protection
 
 impl Unsafe {
     /// Both verdicts together: every rule once, the highest level.
-    fn and(mut self, other: Self) -> Self {
+    pub fn and(mut self, other: Self) -> Self {
         for rule in other.rules {
             if !self.rules.contains(&rule) {
                 self.rules.push(rule);

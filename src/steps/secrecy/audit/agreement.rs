@@ -355,6 +355,7 @@ fn earlier(micro: &Microdata, spec: &Spec, made: &ProtectedAfter) -> Earlier {
         spec: spec.clone(),
         tables: EarlierTable::of_all(&made.tables),
         leads: made.leads.clone(),
+        for_partners: false,
     }
 }
 

@@ -3,7 +3,7 @@
 //! above.
 
 use super::super::microdata::{Column, Microdata};
-use super::super::policy::Spec;
+use super::super::policy::{Rules, Spec};
 use super::NotAuditable;
 use super::form::{Key, Puzzle, Row};
 use super::rules;
@@ -14,11 +14,10 @@ use std::collections::{BTreeMap, HashMap};
 /// # Errors
 /// [`NotAuditable::NoPopulation`] where the inhabitants of a zone decide and nobody told them.
 pub(super) fn levels(puzzle: &Puzzle, micro: &Microdata, spec: &Spec) -> Result<Vec<Option<u64>>, NotAuditable> {
-    let tables: Vec<_> =
-        (0..puzzle.tables()).map(|t| spec.tables.iter().find(|table| table.name == puzzle.table(t).1)).collect();
+    let of_tables = rules_of_tables(puzzle, spec);
     let by_rules = |row: &Row| {
         let cell = puzzle.judged(&row.atoms, row.establishments);
-        let of_tables = row.cells.iter().filter_map(|(t, _)| tables[*t as usize]).flat_map(|table| &table.rules);
+        let of_tables = row.cells.iter().flat_map(|(t, _)| of_tables[*t as usize]);
         let all = std::iter::once(&spec.rules).chain(of_tables);
         all.filter_map(|rules| rules::level(&cell, rules, &spec.protection)).max()
     };
@@ -27,6 +26,12 @@ pub(super) fn levels(puzzle: &Puzzle, micro: &Microdata, spec: &Spec) -> Result<
     population(&zones, &mut levels)?;
     fallback(&zones, &mut levels);
     Ok(levels)
+}
+
+/// The rules of each table of the puzzle beside those that hold everywhere.
+pub(super) fn rules_of_tables<'s>(puzzle: &Puzzle, spec: &'s Spec) -> Vec<&'s [Rules]> {
+    let of_spec = |t: u32| spec.tables.iter().find(|table| table.name == puzzle.table(t).1);
+    (0..puzzle.tables()).map(|t| of_spec(t).map_or(&[][..], |table| &table.rules)).collect()
 }
 
 /// Where each level stands: which dimension of the specification, and how many levels are above it.

@@ -18,6 +18,7 @@
 //! Unions taken from F as seen from G, and from G as seen from F, are both tried, as diffman does for two zonings of
 //! counts (InseeFrLab/diffman), which stops at a size of its own too.
 
+use super::super::policy::Rules;
 use super::exact::Random;
 use super::form::{Place, Puzzle};
 use super::{Fault, FaultKind, SEED, rules};
@@ -68,11 +69,14 @@ struct Shown<'a> {
 /// No cell of F.
 const NOWHERE: u32 = u32::MAX;
 
-/// Tries every pair of the sums that are `known`, by row; `extra` are more rests, each with the sum it was left of.
+/// Tries every pair of the sums that are `known`, by row; `extra` are more rests, each with the sum it was left of. What is
+/// left is judged by the rules that hold everywhere and by those of the tables (`rules_of` each) that show what it is left
+/// of, and of which it was taken.
 pub(super) fn differences(
     puzzle: &Puzzle,
     known: &[bool],
-    breaks: &dyn Fn(&rules::Judged) -> bool,
+    rules_of: &[&[Rules]],
+    breaks: &dyn Fn(&rules::Judged, &[&[Rules]]) -> bool,
     extra: &[(u32, Vec<u32>)],
 ) -> Found {
     let mut random = Random(SEED);
@@ -81,8 +85,11 @@ pub(super) fn differences(
     let print = |atoms: &[u32]| atoms.iter().fold(0_u128, |sum, &a| sum.wrapping_add(mark[a as usize]));
     let mut work = Work {
         puzzle,
+        rules_of,
         breaks,
-        seen: puzzle.rows.iter().map(|row| (print(&row.atoms), None)).collect(),
+        cells: puzzle.rows.iter().map(|row| print(&row.atoms)).collect(),
+        safe: HashSet::new(),
+        found_at: HashMap::new(),
         mark,
         found: Found::default(),
     };
@@ -144,9 +151,12 @@ pub(super) fn differences(
 
 struct Work<'a> {
     puzzle: &'a Puzzle,
-    breaks: &'a dyn Fn(&rules::Judged) -> bool,
-    /// Sets of atoms judged already, cells among them, by a fingerprint; with their place among the rests found.
-    seen: HashMap<u128, Option<usize>>,
+    rules_of: &'a [&'a [Rules]],
+    breaks: &'a dyn Fn(&rules::Judged, &[&[Rules]]) -> bool,
+    /// Sets of atoms, by a fingerprint: cells; what is safe by the rules of some tables; and where the others are found.
+    cells: HashSet<u128>,
+    safe: HashSet<(u128, Vec<u32>)>,
+    found_at: HashMap<u128, usize>,
     mark: Vec<u128>,
     found: Found,
 }
@@ -266,26 +276,41 @@ impl<'a> Work<'a> {
             ([_], [_, ..]) => Guarded::UnlessTold,
             _ => Guarded::Not,
         };
-        if let Some(known) = self.seen.get(&print).copied() {
-            // Left in another way before, which may be one that nothing guards.
-            let Some(at) = known else { return };
-            let guarded = guarded();
-            if guarded > self.found.rests[at].guarded {
-                let fault = self.fault(from, away, children);
+        if self.cells.contains(&print) {
+            return;
+        }
+        let whole = from.iter().flat_map(|cell| &self.puzzle.rows[cell.place.row as usize].cells).map(|cell| cell.0);
+        let mut tables: Vec<u32> = whole.chain(away.iter().map(|cell| cell.place.table)).collect();
+        tables.retain(|&table| !self.rules_of[table as usize].is_empty());
+        tables.sort_unstable();
+        tables.dedup();
+        let known = self.found_at.get(&print).copied();
+        // Left in another way before, which may be one that nothing guards.
+        let guarded = guarded();
+        if known.is_some_and(|at| guarded <= self.found.rests[at].guarded)
+            || self.safe.contains(&(print, tables.clone()))
+        {
+            return;
+        }
+        let establishments = rest.iter().map(|&a| self.puzzle.atoms[a as usize].establishments).sum();
+        let more: Vec<&[Rules]> = tables.iter().map(|&table| self.rules_of[table as usize]).collect();
+        // What is public beside all tables is no secret of theirs.
+        let is_public = || self.puzzle.known(&rest, None).is_point();
+        if !(self.breaks)(&self.puzzle.judged(&rest, establishments), &more) || is_public() {
+            self.safe.insert((print, tables));
+            return;
+        }
+        let fault = self.fault(from, away, children);
+        match known {
+            Some(at) => {
                 let known = &mut self.found.rests[at];
                 (known.guarded, known.fault) = (guarded, fault);
             }
-            return;
+            None => {
+                self.found_at.insert(print, self.found.rests.len());
+                self.found.rests.push(Rest { fault, guarded, atoms: rest });
+            }
         }
-        self.seen.insert(print, None);
-        let establishments = rest.iter().map(|&a| self.puzzle.atoms[a as usize].establishments).sum();
-        // What is public beside all tables is no secret of theirs.
-        if !(self.breaks)(&self.puzzle.judged(&rest, establishments)) || self.puzzle.known(&rest, None).is_point() {
-            return;
-        }
-        let (guarded, fault) = (guarded(), self.fault(from, away, children));
-        self.seen.insert(print, Some(self.found.rests.len()));
-        self.found.rests.push(Rest { fault, guarded, atoms: rest });
     }
 
     fn fault(&self, from: &[&Shown<'_>], away: &[&Shown<'_>], children: bool) -> Fault {

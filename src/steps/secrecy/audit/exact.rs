@@ -114,24 +114,35 @@ impl<const BITS: u32> Field<BITS> {
         (times != 0 && times.abs() < limit).then_some(times.unsigned_abs() as u64)
     }
 
+    /// Whether some of these rows are a combination of the others.
+    pub fn are_dependent(rows: Vec<Vec<u64>>) -> bool {
+        let mut reduced: Vec<(usize, Vec<u64>)> = Vec::new();
+        rows.into_iter().any(|row| !Self::reduce(&mut reduced, row))
+    }
+
+    /// Adds a row to others in echelon form; whether it is no combination of them.
+    fn reduce(reduced: &mut Vec<(usize, Vec<u64>)>, mut row: Vec<u64>) -> bool {
+        for (pivot, other) in reduced.iter() {
+            let by = row[*pivot];
+            if by != 0 {
+                for (mine, theirs) in row.iter_mut().zip(other) {
+                    *mine = Self::subtract(*mine, Self::multiply(by, *theirs));
+                }
+            }
+        }
+        let Some(pivot) = row.iter().position(|&v| v != 0) else { return false };
+        let inverse = Self::invert(row[pivot]);
+        row.iter_mut().for_each(|v| *v = Self::multiply(*v, inverse));
+        reduced.push((pivot, row));
+        true
+    }
+
     /// Weights that make the combination of the columns of `rows` vanish on every row, drawn at random among all such
     /// weights; `width` is the length of a row.
     pub fn annihilator(rows: &[Vec<u64>], width: usize, random: &mut Random) -> Vec<u64> {
         let mut reduced: Vec<(usize, Vec<u64>)> = Vec::new();
         for row in rows {
-            let mut row = row.clone();
-            for (pivot, other) in &reduced {
-                let by = row[*pivot];
-                if by != 0 {
-                    for (mine, theirs) in row.iter_mut().zip(other) {
-                        *mine = Self::subtract(*mine, Self::multiply(by, *theirs));
-                    }
-                }
-            }
-            let Some(pivot) = row.iter().position(|&v| v != 0) else { continue };
-            let inverse = Self::invert(row[pivot]);
-            row.iter_mut().for_each(|v| *v = Self::multiply(*v, inverse));
-            reduced.push((pivot, row));
+            Self::reduce(&mut reduced, row.clone());
         }
         let mut weights: Vec<u64> = (0..width).map(|_| random.below(Self::PRIME)).collect();
         // A later row holds nothing at the pivots of earlier ones, so that weights are settled from the last row back.

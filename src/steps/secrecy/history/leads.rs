@@ -203,6 +203,7 @@ mod tests {
                 spec: before,
                 tables: EarlierTable::of_all(&made.tables),
                 leads: made.leads,
+                for_partners: false,
             };
             let joined = join(&micro, &[&earlier]).unwrap();
             let (all, joint) = combine(&micro, &now, &[&earlier], &joined, &prefixes(&now, 1));

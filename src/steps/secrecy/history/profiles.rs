@@ -73,6 +73,11 @@ pub fn protect_profiles(
     Ok(BothProfiles { public: alone, partner: seen })
 }
 
+/// Whether a specification is one of [`joint`]: no table of another has such a name.
+pub(super) fn is_joint(spec: &Spec) -> bool {
+    spec.tables.iter().any(|table| table.name.starts_with(PARTNER))
+}
+
 /// One specification with the rules for partners: the public's tables first, under their own names.
 fn joint(public: &Spec, partner: &Spec) -> Spec {
     let mut joint = Spec { tables: Vec::new(), dimensions: public.dimensions.clone(), ..partner.clone() };

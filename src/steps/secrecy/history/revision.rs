@@ -2,14 +2,16 @@
 //! contributors changed.
 //!
 //! Who reads both releases can subtract them cell by cell, so each shown difference must be as safe as a cell: it
-//! touches no contributor at all, or at least as many as `min_contributors` asks for. What was withheld stays withheld,
-//! so that the two releases show the same sums and their difference has the freedom that each of them has.
+//! touches no contributor at all, or at least as many as `min_contributors` asks for, and so must every sum that follows
+//! from shown differences ([`changes`]). What was withheld stays withheld, so that the two releases show the same sums and
+//! their difference has the freedom that each of them has.
 
 use super::super::microdata::Microdata;
 use super::super::policy::{Revision, Spec};
 use super::super::protect::{Cell, Coordinate, protect_knowing};
-use super::super::secondary::Told;
+use super::super::secondary;
 use super::super::tabulate::{RawTable, RawTables, tabulate};
+use super::changes::{self, State, Told};
 use super::years::least_contributors;
 use super::{Earlier, Leads, NotProtected, ProtectedAfter, locked, place, text_of, withhold};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,12 +19,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// Cells named in a refusal; the rest are counted.
 const CELLS_NAMED: usize = 20;
 
-/// Protects corrected records of tables that `published` shows, by the specification of then or a stricter one.
+/// Protects corrected records of tables that `published` shows, by the specification of then or a stricter one. `older` are
+/// the releases that it corrected itself, and those that these corrected: what has changed since each of them is as safe.
 ///
 /// # Errors
 /// [`NotProtected::NotRevisable`] names the cells that cannot change; [`NotProtected::OtherMicrodata`] when the tables
 /// are not the same or `published` is not what its own records give.
-pub fn protect_revision(micro: &Microdata, spec: &Spec, published: &Earlier) -> Result<ProtectedAfter, NotProtected> {
+pub fn protect_revision(
+    micro: &Microdata,
+    spec: &Spec,
+    published: &Earlier,
+    older: &[&Earlier],
+) -> Result<ProtectedAfter, NotProtected> {
     let refuse = |found: &str, expected| NotProtected::OtherMicrodata {
         release: published.name.clone(),
         found: found.to_owned(),
@@ -36,6 +44,11 @@ pub fn protect_revision(micro: &Microdata, spec: &Spec, published: &Earlier) -> 
         };
         tables.map(table).collect::<Vec<_>>()
     };
+    let why_not = |why: &'static str, mut cells: Vec<String>| {
+        let more = cells.len().saturating_sub(CELLS_NAMED);
+        cells.truncate(CELLS_NAMED);
+        NotProtected::NotRevisable { release: published.name.clone(), why, cells, more }
+    };
     if shape(spec) != shape(&published.spec) {
         return Err(refuse("other tables", "the tables of the release that is corrected"));
     }
@@ -44,6 +57,10 @@ pub fn protect_revision(micro: &Microdata, spec: &Spec, published: &Earlier) -> 
     locked(&before, 0, &[published])?;
 
     let least = u64::from(least_contributors(spec));
+    if least == 0 && micro_differs(micro, &published.micro) {
+        let why = "no rule with `min_contributors`, which says how many must change at once";
+        return Err(why_not(why, Vec::new()));
+    }
     let mut frozen = vec![false; raw.rows.len()];
     let mut hidden: HashSet<u32> = HashSet::new();
     let mut refused: Vec<String> = Vec::new();
@@ -86,28 +103,45 @@ pub fn protect_revision(micro: &Microdata, spec: &Spec, published: &Earlier) -> 
         }
     }
     if spec.history.revision == Revision::Refuse && micro_differs(micro, &published.micro) {
-        return Err(NotProtected::NotRevisable {
-            release: published.name.clone(),
-            why: "a policy that lets nothing published be corrected",
-            cells: Vec::new(),
-            more: 0,
-        });
+        return Err(why_not("a policy that lets nothing published be corrected", Vec::new()));
     }
     // One sum may stand in two tables: what one shows, the other cannot hide.
     hidden.retain(|row| !frozen[*row as usize]);
     if !refused.is_empty() {
-        let more = refused.len().saturating_sub(CELLS_NAMED);
-        refused.truncate(CELLS_NAMED);
-        return Err(NotProtected::NotRevisable {
-            release: published.name.clone(),
-            why: "a change that touches too few contributors, or a figure that becomes unsafe",
-            cells: refused,
-            more,
-        });
+        return Err(why_not("a change that touches too few contributors, or a figure that becomes unsafe", refused));
     }
-    let (tables, mut dossier) = protect_knowing(&raw, &spec.rules, &spec.protection, &frozen, Told::default())
-        .map_err(|hopeless| hopeless.said(&raw))?;
+    let (tables, mut dossier) =
+        protect_knowing(&raw, &spec.rules, &spec.protection, &frozen, secondary::Told::default())
+            .map_err(|hopeless| hopeless.said(&raw))?;
     let tables = withhold(&raw, &tables, &mut dossier, |row, _, _| hidden.contains(&row));
+    let names: Vec<&str> = raw.tables.iter().map(|table| table.name.as_str()).collect();
+    let shows_now =
+        |t: usize, at: &[Coordinate]| tables.get(names[t]).and_then(|t| t.cell(at)) != Some(Cell::Suppressed);
+    let now = State { raw: &raw, micro, shows: &shows_now };
+    for release in std::iter::once(&published).chain(older).filter(|release| shape(&release.spec) == shape(spec)) {
+        let cell = |t: usize, at: &[Coordinate]| {
+            release.tables.iter().find(|table| table.name == names[t]).and_then(|table| table.cells.get(at))
+        };
+        let shown = |t: usize, at: &[Coordinate]| cell(t, at) != Some(&Cell::Suppressed);
+        let of_older;
+        let raw_then = match std::ptr::eq(*release, published) {
+            true => &before,
+            false => {
+                of_older = tabulate(&release.micro, &Spec { population: BTreeMap::new(), ..release.spec.clone() })?;
+                &of_older
+            }
+        };
+        let then = State { raw: raw_then, micro: &release.micro, shows: &shown };
+        match changes::told([&now, &then], least as usize) {
+            Told::Nothing => {}
+            Told::OfFew(cells) => {
+                return Err(why_not("changes that touch too few contributors once shown ones are subtracted", cells));
+            }
+            Told::TooMany => {
+                return Err(why_not("more changes than can be looked at together", Vec::new()));
+            }
+        }
+    }
     let n_present = raw.tables.len();
     let plain_names = dossier.proof.levels().to_vec();
     let leads = Leads::of(&dossier.proof, micro, micro.len());

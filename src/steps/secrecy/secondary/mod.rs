@@ -38,6 +38,9 @@ use witness::{Need, Pool, Witness};
 /// Atoms above which everything that circuits and searches do over a whole system takes too long.
 const ATOMS_MAX: usize = 40_000;
 
+/// How often rests and whole numbers are looked at in turn.
+const ROUNDS_MAX: usize = 4;
+
 /// What was withheld, and the proof.
 pub(super) struct Pattern<'a> {
     pub system: System<'a>,
@@ -87,8 +90,21 @@ pub(super) fn suppress<'a>(
     let guard = Guard { rules, protection };
     let mut pattern = of_rows(raw, rules, protection, locked, told, Some(guard))?;
     let Pattern { system, pool, found, remainders, in_fractions } = &mut pattern;
-    *remainders = remainders::hide(system, pool, guard)?;
-    *in_fractions = whole::settle(system, pool, protection);
+    for round in 0.. {
+        let Remainders { hidden, told } = remainders::hide(system, pool, guard)?;
+        remainders.hidden += hidden;
+        remainders.told += told;
+        *in_fractions = whole::settle(system, pool, protection);
+        // What whole numbers withhold on top may leave a sum that is unsafe by the rules of one table alone.
+        if !remainders::has_rules_of_tables(raw) {
+            break;
+        }
+        match remainders::left(system, pool, guard) {
+            None => break,
+            Some(row) if round == ROUNDS_MAX => return Err(Hopeless::Rest(row)),
+            Some(_) => {}
+        }
+    }
     if let Some(found) = found {
         // What no pattern of the search costs less than, no safer one does.
         found.cost = system.cost();

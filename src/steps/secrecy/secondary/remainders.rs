@@ -25,7 +25,7 @@ use super::told::Lasting;
 use super::witness::{Need, Pool, Side, Unmet, Witness};
 use super::{ATOMS_MAX, Hopeless};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What is withheld for one rest may leave another, and so may what is shown again; on the tables we know no more than three
 /// rounds find any.
@@ -138,12 +138,14 @@ struct Rest {
 }
 
 impl Guard<'_> {
-    /// Whether a sum of these atoms would break a rule if it were a cell, and by which level.
+    /// Whether a sum of these atoms would break a rule that holds everywhere if it were a cell, and by which level.
     fn judge(&self, raw: &RawTables, atoms: &[u32]) -> Option<Unsafe> {
-        let (contributions, counts) = raw.largest_first(atoms);
-        let establishments = atoms.iter().map(|&a| raw.atoms[a as usize].establishments).sum();
-        let cell = primary::Cell { establishments, contributions: &contributions, counts: &counts };
-        primary::judge(&cell, self.rules, self.protection)
+        self.judge_in(raw, atoms, &[])
+    }
+
+    /// The same by the rules of these tables too.
+    fn judge_in(&self, raw: &RawTables, atoms: &[u32], tables: &[u32]) -> Option<Unsafe> {
+        primary::judge_sum(raw, atoms, self.rules, tables, self.protection)
     }
 
     /// Of each sum that a table shows: what else must be withheld of it for what is withheld anyhow not to be an unsafe rest.
@@ -225,9 +227,19 @@ impl Guard<'_> {
     }
 }
 
-/// Whether rows of more than zero, or unsafe ones, are shown for ever: they may tell any rest by themselves, and what is told
-/// is asked of nothing.
+/// Whether some table has rules of its own: what is unsafe by these only, and safe by those of the cells it is joined with,
+/// may be left by what is withheld on top.
+pub(super) fn has_rules_of_tables(raw: &RawTables) -> bool {
+    raw.tables.iter().any(|table| !table.rules.is_empty())
+}
+
+/// Whether nothing is asked of patterns beforehand. Rules of tables are left to the end, by which no bound is too high. And
+/// rows of more than zero, or unsafe ones, that are shown for ever may tell any rest by themselves: what is told is asked of
+/// nothing.
 fn is_told(system: &System<'_>) -> bool {
+    if has_rules_of_tables(&system.raw) {
+        return true;
+    }
     let tells = |row: usize| system.raw.rows[row].value > 0 || system.verdict[row].is_some();
     (0..system.fate.len()).any(|row| system.fate[row] == Fate::Locked && tells(row))
 }
@@ -262,9 +274,15 @@ enum Known {
     Hidden,
 }
 
-/// Every unsafe rest that is no row, each once.
+/// The row that an unsafe rest is left of, where there still is one.
+pub(super) fn left(system: &System<'_>, pool: &Pool, guard: Guard<'_>) -> Option<u32> {
+    rests(system, pool, guard).first().map(|rest| rest.whole)
+}
+
+/// Every unsafe rest that is no row, each once: by the rules that hold everywhere, those of the tables that show the whole,
+/// and those of the table whose cells are taken away.
 fn rests(system: &System<'_>, pool: &Pool, guard: Guard<'_>) -> Vec<Rest> {
-    if *guard.rules == Rules::default() {
+    if *guard.rules == Rules::default() && !has_rules_of_tables(&system.raw) {
         return Vec::new();
     }
     let raw = &*system.raw;
@@ -276,9 +294,12 @@ fn rests(system: &System<'_>, pool: &Pool, guard: Guard<'_>) -> Vec<Rest> {
             Fate::Secondary | Fate::Primary => Known::Hidden,
         })
         .collect();
-    let mut seen: HashSet<u128> = raw.rows.iter().map(|row| print(&row.atoms)).collect();
-    let mut found = Vec::new();
-    for part in parts(system, &known) {
+    let cells: HashSet<u128> = raw.rows.iter().map(|row| print(&row.atoms)).collect();
+    let tables_of = primary::tables_with_rules(raw);
+    let mut judged: HashSet<(u128, Vec<u32>)> = HashSet::new();
+    let mut found: Vec<Rest> = Vec::new();
+    let mut found_at: HashMap<u128, usize> = HashMap::new();
+    for (table, part) in parts(system, &known) {
         let holders = Holders::of(system, part);
         let mut scratch = Scratch { met: vec![(0, 0); raw.rows.len()], turn: 0 };
         for (whole, of) in (0_u32..).zip(&raw.rows) {
@@ -286,13 +307,30 @@ fn rests(system: &System<'_>, pool: &Pool, guard: Guard<'_>) -> Vec<Rest> {
                 continue;
             }
             let Some((atoms, taken)) = scratch.less(system, &holders, whole) else { continue };
-            if !seen.insert(print(&atoms)) {
+            let print = print(&atoms);
+            let mut tables = tables_of[whole as usize].clone();
+            if !raw.tables[table].rules.is_empty() && !tables.contains(&(table as u32)) {
+                tables.push(table as u32);
+                tables.sort_unstable();
+            }
+            if cells.contains(&print) || judged.contains(&(print, tables.clone())) {
                 continue;
             }
-            if let Some(verdict) = guard.judge(raw, &atoms) {
+            if let Some(verdict) = guard.judge_in(raw, &atoms, &tables) {
                 let is_shown = taken.iter().chain([&whole]).all(|&row| known[row as usize] == Known::Shown);
-                found.push(Rest { whole, atoms, verdict, taken, is_shown });
+                match found_at.get(&print) {
+                    // Left in another way too, by whose rules it may be kept farther.
+                    Some(&at) => {
+                        let known: &mut Rest = &mut found[at];
+                        known.verdict = std::mem::replace(&mut known.verdict, verdict.clone()).and(verdict);
+                    }
+                    None => {
+                        found_at.insert(print, found.len());
+                        found.push(Rest { whole, atoms, verdict, taken, is_shown });
+                    }
+                }
             }
+            judged.insert((print, tables));
         }
     }
     found
@@ -310,7 +348,8 @@ fn print(atoms: &[u32]) -> u128 {
 /// one level: they are nested along that dimension.
 type Part = Vec<(u8, u32)>;
 
-fn parts(system: &System<'_>, known: &[Known]) -> Vec<Part> {
+/// Each with its table.
+fn parts(system: &System<'_>, known: &[Known]) -> Vec<(usize, Part)> {
     let mut parts: BTreeMap<(usize, usize, Vec<u8>), Part> = BTreeMap::new();
     for (t, table) in system.raw.tables.iter().enumerate() {
         for cell in table.cells.iter().filter(|cell| known[cell.row as usize] != Known::Hidden) {
@@ -320,7 +359,7 @@ fn parts(system: &System<'_>, known: &[Known]) -> Vec<Part> {
             }
         }
     }
-    parts.into_values().collect()
+    parts.into_iter().map(|(key, part)| (key.0, part)).collect()
 }
 
 /// The rows of a part that hold each atom, the largest first.
