@@ -36,8 +36,8 @@ pub struct Args {
     /// the others were published before it, and which were made beside it, its `release.json` says
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     pub release: Vec<PathBuf>,
-    /// Verify the certificate too, in whole numbers and without a solver; by default the one of the release named last,
-    /// which must have been made after all the others
+    /// Verify this certificate, in whole numbers and without a solver; by default the one of the release named last, where
+    /// that was made after all the others and no more. Without a file: insist that there is one
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub certificate: Option<Option<PathBuf>>,
     /// Check the rows and the certificate, and leave the attack out
@@ -46,6 +46,10 @@ pub struct Args {
     /// Open as many withheld cells, one at a time, drawn with a fixed seed: the attack must notice
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=MUTATIONS_MAX))]
     pub mutate: u64,
+    /// Groups of contributors, as `arpent protect` takes them, for records that do not count groups already: a table with the
+    /// columns `siren` and `group`
+    #[arg(long, value_name = "FILE")]
+    pub groups: Option<PathBuf>,
     /// Inhabitants by zone, for a population rule, as `arpent protect` takes them: `iris=FILE` names the level
     #[arg(long, value_name = "LEVEL=FILE")]
     pub inhabitants: Vec<String>,
@@ -80,17 +84,19 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let mut releases: Vec<ReleasedTables> =
         args.release.iter().map(|folder| release(folder)).collect::<Result<_, _>>().map_err(one)?;
 
-    let certificate = match &args.certificate {
+    let kinship = Kinship::of(&args.release).map_err(one)?;
+    let last = args.release.last().map(|folder| folder.join(super::release::CERTIFICATE)).unwrap_or_default();
+    let path = match &args.certificate {
+        Some(named) => Some(named.clone().unwrap_or(last)),
+        None => Some(last).filter(|path| kinship.is_whole && path.exists()),
+    };
+    let certificate = match path {
         None => None,
-        Some(named) => {
-            let last = args.release.last().map(|folder| folder.join(super::release::CERTIFICATE));
-            let path = named.clone().or(last).unwrap_or_default();
+        Some(path) => {
             let bytes = super::release::bytes_of(&path).map_err(one)?;
             Some((path, bytes))
         }
     };
-
-    let kinship = Kinship::of(&args.release).map_err(one)?;
     let earlier = match &certificate {
         None => Vec::new(),
         Some((_, bytes)) => earlier_records(bytes, &args.release, &kinship)?,
@@ -108,8 +114,12 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     }
     let micro_name = args.micro.display().to_string();
     let file = File::open(&args.micro).map_err(|e| one(cannot_read(&args.micro, &e)))?;
-    let records = microdata(&micro_name, Input::File(file), &wanted, &spec.contributor, &spec.weight)
+    let mut records = microdata(&micro_name, Input::File(file), &wanted, &spec.contributor, &spec.weight)
         .map_err(|rejects| rejects.iter().map(Reject::to_string).collect::<Vec<_>>())?;
+    if let Some(path) = &args.groups {
+        let refused = |refusal: super::protect::Refusal| vec![refusal.to_string().trim_end().to_owned()];
+        super::protect::regroup(&mut records, &super::protect::groups(path).map_err(refused)?.0);
+    }
     let micro = joined(records, &earlier)?;
     if show_progress {
         eprintln!("{} records, {} releases: attacking", micro.len(), releases.len());
@@ -135,6 +145,8 @@ struct Kinship {
     after: Vec<Vec<usize>>,
     /// Whether it is alone, and corrects a release.
     is_correction: bool,
+    /// Whether those named are the last and all that it was made after, and nothing else.
+    is_whole: bool,
 }
 
 impl Kinship {
@@ -144,6 +156,8 @@ impl Kinship {
             None => Value::Null,
         };
         let made_after = last["inputs"]["after"].as_array().map_or(&[][..], Vec::as_slice);
+        // A proof for partners speaks of the public release made with it too.
+        let is_whole = last["profile"] != "partner" && made_after.len() + 1 == folders.len();
         let digests = match made_after {
             [] => Vec::new(),
             _ => {
@@ -158,6 +172,7 @@ impl Kinship {
         Ok(Self {
             after: made_after.iter().map(places).collect(),
             is_correction: folders.len() == 1 && last["inputs"]["revises"].is_string(),
+            is_whole,
         })
     }
 
@@ -361,11 +376,15 @@ fn text(verdict: &Verdict) -> String {
             c.witnesses, c.witnesses_true, c.ends, c.ends_proved, c.ends_whole
         );
     }
+    if v.certified.is_none() && v.insiders > 0 {
+        text.push_str("no certificate: how near insiders come to what they do not know exactly is not judged\n");
+    }
     if let Some(m) = v.mutations {
         let _ = writeln!(
             text,
-            "opened one at a time: {} unsafe cells, {} noticed; {} others, {} noticed, the rest gave nothing away",
-            m.primary, m.primary_caught, m.secondary, m.secondary_caught
+            "opened one at a time: {} unsafe cells, {} noticed, {} of them by what they give away of others; {} others, {} \
+             noticed, the rest gave nothing away",
+            m.primary, m.primary_caught, m.primary_attacked, m.secondary, m.secondary_caught
         );
     }
     for (kind, n) in &v.by_kind {
@@ -436,7 +455,7 @@ fn json(verdict: &Verdict) -> Value {
             "whole": c.ends_whole,
         })),
         "mutations": v.mutations.map(|m| json!({
-            "primary": m.primary, "primary_caught": m.primary_caught,
+            "primary": m.primary, "primary_caught": m.primary_caught, "primary_attacked": m.primary_attacked,
             "secondary": m.secondary, "secondary_caught": m.secondary_caught,
         })),
         "faults": {"total": v.n_faults(), "by_kind": by_kind, "listed": faults},
@@ -475,6 +494,7 @@ mod tests {
                 certificate: None,
                 no_attack: false,
                 mutate: 0,
+                groups: None,
                 inhabitants: Vec::new(),
                 json: false,
             },

@@ -14,8 +14,9 @@ use crate::config::Profile;
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::MicroTable;
 use crate::steps::secrecy::{
-    Cell, Coordinate, Counts, Dimension, Dossier, Earlier, NotProtected, Past, ProtectedAfter, ProtectedTable,
-    ProtectedTables, Spec, Years, protect_in, protect_profiles, protect_revision, seen_by_partners_alone,
+    Cell, Coordinate, Counts, Dimension, Dossier, Earlier, Integrality, NotProtected, Past, ProtectedAfter,
+    ProtectedTable, ProtectedTables, Spec, Years, protect_in, protect_profiles, protect_revision,
+    seen_by_partners_alone,
 };
 
 /// Tabulates and protects: every cell of the tables is published or withheld, and what is withheld cannot be worked out.
@@ -207,9 +208,13 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         }
         let ends = dossier.in_fractions;
         if ends > 0 {
+            let who = match public.spec.protection.integrality {
+                Integrality::Outsiders => "a contributor",
+                Integrality::Nobody | Integrality::Everyone => "whoever",
+            };
             remarks.push(format!(
                 "{ends} ends of unsafe cells or differences are proved in fractions of an employee alone, and may be narrower \
-                 for whoever uses that headcounts are whole{seen}"
+                 for {who} that uses that headcounts are whole{seen}"
             ));
         }
         let gone = dossier.remainders.told;
@@ -413,7 +418,7 @@ fn inhabitants(wanted: &[String]) -> Result<Inhabitants, Refusal> {
     Ok(all)
 }
 
-fn groups(path: &Path) -> Result<(BTreeMap<String, String>, String), Refusal> {
+pub(super) fn groups(path: &Path) -> Result<(BTreeMap<String, String>, String), Refusal> {
     let bytes = release::bytes_of(path)?;
     let mut groups = BTreeMap::new();
     for (row, [siren, group]) in pairs(path, &bytes, ["siren", "group"])?.into_iter().enumerate() {
@@ -444,7 +449,7 @@ fn pairs(path: &Path, bytes: &[u8], names: [&str; 2]) -> Result<Vec<[String; 2]>
 }
 
 /// Each group counts as one contributor; who is in none stays alone.
-fn regroup(table: &mut MicroTable, groups: &BTreeMap<String, String>) {
+pub(super) fn regroup(table: &mut MicroTable, groups: &BTreeMap<String, String>) {
     let name = |name: &String| groups.get(name).unwrap_or(name).clone();
     let of_each: Vec<String> = table.contributor_names.iter().map(name).collect();
     let mut names = of_each.clone();
@@ -671,9 +676,8 @@ impl Report {
         match self.cost_and_bound {
             Some((cost, bound)) if cost > 0.0 => {
                 let gap = 100.0 * (cost - bound) / cost;
-                line(format!(
-                    "  to protect those costs {cost:.0}; no safe pattern costs less than {bound:.0}: gap {gap:.1} %"
-                ));
+                let needed = 100.0 - gap;
+                line(format!("  of what those cost every safe pattern costs {needed:.1} % at least: gap {gap:.1} %"));
             }
             Some(_) => {}
             None => line("  no bound on what that must cost was proved".to_owned()),

@@ -2,7 +2,8 @@
 
 use crate::steps::bytes::sha256_hex;
 use crate::steps::secrecy::{
-    BadSpec, CountRules, Dimension, Fallback, HistoryRules, Population, Protection, Rules, Spec, Table, Terms,
+    BadSpec, CountRules, Dimension, Fallback, HistoryRules, Integrality, Population, Protection, Rules, Spec, Table,
+    Terms, check_bounds,
 };
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,6 +131,10 @@ pub enum Profile {
     Partner,
 }
 
+/// The dimensions that zones may be crossed with, and their levels.
+const DIMENSIONS: [&str; 4] = ["naf", "naf_section", "tranche", "source"];
+const LEVELS: [&str; 4] = ["naf_section", "naf_division", "tranche", "source"];
+
 /// What data a release is made from, for the rules that name owners and datasets.
 #[derive(Debug, Clone, Default)]
 pub struct About {
@@ -197,6 +202,8 @@ impl Policy {
             ));
         }
         policy.rules.check("rules")?;
+        policy.protection.check()?;
+        check_bounds("brackets", &policy.brackets)?;
         for (i, also) in policy.also.iter().enumerate() {
             also.check(&format!("also[{i}]"))?;
         }
@@ -207,6 +214,49 @@ impl Policy {
             }
         }
         Ok(policy)
+    }
+
+    /// Whether a rule or a table names something that no release made by this policy has: it would be off in silence.
+    ///
+    /// # Errors
+    /// The first name that stands for nothing.
+    pub fn check_names(&self) -> Result<(), BadSpec> {
+        let of_partners = || self.partner.iter().flat_map(|partner| &partner.tables);
+        let zonings: BTreeSet<&str> =
+            self.tables.keys().chain(of_partners().map(|t| t.0)).map(String::as_str).collect();
+        let listed = zonings.iter().copied().collect::<Vec<_>>().join(", ");
+        let known = |place: String, zoning: &str| match zonings.contains(zoning) {
+            true => Ok(()),
+            false => Err(bad(place, format!("`{zoning}`"), format!("a zoning that has tables: {listed}"))),
+        };
+        for zoning in self.population.keys() {
+            known("population".to_owned(), zoning)?;
+        }
+        for zoning in self.fallback.keys() {
+            known("fallback".to_owned(), zoning)?;
+        }
+        let also = self.also.iter().map(|also| ("also", also));
+        let of_partners_also = self.partner.iter().flat_map(|p| &p.also).map(|also| ("partner.also", also));
+        for (place, zoning) in
+            also.chain(of_partners_also).filter_map(|(place, also)| Some((place, also.zoning.as_ref()?)))
+        {
+            known(format!("{place}.zoning"), zoning)?;
+        }
+        let dimensions: BTreeSet<&str> = DIMENSIONS.into_iter().chain(zonings.iter().copied()).collect();
+        for (zoning, tables) in self.tables.iter().chain(of_partners()) {
+            if let Some(stray) = tables.iter().flatten().find(|name| !dimensions.contains(name.as_str())) {
+                let expected = format!("one of {}", dimensions.iter().copied().collect::<Vec<_>>().join(", "));
+                return Err(bad(format!("tables.{zoning}"), format!("`{stray}`"), expected));
+            }
+        }
+        let levels: BTreeSet<&str> = LEVELS.into_iter().chain(zonings).collect();
+        match self.protection.weights.keys().find(|name| !levels.contains(name.as_str())) {
+            None => Ok(()),
+            Some(stray) => {
+                let expected = format!("one of {}", levels.into_iter().collect::<Vec<_>>().join(", "));
+                Err(bad("protection.weights", format!("`{stray}`"), expected))
+            }
+        }
     }
 
     /// The rules that hold everywhere and those that hold somewhere, for a profile. Without rules of their own partners
@@ -236,6 +286,10 @@ impl Policy {
     /// A table that names an unknown dimension; a fallback, which the zonings of the service cannot follow, since none
     /// lies above another.
     pub fn spec(&self, profile: Profile, about: &About, zonings: &[&str]) -> Result<Spec, BadSpec> {
+        if self.unit == Unit::Group && about.groups.is_empty() {
+            let expected = "`siret` or `siren`: without a table of groups each enterprise would count alone";
+            return Err(bad("unit", "`group`, and no table of groups", expected));
+        }
         if let Some(zoning) = self.fallback.keys().find(|z| zonings.contains(&z.as_str())) {
             let expected = "no fallback: zonings are published one beside the other, none above another";
             return Err(bad(format!("fallback.{zoning}"), "a zoning of this release", expected));
@@ -281,6 +335,9 @@ impl Policy {
             let inhabitants = about.inhabitants.get(zoning).cloned().unwrap_or_default();
             (zoning.clone(), Population { least: *least, inhabitants })
         });
+        let has_level = |name: &String| dimensions.values().any(|dimension| dimension.levels.contains(name));
+        let weights = self.protection.weights.iter().filter(|one| has_level(one.0));
+        let weights = weights.map(|(level, factor)| (level.clone(), *factor));
         // A rule of a zoning holds for what was published of it before, in whatever tables.
         let of_data = |also: &&Also| {
             let zoning: Vec<String> = also.zoning.iter().cloned().collect();
@@ -292,7 +349,7 @@ impl Policy {
             contributor: self.unit.name().to_owned(),
             weight: "effectif".to_owned(),
             rules: everywhere.clone(),
-            protection: self.protection.clone(),
+            protection: Protection { weights: weights.collect(), ..self.protection.clone() },
             population: population.collect(),
             fallback: BTreeMap::new(),
             history: self.history,
@@ -321,7 +378,15 @@ impl Policy {
             lines.push(format!("partner tables {:?}", partner.tables));
         }
         // Everything but the names of its version and of its key.
-        lines.push(format!("protection {:?}", self.protection));
+        // What is at rest leaves no word, so that a policy keeps its fingerprint when arpent learns another rule.
+        let Protection { width, insiders, zeros, integrality, cost, totals, weights, search } = &self.protection;
+        lines.push(format!(
+            "protection Protection {{ width: {width:?}, insiders: {insiders:?}, zeros: {zeros:?}, cost: {cost:?}, \
+             totals: {totals:?}, search: {search:?} }}"
+        ));
+        let lenient = *integrality != Integrality::default();
+        lines.extend(lenient.then(|| format!("integrality {}", integrality.name())));
+        lines.extend(weights.iter().map(|(level, factor)| format!("weight {level:?} {factor}")));
         lines.push(format!("population {:?}", self.population));
         lines.push(format!("fallback {:?}", self.fallback));
         lines.push(format!("history {:?}", self.history));

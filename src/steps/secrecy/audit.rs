@@ -579,8 +579,8 @@ fn differences(
     shown.iter().copied().chain(followed).for_each(|r| known[r] = true);
 
     let rules_of = demands::rules_of_tables(puzzle, spec);
-    let breaks = |judged: &rules::Judged, of_tables: &[&[Rules]]| {
-        let mut all = std::iter::once(&spec.rules).chain(of_tables.iter().copied().flatten());
+    let breaks = |judged: &rules::Judged, of_tables: &[&Rules]| {
+        let mut all = std::iter::once(&spec.rules).chain(of_tables.iter().copied());
         all.any(|rules| rules::level(judged, rules, &spec.protection).is_some())
     };
     let found = difference::differences(puzzle, &known, &rules_of, &breaks, &reduced.remainders);

@@ -34,7 +34,7 @@ pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};
 pub use policy::{
     BadSpec, Cost, CountOf, CountRules, Dimension, Dominance, Fallback, HistoryRules, Integrality, Population,
-    Protection, Revision, Rules, Search, Spec, Table, Years, Zeros,
+    Protection, Revision, Rules, Search, Spec, Table, Years, Zeros, check_bounds,
 };
 pub use protect::{
     Cell, Coordinate, Counts, Dossier, NotProtectable, Proof, ProtectedTable, ProtectedTables, Reason, TableDimension,

@@ -11,6 +11,9 @@ pub const SPEC_BYTES_MAX: usize = 1 << 20;
 /// Most tables in one specification: a bound on work, far above any publication we know.
 pub const TABLES_MAX: usize = 200;
 
+/// Most levels of one dimension: a bound on work, far above any hierarchy we know.
+pub const LEVELS_MAX: usize = 100;
+
 /// Longest version of a policy, in bytes.
 pub const VERSION_BYTES_MAX: usize = 100;
 
@@ -227,6 +230,10 @@ pub struct Protection {
     /// A total over one dimension costs so many times as much, over two that many times more: readers look at totals first.
     #[serde(default = "Protection::totals_as_others")]
     pub totals: f64,
+    /// By level of a dimension: how many times more it costs to withhold a cell at that level, so that communes stay open
+    /// where sectors need not.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f64>,
     /// How long a cheap pattern is sought; every pattern is as safe.
     #[serde(default)]
     pub search: Search,
@@ -303,6 +310,7 @@ impl Default for Protection {
             integrality: Integrality::default(),
             cost: Cost::default(),
             totals: 1.0,
+            weights: BTreeMap::new(),
             search: Search::default(),
         }
     }
@@ -319,6 +327,27 @@ impl Protection {
     fn totals_as_others() -> f64 {
         1.0
     }
+
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// A number outside its range.
+    pub fn check(&self) -> Result<(), BadSpec> {
+        if !(0.0..=10.0).contains(&self.width) {
+            return Err(bad("protection.width", self.width.to_string(), "a share between 0 and 10"));
+        }
+        let is_factor = |factor: f64| (1.0..=1e4).contains(&factor);
+        if !is_factor(self.totals) {
+            return Err(bad("protection.totals", self.totals.to_string(), "a factor between 1 and 10000"));
+        }
+        match self.weights.iter().find(|(_, factor)| !is_factor(**factor)) {
+            None => Ok(()),
+            Some((level, factor)) => {
+                let place = format!("protection.weights.{level}");
+                Err(bad(place, factor.to_string(), "a factor between 1 and 10000"))
+            }
+        }
+    }
 }
 
 /// The specification is wrong; nothing was computed.
@@ -331,6 +360,21 @@ pub struct BadSpec {
     pub found: String,
     /// What would have been accepted.
     pub expected: String,
+}
+
+/// Checks what is public of the weights behind codes; `place` names them in the error.
+///
+/// # Errors
+/// A code without ends, with more than two, or with the greatest below the least.
+pub fn check_bounds(place: &str, bounds: &BTreeMap<String, Vec<u64>>) -> Result<(), BadSpec> {
+    for (code, ends) in bounds {
+        if !matches!(ends[..], [_] | [_, _]) || ends.last() < ends.first() {
+            let found = format!("{} numbers", ends.len());
+            let expected = "the least weight and the greatest, not below it, or the least alone";
+            return Err(bad(format!("{place}.{code}"), found, expected));
+        }
+    }
+    Ok(())
 }
 
 fn bad(place: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> BadSpec {
@@ -366,18 +410,22 @@ impl Spec {
         if self.contributor == self.weight {
             return Err(bad("weight", format!("`{}`, the contributor", self.weight), "the column that is summed"));
         }
-        let width = self.protection.width;
-        if !(0.0..=10.0).contains(&width) {
-            return Err(bad("protection.width", width.to_string(), "a share between 0 and 10"));
-        }
-        let totals = self.protection.totals;
-        if !(1.0..=1e4).contains(&totals) {
-            return Err(bad("protection.totals", totals.to_string(), "a factor between 1 and 10000"));
+        self.protection.check()?;
+        let levels = || self.dimensions.values().flat_map(|d| &d.levels);
+        if let Some(stray) = self.protection.weights.keys().find(|name| levels().all(|level| level != *name)) {
+            let known: Vec<&str> = levels().map(String::as_str).collect();
+            return Err(bad(
+                format!("protection.weights.{stray}"),
+                "no such level",
+                format!("one of {}", known.join(", ")),
+            ));
         }
         let mut columns = BTreeSet::new();
         for (name, dimension) in &self.dimensions {
-            if dimension.levels.is_empty() {
-                return Err(bad(format!("dimensions.{name}.levels"), "no level", "at least one column"));
+            if dimension.levels.is_empty() || dimension.levels.len() > LEVELS_MAX {
+                let (found, expected) =
+                    (format!("{} levels", dimension.levels.len()), format!("1 to {LEVELS_MAX} columns"));
+                return Err(bad(format!("dimensions.{name}.levels"), found, expected));
             }
             for level in &dimension.levels {
                 if !columns.insert(level) {
@@ -391,13 +439,7 @@ impl Spec {
                     return Err(bad(format!("dimensions.{name}.levels"), "`TOTAL`", "a column; totals are implied"));
                 }
             }
-            for (code, ends) in &dimension.bounds {
-                if !matches!(ends[..], [_] | [_, _]) || ends.last() < ends.first() {
-                    let found = format!("{} numbers", ends.len());
-                    let expected = "the least weight and the greatest, not below it, or the least alone";
-                    return Err(bad(format!("dimensions.{name}.bounds.{code}"), found, expected));
-                }
-            }
+            check_bounds(&format!("dimensions.{name}.bounds"), &dimension.bounds)?;
         }
         if self.tables.is_empty() || self.tables.len() > TABLES_MAX {
             return Err(bad("tables", self.tables.len().to_string(), format!("1 to {TABLES_MAX} tables")));
@@ -497,7 +539,8 @@ impl Spec {
         let mut lines = vec!["arpent policy 1".to_owned()];
         lines.extend(self.rules.lines());
         // What cells cost, and how long the cheapest are sought, is no rule: every unsafe cell is as safe.
-        let Protection { width, insiders, zeros, integrality, cost: _, totals: _, search: _ } = &self.protection;
+        let Protection { width, insiders, zeros, integrality, cost: _, totals: _, weights: _, search: _ } =
+            &self.protection;
         // Adding zero makes one zero of the two.
         lines.push(format!("width {}", width + 0.0));
         lines.push(format!("insiders {insiders}"));

@@ -17,7 +17,7 @@ pub(super) fn levels(puzzle: &Puzzle, micro: &Microdata, spec: &Spec) -> Result<
     let of_tables = rules_of_tables(puzzle, spec);
     let by_rules = |row: &Row| {
         let cell = puzzle.judged(&row.atoms, row.establishments);
-        let of_tables = row.cells.iter().flat_map(|(t, _)| of_tables[*t as usize]);
+        let of_tables = row.cells.iter().flat_map(|(t, _)| of_tables[*t as usize].iter().copied());
         let all = std::iter::once(&spec.rules).chain(of_tables);
         all.filter_map(|rules| rules::level(&cell, rules, &spec.protection)).max()
     };
@@ -28,10 +28,14 @@ pub(super) fn levels(puzzle: &Puzzle, micro: &Microdata, spec: &Spec) -> Result<
     Ok(levels)
 }
 
-/// The rules of each table of the puzzle beside those that hold everywhere.
-pub(super) fn rules_of_tables<'s>(puzzle: &Puzzle, spec: &'s Spec) -> Vec<&'s [Rules]> {
-    let of_spec = |t: u32| spec.tables.iter().find(|table| table.name == puzzle.table(t).1);
-    (0..puzzle.tables()).map(|t| of_spec(t).map_or(&[][..], |table| &table.rules)).collect()
+/// The rules of each table of the puzzle beside those that hold everywhere; of one that the specification does not name, those
+/// of every table.
+pub(super) fn rules_of_tables<'s>(puzzle: &Puzzle, spec: &'s Spec) -> Vec<Vec<&'s Rules>> {
+    let of_one = |t: u32| match spec.tables.iter().find(|table| table.name == puzzle.table(t).1) {
+        Some(table) => table.rules.iter().collect(),
+        None => spec.tables.iter().flat_map(|table| &table.rules).collect(),
+    };
+    (0..puzzle.tables()).map(of_one).collect()
 }
 
 /// Where each level stands: which dimension of the specification, and how many levels are above it.

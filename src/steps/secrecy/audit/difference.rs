@@ -75,8 +75,8 @@ const NOWHERE: u32 = u32::MAX;
 pub(super) fn differences(
     puzzle: &Puzzle,
     known: &[bool],
-    rules_of: &[&[Rules]],
-    breaks: &dyn Fn(&rules::Judged, &[&[Rules]]) -> bool,
+    rules_of: &[Vec<&Rules>],
+    breaks: &dyn Fn(&rules::Judged, &[&Rules]) -> bool,
     extra: &[(u32, Vec<u32>)],
 ) -> Found {
     let mut random = Random(SEED);
@@ -151,8 +151,8 @@ pub(super) fn differences(
 
 struct Work<'a> {
     puzzle: &'a Puzzle,
-    rules_of: &'a [&'a [Rules]],
-    breaks: &'a dyn Fn(&rules::Judged, &[&[Rules]]) -> bool,
+    rules_of: &'a [Vec<&'a Rules>],
+    breaks: &'a dyn Fn(&rules::Judged, &[&Rules]) -> bool,
     /// Sets of atoms, by a fingerprint: cells; what is safe by the rules of some tables; and where the others are found.
     cells: HashSet<u128>,
     safe: HashSet<(u128, Vec<u32>)>,
@@ -293,7 +293,8 @@ impl<'a> Work<'a> {
             return;
         }
         let establishments = rest.iter().map(|&a| self.puzzle.atoms[a as usize].establishments).sum();
-        let more: Vec<&[Rules]> = tables.iter().map(|&table| self.rules_of[table as usize]).collect();
+        let more: Vec<&Rules> =
+            tables.iter().flat_map(|&table| self.rules_of[table as usize].iter().copied()).collect();
         // What is public beside all tables is no secret of theirs.
         let is_public = || self.puzzle.known(&rest, None).is_point();
         if !(self.breaks)(&self.puzzle.judged(&rest, establishments), &more) || is_public() {

@@ -14,6 +14,8 @@ pub struct Mutations {
     pub primary: u64,
     /// Of those, how many the attack noticed: all, or the audit fails.
     pub primary_caught: u64,
+    /// Of those, how many gave away others too, as the attack found: that they are shown is a fault by itself.
+    pub primary_attacked: u64,
     /// Cells withheld for others' sake, opened one at a time.
     pub secondary: u64,
     /// Of those, how many gave something away, as the attack found.
@@ -49,10 +51,13 @@ pub(super) fn mutate(
             row.value.to_string(),
             "published".to_owned(),
         ]);
-        let caught = !examine(micro, spec, &opened, &attack)?.is_safe();
+        let found = examine(micro, spec, &opened, &attack)?;
+        let caught = !found.is_safe();
         if levels[place.row as usize].is_some() {
             mutations.primary += 1;
             mutations.primary_caught += u64::from(caught);
+            mutations.primary_attacked +=
+                u64::from(found.by_kind.keys().any(|kind| *kind != FaultKind::PublishedUnsafe));
             if !caught {
                 verdict.add(FaultKind::MutationMissed, || puzzle.fault(&place, FaultKind::MutationMissed));
             }

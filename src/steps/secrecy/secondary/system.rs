@@ -2,7 +2,7 @@
 
 use super::super::policy::{Cost, Protection, Rules, Zeros};
 use super::super::primary::{self, Unsafe};
-use super::super::tabulate::{RawTables, Row};
+use super::super::tabulate::{RawDimension, RawTables, Row};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -163,7 +163,8 @@ impl<'a> System<'a> {
     }
 }
 
-/// What the reader loses with a row: every cell that is this row, at its weight or as one, dearer for totals. A little
+/// What the reader loses with a row: every cell that is this row, at its weight or as one, dearer for totals and at levels
+/// that the specification names. A little
 /// more for each, so that of two equal patterns the one with fewer cells is taken.
 fn prices(raw: &RawTables, protection: &Protection) -> Vec<f64> {
     let mut price = vec![0.0; raw.rows.len()];
@@ -173,8 +174,12 @@ fn prices(raw: &RawTables, protection: &Protection) -> Vec<f64> {
                 Cost::Headcount => raw.rows[cell.row as usize].value as f64 + 0.01,
                 Cost::Cells => 1.0,
             };
-            let totals = cell.key.iter().filter(|k| k.0 == 0).count();
-            price[cell.row as usize] += (one * protection.totals.powi(totals as i32)).min(PRICE_MAX);
+            let factor = |(k, dimension): (&(u8, u32), &RawDimension)| match k.0.checked_sub(1) {
+                None => protection.totals,
+                Some(level) => protection.weights.get(&dimension.levels[usize::from(level)]).copied().unwrap_or(1.0),
+            };
+            let factors = cell.key.iter().zip(&table.dimensions).map(factor);
+            price[cell.row as usize] += (one * factors.product::<f64>()).min(PRICE_MAX);
         }
     }
     price
