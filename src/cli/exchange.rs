@@ -10,10 +10,13 @@ use super::output::{self, Readers, WholeFile, WholeFolder, kept_apart};
 use super::protect::Refusal;
 use super::release::{bytes_of, cells_of, micro_of, records, spec_of};
 use crate::model::Unreadable;
+use crate::steps::secrecy::argus::apriori;
 use crate::steps::secrecy::argus::fixed::{self, Levels};
-use crate::steps::secrecy::argus::hierarchy;
+use crate::steps::secrecy::argus::hierarchy::{self, Hierarchy};
 use crate::steps::secrecy::argus::jj::{self, Instance, Status};
+use crate::steps::secrecy::argus::pose::pose;
 use crate::steps::secrecy::argus::shield::{Unmet, shield, unmet};
+use crate::steps::secrecy::argus::table::{self, Holds};
 use crate::steps::secrecy::argus::unfold::{Unfolded, unfold};
 use crate::steps::secrecy::argus::write::{OwnerFile, owner_files};
 use crate::steps::secrecy::{EarlierTable, Spec, TableDimension, tabulate};
@@ -36,6 +39,8 @@ enum Act {
     Read(ReadArgs),
     /// Protects a JJ instance, or judges the pattern it states; 1 when a level cannot be reached
     Jj(JjArgs),
+    /// Protects a table of τ-ARGUS, or judges the pattern it states; 1 when a level cannot be reached
+    Tab(TabArgs),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -78,7 +83,29 @@ struct JjArgs {
     /// The instance
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// Where the pattern goes: a line a cell with its number, its status and whether it is published or withheld (CSV)
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct TabArgs {
+    /// The cells
+    #[arg(long, value_name = "FILE")]
+    tab: PathBuf,
+    /// What their fields are; hierarchies are looked for beside it
+    #[arg(long, value_name = "FILE")]
+    rda: PathBuf,
+    /// What is known of cells beside that: status, cost, levels
+    #[arg(long, value_name = "FILE")]
+    hst: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// What is wanted of an instance.
+#[derive(Debug, Clone, clap::Args)]
+struct Wanted {
+    /// Where the pattern goes: a line a cell with its number or codes, its status and whether it is published or withheld (CSV)
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     out: Option<PathBuf>,
     /// Withhold nothing more: say whether what is `u` or `m` already reaches every level
@@ -94,7 +121,8 @@ pub fn run(args: &Args) -> ExitCode {
     let done = match &args.act {
         Act::Write(args) => write(args),
         Act::Read(args) => read(args),
-        Act::Jj(args) => instance(args),
+        Act::Jj(args) => jj(args),
+        Act::Tab(args) => tab(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -160,16 +188,7 @@ fn read(args: &ReadArgs) -> Result<(), Refusal> {
     let variables = fixed::read_rda(&args.rda.display().to_string(), &bytes_of(&args.rda)?)?;
     let asc = args.asc.display().to_string();
     let table = fixed::read_asc(&asc, &bytes_of(&args.asc)?, &variables)?;
-    let mut hierarchies = HashMap::new();
-    for variable in &variables {
-        if let Levels::File(name, leading) = &variable.levels {
-            // A path of another machine means nothing here: the file lies beside the `.rda`.
-            let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-            let path = args.rda.with_file_name(name);
-            let codes = hierarchy::read(&path.display().to_string(), &bytes_of(&path)?, leading)?;
-            hierarchies.insert(variable.name.clone(), codes);
-        }
-    }
+    let hierarchies = hierarchies(&args.rda, variables.iter().map(|variable| (&variable.name, &variable.levels)))?;
     let micro = unfold(&asc, &variables, &table, args.response.as_deref(), &hierarchies)?;
     let mut csv = csv::Writer::from_writer(Vec::new());
     for row in std::iter::once(&micro.header).chain(&micro.rows) {
@@ -184,6 +203,24 @@ fn read(args: &ReadArgs) -> Result<(), Refusal> {
     let out = args.out.display();
     eprintln!("{} records in {out}: raw figures, for the owner alone (mode 0600)", micro.rows.len());
     Ok(())
+}
+
+/// The hierarchies that lie beside a `.rda`, by the name of the variable.
+fn hierarchies<'a>(
+    rda: &Path,
+    variables: impl Iterator<Item = (&'a String, &'a Levels)>,
+) -> Result<HashMap<String, Hierarchy>, Unreadable> {
+    let mut hierarchies = HashMap::new();
+    for (variable, levels) in variables {
+        if let Levels::File(name, leading) = levels {
+            // A path of another machine means nothing here: the file lies beside the `.rda`.
+            let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+            let path = rda.with_file_name(name);
+            let codes = hierarchy::read(&path.display().to_string(), &bytes_of(&path)?, leading)?;
+            hierarchies.insert(variable.clone(), codes);
+        }
+    }
+    Ok(hierarchies)
 }
 
 /// A file for the owner's account alone, not yet under its name.
@@ -210,17 +247,49 @@ fn specification(micro: &Unfolded) -> String {
     spec
 }
 
-/// Protects or judges an instance.
-fn instance(args: &JjArgs) -> Result<(), Refusal> {
-    kept_apart([&args.file], &args.out)?;
+/// Protects or judges an instance of the literature.
+fn jj(args: &JjArgs) -> Result<(), Refusal> {
+    kept_apart([&args.file], &args.wanted.out)?;
     let file = args.file.display().to_string();
     let instance = jj::read(&file, &bytes_of(&args.file)?)?;
+    let numbers: Vec<Vec<String>> = (0..instance.cells.len()).map(|number| vec![number.to_string()]).collect();
+    judged(&args.wanted, &file, &instance, &["cell".to_owned()], &numbers)
+}
+
+/// Protects or judges a table of τ-ARGUS.
+fn tab(args: &TabArgs) -> Result<(), Refusal> {
+    kept_apart([&args.tab, &args.rda].into_iter().chain(&args.hst), &args.wanted.out)?;
+    let file = args.tab.display().to_string();
+    let form = table::read_rda(&args.rda.display().to_string(), &bytes_of(&args.rda)?)?;
+    let table = table::read_tab(&file, &bytes_of(&args.tab)?, &form)?;
+    let coded = form.fields.iter().filter_map(|field| match &field.holds {
+        Holds::Code(_, levels) => Some((&field.name, levels)),
+        _ => None,
+    });
+    let names: Vec<String> = coded.clone().map(|(name, _)| name.clone()).collect();
+    let known = match &args.hst {
+        None => Vec::new(),
+        Some(hst) => apriori::read(&hst.display().to_string(), &bytes_of(hst)?, form.separator, names.len())?,
+    };
+    let instance = pose(&file, &form, &table, &known, &hierarchies(&args.rda, coded)?)?;
+    let codes: Vec<Vec<String>> = table.cells.iter().map(|cell| cell.codes.clone()).collect();
+    judged(&args.wanted, &file, &instance, &names, &codes)
+}
+
+/// Protects or judges an instance whose cells have these names, under these heads.
+fn judged(
+    args: &Wanted,
+    file: &str,
+    instance: &Instance,
+    heads: &[String],
+    names: &[Vec<String>],
+) -> Result<(), Refusal> {
     let stated = |c: &jj::Cell| matches!(c.status, Status::Unsafe | Status::Withheld);
     if args.check {
-        let missed = unmet(&instance);
+        let missed = unmet(instance);
         let withheld: Vec<bool> = instance.cells.iter().map(stated).collect();
         if !missed.is_empty() {
-            let few: Vec<String> = missed.iter().take(UNMET_LISTED).map(said).collect();
+            let few: Vec<String> = missed.iter().take(UNMET_LISTED).map(|unmet| said(unmet, names)).collect();
             let more = missed.len() - few.len();
             let more = if more == 0 { String::new() } else { format!(", and {more} more") };
             return Err(Refusal::No(format!(
@@ -229,28 +298,32 @@ fn instance(args: &JjArgs) -> Result<(), Refusal> {
                 few.join(", ")
             )));
         }
-        return say(args, &report(&instance, &withheld, None));
+        return say(args, &report(instance, &withheld, None));
     }
-    let shield = shield(&instance).map_err(|unmet| {
-        let what = said(&unmet);
+    let shield = shield(instance).map_err(|unmet| {
+        let what = said(&unmet, names);
         Refusal::No(format!("{file}: {what}: cannot be reached whatever else is withheld, or not proved exactly"))
     })?;
     if let Some(out) = &args.out {
-        let mut csv = String::from("cell,status,fate\n");
-        for (number, (cell, withheld)) in instance.cells.iter().zip(&shield.withheld).enumerate() {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let mut write = |name: &[String], rest: [&str; 2]| {
+            let fields = name.iter().map(String::as_str).chain(rest);
+            csv.write_record(fields).expect("memory takes what is written");
+        };
+        write(heads, ["status", "fate"]);
+        for (name, (cell, withheld)) in names.iter().zip(instance.cells.iter().zip(&shield.withheld)) {
             let letter = if *withheld && cell.status == Status::Safe { 'm' } else { cell.status.letter() };
-            let fate = if *withheld { "withheld" } else { "published" };
-            csv.push_str(&format!("{number},{letter},{fate}\n"));
+            write(name, [letter.to_string().as_str(), if *withheld { "withheld" } else { "published" }]);
         }
         let mut whole = WholeFile::create(out)?;
-        whole.fill(csv.as_bytes())?;
+        whole.fill(&csv.into_inner().expect("memory takes what is written"))?;
         whole.commit()?;
     }
-    say(args, &report(&instance, &shield.withheld, Some((shield.programs, shield.witnesses))))
+    say(args, &report(instance, &shield.withheld, Some((shield.programs, shield.witnesses))))
 }
 
-fn said(unmet: &Unmet) -> String {
-    format!("{} of cell {}", unmet.side.level(), unmet.cell)
+fn said(unmet: &Unmet, names: &[Vec<String>]) -> String {
+    format!("{} of cell {}", unmet.side.level(), names[unmet.cell as usize].join(" & "))
 }
 
 /// Counts and costs of a pattern.
@@ -277,7 +350,7 @@ fn report(instance: &Instance, withheld: &[bool], work: Option<(u64, usize)>) ->
 }
 
 /// Prints a report of counts.
-fn say(args: &JjArgs, report: &Value) -> Result<(), Refusal> {
+fn say(args: &Wanted, report: &Value) -> Result<(), Refusal> {
     let pair = |name: &str| format!("{} cells, cost {}", report[name]["cells"], report[name]["cost"]);
     let mut text = format!(
         "{} cells, {} equations\nunsafe: {}\nsecondary: {}\nevery level is reached, checked in whole numbers\n",
@@ -359,7 +432,12 @@ mod tests {
         }
         fn jj(&self, name: &str, out: Option<&str>, check: bool) -> Result<(), Refusal> {
             let out = out.map(|name| self.path(name));
-            instance(&JjArgs { file: self.path(name), out, check, json: true })
+            super::jj(&JjArgs { file: self.path(name), wanted: Wanted { out, check, json: true } })
+        }
+        fn tab(&self, name: &str, with_hst: bool, out: Option<&str>, check: bool) -> Result<(), Refusal> {
+            let of = |end: &str| self.path(&format!("out/{name}.{end}"));
+            let wanted = Wanted { out: out.map(|name| self.path(name)), check, json: true };
+            super::tab(&TabArgs { tab: of("tab"), rda: of("rda"), hst: with_hst.then(|| of("hst")), wanted })
         }
     }
 
@@ -473,6 +551,48 @@ mod tests {
             desk.put("stated.jj", jj::write(&instance));
             desk.jj("stated.jj", None, true).unwrap();
         }
+    }
+
+    #[test]
+    fn a_table_with_what_is_known_of_its_cells_is_the_instance_that_is_written_beside_it() {
+        let desk = Desk::new();
+        desk.protect("m.csv", "s.toml", "release");
+        desk.write(Some("release")).unwrap();
+        for name in ["zone_naf", "naf"] {
+            desk.tab(name, true, None, true).unwrap();
+            desk.tab(name, true, Some("pattern.csv"), false).unwrap();
+            desk.jj(&format!("out/{name}.jj"), Some("numbered.csv"), false).unwrap();
+            // The same fates, cell by cell; by codes here, by number there.
+            let fates = |file: &str| -> Vec<String> {
+                let text = desk.text(file);
+                text.lines().skip(1).map(|line| line.rsplit(',').next().unwrap().to_owned()).collect()
+            };
+            assert_eq!(fates("pattern.csv"), fates("numbered.csv"), "{name}");
+            assert!(fates("pattern.csv").iter().any(|fate| fate == "withheld") || name == "naf");
+        }
+        assert!(desk.text("pattern.csv").starts_with("naf,status,fate\n"), "{}", desk.text("pattern.csv"));
+        // Without what is known, nothing is unsafe there by levels; with secondary cells shown, levels are out of reach.
+        let told = desk.text("out/zone_naf.hst").replace(";M\n", ";S\n");
+        desk.put("out/zone_naf.hst", told.clone());
+        let Err(Refusal::No(said)) = desk.tab("zone_naf", true, None, true) else { panic!("levels are out of reach") };
+        assert!(said.contains(" & "), "{said}");
+        desk.put(
+            "out/zone_naf.hst",
+            told.lines().filter(|l| !l.contains(";PL;")).map(|l| format!("{l}\n")).collect::<String>(),
+        );
+        let Err(Refusal::Input(faults)) = desk.tab("zone_naf", true, None, true) else { panic!("no levels") };
+        assert_eq!(faults[0].found, "an unsafe cell without levels");
+        // One figure more at one place.
+        let table = desk.text("out/naf.tab");
+        let (first, rest) = table.split_once('\n').unwrap();
+        let fields: Vec<&str> = first.split(';').collect();
+        let more = (fields[1].parse::<u64>().unwrap() + 1).to_string();
+        let changed: Vec<&str> =
+            fields.iter().enumerate().map(|(i, f)| if i == 1 { more.as_str() } else { *f }).collect();
+        desk.put("out/naf.tab", format!("{}\n{rest}", changed.join(";")));
+        let Err(Refusal::Input(faults)) = desk.tab("naf", true, None, true) else { panic!("it does not add up") };
+        assert_eq!((faults[0].code, faults[0].found.as_str()), ("tab_cell", "another figure"));
+        assert!(!faults[0].to_string().contains(&more), "no figure is repeated");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -14,9 +16,9 @@ use crate::config::Profile;
 use crate::model::{Reject, Unreadable};
 use crate::steps::read::microdata::MicroTable;
 use crate::steps::secrecy::{
-    Cell, Coordinate, Counts, Dimension, Dossier, Earlier, Integrality, NotProtected, Past, ProtectedAfter,
-    ProtectedTable, ProtectedTables, Spec, Years, protect_in, protect_profiles, protect_revision,
-    seen_by_partners_alone,
+    BothProfiles, Cell, Coordinate, Counts, Dimension, Dossier, Earlier, Integrality, Microdata, NotProtected, Past,
+    ProtectedAfter, ProtectedTable, ProtectedTables, Search, Spec, Years, protect_in, protect_profiles,
+    protect_revision, seen_by_partners_alone,
 };
 
 /// Tabulates and protects: every cell of the tables is published or withheld, and what is withheld cannot be worked out.
@@ -59,6 +61,10 @@ pub struct ProtectArgs {
     /// A file with the owner's key; otherwise the environment's ARPENT_OWNER_KEY
     #[arg(long, value_name = "FILE", requires = "policy")]
     pub owner_key: Option<PathBuf>,
+    /// Seconds after which the search for a cheap pattern ends: what a quick search withholds is written then. Without it the
+    /// pattern is the same on every machine
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: Option<u64>,
     /// Groups of contributors: a table with the columns `siren` and `group`; each group counts as one contributor
     #[arg(long, value_name = "FILE")]
     pub groups: Option<PathBuf>,
@@ -178,24 +184,22 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         remarks.push("found years = \"hide_again\" and no `--last-year`: nothing is asked of this year".to_owned());
     }
 
-    let of = |partners_only: bool| {
-        let of_profile = earlier.iter().filter(move |read| read.partners_only == partners_only);
-        of_profile.map(|read| &read.earlier).collect::<Vec<&Earlier>>()
-    };
-    let past = Past { earlier: of(false), last_year: last_year.as_ref().map(|read| &read.earlier) };
-    let refused = |no| refusal(no, &args.micro);
-    let (protected, for_partners) = match (&revises, &partner) {
-        (Some(read), _) => {
-            let older = of(false);
-            (protect_revision(&records, &public.spec, &read.earlier, &older).map_err(refused)?, None)
-        }
-        (None, None) => (protect_in(&records, &public.spec, &past).map_err(refused)?, None),
-        (None, Some(partner)) => {
-            let both = protect_profiles(&records, &public.spec, &partner.spec, &past, &of(true)).map_err(refused)?;
+    let partner_spec = partner.as_ref().map(|partner| partner.spec.clone());
+    let work =
+        Arc::new(Work { records, public: public.spec.clone(), partner: partner_spec, earlier, revises, last_year });
+    let (found, is_quick) = work.protected_within(args.seconds).map_err(|no| refusal(no, &args.micro))?;
+    if is_quick {
+        remarks.push("time ran out: what a quick search withholds, which is as safe".to_owned());
+    }
+    let (protected, for_partners) = match (found, &partner) {
+        (Found::Both(both), Some(partner)) => {
             remarks.push(format!("{} cells are shown to partners alone", seen_by_partners_alone(&both)));
             (both.public, Some((partner, both.partner)))
         }
+        (Found::Both(both), None) => (both.public, None),
+        (Found::Public(protected), _) => (protected, None),
     };
+    let Work { earlier, revises, last_year, .. } = &*work;
     let partners = for_partners.as_ref().map(|(_, protected)| (" (with what partners see)", protected));
     for (seen, ProtectedAfter { told, dossier, .. }) in [("", &protected)].into_iter().chain(partners) {
         if !told.is_empty() {
@@ -248,7 +252,7 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
     let summary = write_folder(&args.out, &public, &table, &protected, version.as_deref(), "public", inputs)?;
     Ok(Report {
         out: args.out.display().to_string(),
-        records: records.len(),
+        records: work.records.len(),
         earlier: earlier.len(),
         already_public: already_public(&protected.dossier),
         counts: protected.dossier.counts,
@@ -355,6 +359,70 @@ fn keep_policy(
     }
     remarks.push(format!("looser than policy version `{}`, by the owner's key: {}", policy.version, looser.join("; ")));
     Ok(None)
+}
+
+/// All that protection needs.
+struct Work {
+    records: Microdata,
+    public: Spec,
+    partner: Option<Spec>,
+    earlier: Vec<ReadBack>,
+    revises: Option<ReadBack>,
+    last_year: Option<ReadBack>,
+}
+
+/// Protected tables, for the public or for both profiles.
+enum Found {
+    Public(ProtectedAfter),
+    Both(Box<BothProfiles>),
+}
+
+impl Work {
+    fn protected(&self, search: Search) -> Result<Found, NotProtected> {
+        let with_search = |spec: &Spec| {
+            let mut spec = spec.clone();
+            spec.protection.search = search;
+            spec
+        };
+        let of = |partners_only: bool| {
+            let of_profile = self.earlier.iter().filter(move |read| read.partners_only == partners_only);
+            of_profile.map(|read| &read.earlier).collect::<Vec<&Earlier>>()
+        };
+        let past = Past { earlier: of(false), last_year: self.last_year.as_ref().map(|read| &read.earlier) };
+        let spec = with_search(&self.public);
+        match (&self.revises, &self.partner) {
+            (Some(read), _) => protect_revision(&self.records, &spec, &read.earlier, &of(false)).map(Found::Public),
+            (None, None) => protect_in(&self.records, &spec, &past).map(Found::Public),
+            (None, Some(partner)) => protect_profiles(&self.records, &spec, &with_search(partner), &past, &of(true))
+                .map(|both| Found::Both(Box::new(both))),
+        }
+    }
+
+    /// Searches as the specification asks, and for so many seconds at most where that is given: what a quick search found
+    /// meanwhile is the answer then, however long that takes, since it is as safe. Whether it is.
+    fn protected_within(self: &Arc<Self>, seconds: Option<u64>) -> Result<(Found, bool), NotProtected> {
+        let asked = self.public.protection.search;
+        let Some(seconds) = seconds.filter(|_| asked != Search::Quick) else {
+            return self.protected(asked).map(|found| (found, false));
+        };
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let searched = |search: Search| {
+            let (work, (sender, receiver)) = (Arc::clone(self), mpsc::channel());
+            // Nobody waits for it when time has run out: it ends with the command.
+            std::thread::spawn(move || sender.send(work.protected(search)));
+            receiver
+        };
+        let (quick, whole) = (searched(Search::Quick), searched(asked));
+        match whole.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(found) => found.map(|found| (found, false)),
+            Err(mpsc::RecvTimeoutError::Timeout) => match quick.recv() {
+                Ok(found) => found.map(|found| (found, true)),
+                Err(mpsc::RecvError) => self.protected(Search::Quick).map(|found| (found, true)),
+            },
+            // It panicked, and has said so: the same once more, for whoever waits here.
+            Err(mpsc::RecvTimeoutError::Disconnected) => self.protected(asked).map(|found| (found, false)),
+        }
+    }
 }
 
 /// Refuses a correction of a correction without every release that was corrected before, or with any other one.

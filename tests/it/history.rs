@@ -496,3 +496,118 @@ async fn the_service_corrects_a_register_where_enough_change_and_says_where_not(
     assert!(three.report.revised.is_empty());
     assert!(three.release.vintages == two.release.vintages);
 }
+
+/// Records of one enterprise each: how many, headcount, and the codes of two perimeters.
+fn zones(parts: &[(u32, u32, &str, &str)]) -> String {
+    let mut text = "siret,siren,headcount,v1,v2\n".to_owned();
+    let mut next = 0;
+    for (n, headcount, v1, v2) in parts {
+        for _ in 0..*n {
+            next += 1;
+            text += &format!("{next},F{next},{headcount},{v1},{v2}\n");
+        }
+    }
+    text
+}
+
+/// One table over a perimeter, with rules of its own.
+fn with_rules_of_the_table(perimeter: &str, rules: &str) -> String {
+    format!(
+        "contributor = 'siren'\nweight = 'headcount'\nprotection = {{ insiders = false }}\n\
+         [dimensions.zone]\nlevels = ['{perimeter}']\n[[tables]]\nname = 't'\ndimensions = ['zone']\nrules = [{rules}]"
+    )
+}
+
+#[test]
+fn what_rules_of_a_table_withheld_stays_withheld_beside_another_perimeter() {
+    // X and Y count three persons each; P is X and Z, Q is Y and W.
+    let micro = zones(&[(3, 1, "X", "P"), (3, 1, "Y", "Q"), (5, 10, "Z", "P"), (5, 10, "W", "Q"), (5, 10, "V", "V")]);
+    let rules = "{ min_count = 5, min_count_of = 'persons' }";
+    let desk = Desk::new(&[
+        ("m.csv", &micro),
+        ("v1.toml", &with_rules_of_the_table("v1", rules)),
+        ("v2.toml", &with_rules_of_the_table("v2", rules)),
+    ]);
+    desk.done("protect --micro m.csv --spec v1.toml --out one");
+    let first = desk.cells("one/tables/t.csv");
+    let status = |cells: &BTreeMap<Vec<String>, (String, String)>, code: &str| cells[&vec![code.to_owned()]].1.clone();
+    assert_eq!(
+        ["X", "Y", "Z", "W"].map(|code| status(&first, code)),
+        ["withheld", "withheld", "published", "published"]
+    );
+    desk.done("protect --micro m.csv --spec v2.toml --out alone");
+    assert_eq!(status(&desk.cells("alone/tables/t.csv"), "P"), "published", "by itself it gives nothing away");
+    desk.done("protect --micro m.csv --spec v2.toml --out two --after one");
+    let second = desk.cells("two/tables/t.csv");
+    assert_eq!(["P", "Q"].map(|code| status(&second, code)), ["withheld", "withheld"]);
+    let audit = desk.run("audit --micro m.csv --spec v2.toml --release one two");
+    assert!(audit.status.success(), "{}", said(&audit));
+    assert!(!desk.run("audit --micro m.csv --spec v2.toml --release one alone").status.success());
+}
+
+#[test]
+fn what_two_perimeters_isolate_is_judged_by_rules_of_tables_too() {
+    // One firm passes from A to B.
+    let micro = zones(&[(5, 10, "A", "A"), (1, 77, "A", "B"), (5, 10, "B", "B"), (5, 10, "C", "C")]);
+    let rules = "{ min_contributors = 3 }";
+    let desk = Desk::new(&[
+        ("m.csv", &micro),
+        ("v1.toml", &with_rules_of_the_table("v1", rules)),
+        ("v2.toml", &with_rules_of_the_table("v2", rules)),
+    ]);
+    desk.done("protect --micro m.csv --spec v1.toml --out one");
+    let second = desk.run("protect --micro m.csv --spec v2.toml --out two --after one");
+    assert!(second.status.success(), "{}", said(&second));
+    let cells = desk.cells("two/tables/t.csv");
+    assert_eq!(["A", "B"].map(|code| cells[&vec![code.to_owned()]].1.as_str()), ["withheld", "withheld"]);
+    desk.done("protect --micro m.csv --spec v2.toml --out alone");
+    let audit = desk.run("audit --micro m.csv --spec v2.toml --release one alone");
+    assert_eq!(audit.status.code(), Some(1), "{}", said(&audit));
+    assert!(said(&audit).contains("difference"), "{}", said(&audit));
+}
+
+/// Sixteen enterprises in four zones, of ten persons each but for some.
+fn corrected(changes: &[(u32, u32)]) -> String {
+    let mut text = "siret,siren,headcount,v1,naf\n".to_owned();
+    for (at, zone) in ["A", "A", "D", "D"].iter().chain(&["B"; 6]).chain(&["C"; 6]).enumerate() {
+        let headcount = changes.iter().find(|c| c.0 == at as u32).map_or(10, |c| c.1);
+        text += &format!("{at},F{at},{headcount},{zone},N\n");
+    }
+    text
+}
+
+#[test]
+fn a_correction_tells_of_no_few_by_subtraction_nor_by_what_it_takes_back() {
+    let rules = "rules = { min_contributors = 3 }\nprotection = { insiders = false }";
+    let by_zone = spec("v1", rules);
+    let desk = Desk::new(&[
+        ("first.csv", &corrected(&[])),
+        // Three of B, which is shown, and one of A, which is withheld: the total less B is that one.
+        ("one.csv", &corrected(&[(0, 17), (4, 12), (5, 12), (6, 12)])),
+        ("three.csv", &corrected(&[(4, 12), (5, 12), (6, 12)])),
+        // Two of the three are as they were, and one more is not: since the first release two have changed.
+        ("back.csv", &corrected(&[(4, 12), (7, 9)])),
+        ("more.csv", &corrected(&[(4, 12), (5, 13), (6, 14), (7, 9)])),
+        ("s.toml", &by_zone),
+        ("dominance.toml", &spec("v1", "rules = { dominance = { n = 1, share = 0.85 } }")),
+    ]);
+    desk.done("protect --micro first.csv --spec s.toml --out first");
+    let refused = desk.run("protect --micro one.csv --spec s.toml --out no --revises first");
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(said(&refused).contains("once shown ones are subtracted"), "{}", said(&refused));
+    assert!(!desk.path("no").exists());
+    desk.done("protect --micro three.csv --spec s.toml --out second --revises first");
+
+    let alone = desk.run("protect --micro more.csv --spec s.toml --out no --revises second");
+    assert_eq!(alone.status.code(), Some(2), "{}", said(&alone));
+    assert!(said(&alone).contains("the release that it corrects"), "{}", said(&alone));
+    let back = desk.run("protect --micro back.csv --spec s.toml --out no --revises second --after first");
+    assert_eq!(back.status.code(), Some(1), "{}", said(&back));
+    desk.done("protect --micro more.csv --spec s.toml --out third --revises second --after first");
+
+    // Nothing says how many must change at once.
+    desk.done("protect --micro first.csv --spec dominance.toml --out other");
+    let refused = desk.run("protect --micro three.csv --spec dominance.toml --out no --revises other");
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(said(&refused).contains("min_contributors"), "{}", said(&refused));
+}

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `.asc`, `.rda` | records of fixed width, and what their columns are | [`fixed`] |
 //! | `.hrc` | the codes of a hierarchical variable | [`hierarchy`] |
-//! | `.tab`, `.rda` | the cells of a table, and what their fields are | [`table`] |
+//! | `.tab`, `.rda` | the cells of a table, and what their fields are | [`table`], as an instance [`pose`] |
 //! | `.hst` | what is known of cells before protection: status, cost, levels | [`apriori`] |
 //! | `.jj` | cells with bounds, costs and levels, and the equations between them | [`jj`] |
 //!
@@ -17,6 +17,7 @@ pub mod apriori;
 pub mod fixed;
 pub mod hierarchy;
 pub mod jj;
+pub mod pose;
 pub mod shield;
 pub mod table;
 pub mod unfold;
