@@ -571,15 +571,20 @@ mod tests {
             assert!(fates("pattern.csv").iter().any(|fate| fate == "withheld") || name == "naf");
         }
         assert!(desk.text("pattern.csv").starts_with("naf,status,fate\n"), "{}", desk.text("pattern.csv"));
-        // Without what is known, nothing is unsafe there by levels; with secondary cells shown, levels are out of reach.
+        // With those shown that protect others, levels are out of reach.
         let told = desk.text("out/zone_naf.hst").replace(";M\n", ";S\n");
         desk.put("out/zone_naf.hst", told.clone());
         let Err(Refusal::No(said)) = desk.tab("zone_naf", true, None, true) else { panic!("levels are out of reach") };
         assert!(said.contains(" & "), "{said}");
-        desk.put(
-            "out/zone_naf.hst",
-            told.lines().filter(|l| !l.contains(";PL;")).map(|l| format!("{l}\n")).collect::<String>(),
-        );
+        // An unsafe cell whose levels nobody tells.
+        let lines = |name: &str, of: &dyn Fn(&str) -> Option<String>| {
+            let kept: Vec<String> = desk.text(name).lines().filter_map(of).collect();
+            desk.put(name, kept.join("\n"));
+        };
+        lines("out/zone_naf.hst", &|line| (!line.contains(";PL;")).then(|| line.to_owned()));
+        lines("out/zone_naf.tab", &|line| Some(line.rsplitn(3, ';').last().unwrap().to_owned()));
+        let of_levels = |line: &str| ["lower", "upper"].contains(&line) || line.contains("PL>");
+        lines("out/zone_naf.rda", &|line| (!of_levels(line)).then(|| line.to_owned()));
         let Err(Refusal::Input(faults)) = desk.tab("zone_naf", true, None, true) else { panic!("no levels") };
         assert_eq!(faults[0].found, "an unsafe cell without levels");
         // One figure more at one place.

@@ -626,11 +626,10 @@ pub(super) fn fixes_some(vectors: &[Vec<u64>], values: &[u32]) -> bool {
     Field::<61>::are_dependent(rows.collect())
 }
 
-/// Numbers of the field in multiples of the first that is not zero.
-pub(super) fn in_first(numbers: &[u64]) -> Vec<u64> {
-    let first = numbers.iter().copied().find(|&n| n != 0).unwrap_or(0);
-    let inverse = Field::<61>::invert(first);
-    numbers.iter().map(|&n| Field::<61>::multiply(n, inverse)).collect()
+/// What the vectors do to a value, but for a factor: two values that change in step have one direction.
+pub(super) fn direction_of(vectors: &[Vec<u64>], value: u32) -> Vec<u64> {
+    let changes: Vec<u64> = vectors.iter().map(|vector| vector[value as usize]).collect();
+    direction::<61>(&changes).unwrap_or_default()
 }
 
 /// Which sums follow from what is shown, as both primes say.

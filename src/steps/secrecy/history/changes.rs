@@ -6,7 +6,7 @@
 //! exactly when every change of all parts that leaves the shown cells alone leaves some weighted sum of them alone; so
 //! random changes of that kind (null vectors modulo a prime) tell, except with a probability of about one over the prime.
 
-use super::super::audit::{fixes_some, null_vectors};
+use super::super::audit::{direction_of, fixes_some, null_vectors};
 use super::super::microdata::Microdata;
 use super::super::protect::Coordinate;
 use super::super::tabulate::RawTables;
@@ -88,7 +88,7 @@ pub(super) fn told(states: [&State<'_>; 2], least: usize) -> Told {
     if least > 2 {
         for who in everybody.iter().filter(|who| is_simple(who)) {
             let part = of[who][0];
-            if let Some(other) = in_step.insert(direction(&vectors, part), part) {
+            if let Some(other) = in_step.insert(direction_of(&vectors, part), part) {
                 return said(&[other, part]);
             }
         }
@@ -128,12 +128,6 @@ fn each<T>(
         }
     }
     None
-}
-
-/// What random changes do to a part, but for a factor: two parts that change in step have one direction.
-fn direction(vectors: &[Vec<u64>], part: u32) -> Vec<u64> {
-    let values: Vec<u64> = vectors.iter().map(|vector| vector[part as usize]).collect();
-    super::super::audit::in_first(&values)
 }
 
 /// The parts of all changes, the names of the shown cells, and how many these are.
@@ -188,4 +182,115 @@ fn parts(states: [&State<'_>; 2]) -> (Vec<Part>, Vec<String>, usize) {
         Part { cells, of }
     });
     (parts.collect(), names, number.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::audit::fixes_some;
+    use super::super::super::policy::Spec;
+    use super::super::super::tabulate::tabulate;
+    use super::*;
+    use crate::steps::secrecy::Column;
+
+    fn records(rows: &[(String, u64, usize, usize)]) -> Microdata {
+        let column = |name: &str, of: fn(&(String, u64, usize, usize)) -> usize| {
+            let codes: Vec<String> = rows.iter().map(|row| of(row).to_string()).collect();
+            Column::of(name, &codes.iter().map(|code| Some(code.as_str())).collect::<Vec<_>>())
+        };
+        let who: Vec<String> = rows.iter().map(|row| row.0.clone()).collect();
+        let ids = (0..rows.len()).map(|i| i.to_string()).collect();
+        Microdata::new(
+            ids,
+            &who,
+            rows.iter().map(|row| row.1).collect(),
+            vec![column("i", |r| r.2), column("j", |r| r.3)],
+        )
+    }
+
+    /// The rank of some columns of a matrix, in fractions of whole numbers.
+    fn rank(matrix: &[Vec<i128>], columns: &[usize]) -> usize {
+        let mut rows: Vec<Vec<i128>> = matrix.iter().map(|row| columns.iter().map(|&c| row[c]).collect()).collect();
+        let mut rank = 0;
+        for c in 0..columns.len() {
+            let Some(pivot) = (rank..rows.len()).find(|&r| rows[r][c] != 0) else { continue };
+            rows.swap(rank, pivot);
+            let (above, below) = rows.split_at_mut(rank + 1);
+            let row = &above[rank];
+            for other in below {
+                let (by, from) = (other[c], row[c]);
+                other.iter_mut().zip(row).for_each(|(mine, theirs)| *mine = *mine * from - *theirs * by);
+                let common = other.iter().fold(0_i128, |common, &n| gcd(common, n));
+                other.iter_mut().filter(|_| common > 1).for_each(|n| *n /= common);
+            }
+            rank += 1;
+        }
+        rank
+    }
+
+    fn gcd(a: i128, b: i128) -> i128 {
+        if b == 0 { a.abs() } else { gcd(b, a % b) }
+    }
+
+    /// A sum of the shown changes lies within some parts alone exactly when the others have a lower rank than all have.
+    #[test]
+    fn of_few_is_told_where_the_ranks_of_all_choices_of_few_say_so() {
+        let spec = "contributor='c'\nweight='w'\n[dimensions.i]\nlevels=['i']\n[dimensions.j]\nlevels=['j']\n\
+                    [[tables]]\nname='t'\ndimensions=['i','j']";
+        let spec = Spec::parse(spec).unwrap();
+        let (mut told_of_few, mut nothing) = (0, 0);
+        for seed in 0..400 {
+            let mut state = seed as u64;
+            let mut draw = |below: u64| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                ((state >> 33) % below) as usize
+            };
+            let n = 8 + draw(10);
+            let mut rows: Vec<_> =
+                (0..n).map(|_| (format!("f{}", draw(9)), 1 + draw(9) as u64, draw(3), draw(3))).collect();
+            let before = records(&rows);
+            for _ in 0..1 + draw(5) {
+                let at = draw(n as u64);
+                rows[at].1 += 1 + draw(3) as u64;
+            }
+            let after = records(&rows);
+            let hidden: BTreeSet<Vec<Coordinate>> = {
+                let raw = tabulate(&before, &spec).unwrap();
+                let cells = raw.tables[0].cells.iter().filter(|_| draw(2) == 0);
+                cells.map(|cell| place(&raw.tables[0], cell)).collect()
+            };
+            let shows = |_: usize, at: &[Coordinate]| !hidden.contains(at);
+            let (raw_before, raw_after) = (tabulate(&before, &spec).unwrap(), tabulate(&after, &spec).unwrap());
+            let then = State { raw: &raw_before, micro: &before, shows: &shows };
+            let now = State { raw: &raw_after, micro: &after, shows: &shows };
+            let (parts, _, n_cells) = parts([&now, &then]);
+            let mut matrix = vec![vec![0_i128; parts.len()]; n_cells];
+            for (p, part) in parts.iter().enumerate() {
+                part.cells.iter().for_each(|&cell| matrix[cell as usize][p] = 1);
+            }
+            let everybody: BTreeSet<u32> = parts.iter().flat_map(|part| part.of.clone()).collect();
+            let everybody: Vec<u32> = everybody.into_iter().collect();
+            for least in 1..5 {
+                let columns: Vec<usize> = (0..parts.len()).collect();
+                let of_few = (0_u32..1 << everybody.len()).any(|choice| {
+                    let few: Vec<u32> =
+                        (0..everybody.len()).filter(|i| choice >> i & 1 == 1).map(|i| everybody[i]).collect();
+                    let others = |&p: &usize| parts[p].of.iter().any(|who| !few.contains(who));
+                    let others: Vec<usize> = columns.iter().copied().filter(others).collect();
+                    few.len() < least && rank(&matrix, &others) < rank(&matrix, &columns)
+                });
+                let said = told([&now, &then], least);
+                assert_eq!(matches!(said, Told::OfFew(_)), of_few, "{seed} {least}: {said:?}");
+                if of_few { told_of_few += 1 } else { nothing += 1 }
+            }
+        }
+        assert!(told_of_few > 100 && nothing > 100, "{told_of_few} {nothing}");
+    }
+
+    #[test]
+    fn what_is_one_combination_of_the_others_is_noticed() {
+        assert!(fixes_some(&[vec![0, 5], vec![0, 7]], &[0]), "it never changes");
+        assert!(!fixes_some(&[vec![0, 5], vec![0, 7]], &[1]));
+        let in_step = [vec![2, 6, 1], vec![5, 15, 2], vec![1, 3, 9]];
+        assert!(fixes_some(&in_step, &[0, 1]) && !fixes_some(&in_step, &[0, 2]) && !fixes_some(&in_step, &[1, 2]));
+    }
 }
