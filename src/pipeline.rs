@@ -637,7 +637,15 @@ fn vintage(
     let (mut public, mut of_partner) = match partner {
         Some(partner) => {
             let known: Vec<&Earlier> = shown_to_partners.iter().map(|(_, e)| *e).collect();
-            let both = protect_profiles(&micro, spec, partner, &past, &known).map_err(refused)?;
+            let both = protect_profiles(&micro, spec, partner, &past, &known).map_err(|why| match why {
+                NotProtected::OtherMicrodata { release, .. } => refused(NotProtected::NotRevisable {
+                    release,
+                    why: "other records, and a policy with `[partner]`, by which nothing published can be corrected",
+                    cells: Vec::new(),
+                    more: 0,
+                }),
+                other => refused(other),
+            })?;
             let BothProfiles { public, partner } = both;
             (public, Some(partner))
         }

@@ -78,10 +78,17 @@ def measured(command, seconds, log, env=None, cwd=None):
             "mb": usage.ru_maxrss // 1024, "load": round(load, 1)}
 
 
-def version(tool, arpent):
+def version(tool, given):
     """What must not have changed for a figure to be kept."""
     if tool.startswith("arpent"):
-        return digest(arpent)
+        return digest(given.arpent)
+    scripts = given.shared / "peers" / "sdc"
+    runner = {"tauargus": scripts / "run_tauargus.py", "gauss": scripts / "run_gauss.R"}.get(tool.split(":")[0], HERE / "peer_secret_stat.py")
+    return f"{named(tool)} {digest(runner, HERE / 'pattern.py')}"
+
+
+def named(tool):
+    """A peer and its version."""
     lines = {"tauargus": "pytauargus", "secret_stat": "secret_stat"}
     name = lines.get(tool.split(":")[0])
     for line in (HERE / "requirements.txt").read_text().splitlines():
@@ -144,7 +151,7 @@ def outcome(tool, shape, size, seed, given):
     name = f"{shape}-{size}-{seed}-{tool.replace(':', '_')}"
     kept, folder = results / f"{name}.json", results / name
     limit = given.our_seconds if tool.startswith("arpent") else given.peer_seconds
-    made_of = [version(tool, given.arpent), digest(micro, HERE / "specs" / f"{shape}.toml")]
+    made_of = [version(tool, given), digest(micro, HERE / "specs" / f"{shape}.toml")]
     insiders = given.insiders or ("all" if size <= 3000 or shape == "A" else "200")
     if tool == "arpent:outsider":
         insiders = "0"
@@ -252,7 +259,7 @@ def main():
                 if not outcomes:
                     continue
                 loads += [o["how"].get("load", 0) for o in outcomes]
-                if tool == "arpent":
+                if tool.startswith("arpent"):
                     unsafe += sum(not (o.get("verdict") or {}).get("safe") for o in outcomes)
                 lines += [line([o]) for o in outcomes] if given.by_seed else [line(outcomes)]
     text = table(lines)

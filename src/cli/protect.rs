@@ -884,6 +884,29 @@ mod tests {
     }
 
     #[test]
+    fn when_time_runs_out_what_a_quick_search_withholds_is_written() {
+        let desk = Desk::new();
+        let public = Spec::parse(SPEC).unwrap();
+        let bytes = release::bytes_of(&desk.path("m.csv")).unwrap();
+        let records = release::records(&release::micro_of(&desk.path("m.csv"), bytes, &public).unwrap());
+        let none = || (Vec::new(), None, None);
+        let (earlier, revises, last_year) = none();
+        let work = Arc::new(Work { records, public, partner: None, earlier, revises, last_year });
+        let withheld = |found: Found| {
+            let Found::Public(protected) = found else { panic!("one profile") };
+            let all = protected.tables.iter().flat_map(|table| table.cells().map(|(at, cell)| (at.to_vec(), cell)));
+            all.filter(|cell| cell.1 == Cell::Suppressed).map(|cell| cell.0).collect::<Vec<_>>()
+        };
+        let (whole, is_quick) = work.protected_within(Some(86_400)).unwrap();
+        assert!(!is_quick && withheld(whole) == withheld(work.protected(Search::Thorough).unwrap()));
+        let quick = withheld(work.protected(Search::Quick).unwrap());
+        let (found, is_quick) = work.protected_within(Some(0)).unwrap();
+        let thorough = withheld(work.protected(Search::Thorough).unwrap());
+        // The whole search may be over before anybody looks.
+        assert_eq!(withheld(found), if is_quick { quick } else { thorough });
+    }
+
+    #[test]
     fn a_release_holds_what_may_be_shown_and_apart_from_it_what_its_owner_keeps() {
         let desk = Desk::new();
         let report = desk.protect("m.csv", "s.toml", "out", &[]).unwrap();

@@ -507,6 +507,64 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_stands_for_nothing_is_refused_and_so_is_a_number_out_of_range() {
+        let parsed = |more: &str| Policy::parse(&format!("{POLICY}\n{more}")).unwrap();
+        Policy::parse(POLICY).unwrap().check_names().unwrap();
+        for (more, place) in [
+            ("[population.irris]\nleast = 100", "population"),
+            ("[fallback.irris]\nleast = 5", "fallback"),
+            ("[[also]]\nzoning = 'secteur'\nrules = { min_count = 5 }", "also.zoning"),
+            (
+                "[partner]\nrules = { min_contributors = 3 }\n[[partner.also]]\nzoning = 'x'\nrules = { min_count = 5 }",
+                "partner.also.zoning",
+            ),
+            ("[partner]\nrules = { min_contributors = 3 }\ntables = { iris = [['naf_sektion']] }", "tables.iris"),
+        ] {
+            assert_eq!(parsed(more).check_names().unwrap_err().place, place, "{more}");
+        }
+        parsed("[population.iris]\nleast = 100\n[[also]]\nowner = 'caf'\nrules = { min_count = 5 }")
+            .check_names()
+            .unwrap();
+        for (from, to, place) in [
+            ("width = 0.10", "width = -3", "protection.width"),
+            ("totals = 200", "totals = 200\nweights = { communes = 0.5 }", "protection.weights.communes"),
+            ("[history]", "[brackets]\n'01' = []\n[history]", "brackets.01"),
+            ("[history]", "[brackets]\n'01' = [5, 1]\n[history]", "brackets.01"),
+        ] {
+            assert!(POLICY.contains(from));
+            assert_eq!(Policy::parse(&POLICY.replace(from, to)).unwrap_err().place, place, "{to}");
+        }
+        let weighed = POLICY.replace("totals = 200", "totals = 200\nweights = { commune = 5 }");
+        assert_eq!(Policy::parse(&weighed).unwrap().check_names().unwrap_err().place, "protection.weights");
+        let weighed = Policy::parse(&weighed.replace("commune =", "communes =")).unwrap();
+        weighed.check_names().unwrap();
+        // A release without communes has nothing to weigh.
+        assert!(weighed.spec(Profile::Public, &about(), &["iris"]).unwrap().protection.weights.is_empty());
+        assert_eq!(weighed.spec(Profile::Public, &about(), &["communes"]).unwrap().protection.weights["communes"], 5.0);
+    }
+
+    #[test]
+    fn groups_are_never_counted_as_enterprises_in_silence() {
+        let policy = Policy::parse(&POLICY.replace("unit = \"siren\"", "unit = \"group\"")).unwrap();
+        assert_eq!(policy.spec(Profile::Public, &about(), &["iris"]).unwrap_err().place, "unit");
+        let groups = BTreeMap::from([("732829320".to_owned(), "holding".to_owned())]);
+        assert!(policy.spec(Profile::Public, &About { groups, ..about() }, &["iris"]).is_ok());
+    }
+
+    #[test]
+    fn a_rule_of_a_zoning_holds_for_what_was_published_of_it_before() {
+        let policy = format!(
+            "{POLICY}\n[[also]]\nzoning = 'iris'\nrules = {{ min_count = 5 }}\n\
+                              [[also]]\nowner = 'caf'\nrules = {{ min_count = 7 }}\n\
+                              [[also]]\nowner = 'urssaf'\nrules = {{ min_count = 6 }}"
+        );
+        let spec = Policy::parse(&policy).unwrap().spec(Profile::Public, &about(), &["communes"]).unwrap();
+        let least: Vec<_> =
+            spec.of_earlier.iter().map(|(zoning, rules)| (zoning.as_deref(), rules.min_count)).collect();
+        assert_eq!(least, [(Some("iris"), Some(5)), (None, Some(6))]);
+    }
+
+    #[test]
     fn the_policy_shipped_states_the_rules_of_insee_for_business() {
         let policy = Policy::parse(POLICY).unwrap();
         assert_eq!(policy.rules.min_contributors, Some(3));

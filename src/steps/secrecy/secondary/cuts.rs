@@ -30,6 +30,10 @@ const SHARE_LEAST: f64 = 1e-6;
 /// Steps of an attacker's program that take as long as one of a whole master, about.
 const MASTERED: u64 = 2;
 
+/// Rows, and atoms that are no row, above which a single program over all of them takes seconds: where brackets are public,
+/// which split atoms, few needs are left by then, and each takes many programs.
+const MOVERS_MAX: usize = 6_000;
+
 /// Rounds of repair at most; each withholds more or ends, so this only bounds a mistake of ours.
 const REPAIRS_MAX: usize = 50;
 
@@ -60,7 +64,8 @@ impl Effort {
     /// What a system allows; `None` when single programs over all of it already take too long.
     pub fn of(system: &System<'_>, pool: &Pool) -> Option<Self> {
         let unmet = needs(system).into_iter().filter(|&need| pool.unmet(system, need).is_some()).count();
-        (movers(system) * unmet <= WORK_MAX).then_some(Self::FULL)
+        let movers = movers(system);
+        (movers <= MOVERS_MAX && movers * unmet <= WORK_MAX).then_some(Self::FULL)
     }
 }
 

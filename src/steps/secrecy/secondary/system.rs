@@ -251,3 +251,51 @@ fn parent_codes(raw: &RawTables, table: &super::super::tabulate::RawTable, d: us
     }
     above
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::microdata::{Column, Microdata};
+    use super::super::super::policy::Spec;
+    use super::super::super::tabulate::tabulate;
+    use super::*;
+
+    #[test]
+    fn a_cell_costs_as_many_times_more_as_its_levels_weigh_and_totals_by_their_own_factor() {
+        let spec = "contributor='c'\nweight='w'\n[protection]\ntotals=3\nweights={ commune=50, naf=2 }\n\
+                    [dimensions.zone]\nlevels=['commune','sector']\n[dimensions.naf]\nlevels=['naf']\n\
+                    [[tables]]\nname='t'\ndimensions=['zone','naf']";
+        let spec = Spec::parse(spec).unwrap();
+        let column = |name: &str, codes: [&str; 4]| Column::of(name, &codes.map(Some));
+        let columns = vec![
+            column("commune", ["C", "C", "C", "D"]),
+            column("sector", ["C1", "C1", "C2", "D1"]),
+            column("naf", ["A", "B", "A", "A"]),
+        ];
+        let names = ["1", "2", "3", "4"].map(str::to_owned);
+        let micro = Microdata::new(names.to_vec(), &names, vec![10, 20, 40, 80], columns);
+        let raw = tabulate(&micro, &spec).unwrap();
+        let price = prices(&raw, &spec.protection);
+        let of = |key: [(u8, &str); 2]| {
+            let table = &raw.tables[0];
+            let named = |(d, k): (usize, &(u8, u32))| match k.0.checked_sub(1) {
+                None => "",
+                Some(level) => table.dimensions[d].labels[usize::from(level)][k.1 as usize].as_str(),
+            };
+            let is = |cell: &&super::super::super::tabulate::RawCell| {
+                cell.key.iter().enumerate().zip(key).all(|(k, asked)| (k.1.0, named(k)) == asked)
+            };
+            let row = table.cells.iter().find(is).unwrap().row as usize;
+            (price[row], raw.rows[row].value)
+        };
+        for (key, factor, value) in [
+            ([(2, "C1"), (1, "A")], 2.0, 10),
+            ([(1, "C"), (1, "A")], 100.0, 50),
+            ([(1, "C"), (0, "")], 150.0, 70),
+            ([(0, ""), (0, "")], 9.0, 150),
+        ] {
+            let (price, found) = of(key);
+            assert_eq!(found, value);
+            assert!((price / (value as f64 + 0.01) - factor).abs() < 1e-9, "{key:?}: {price}");
+        }
+    }
+}
