@@ -30,9 +30,13 @@ const SHARE_LEAST: f64 = 1e-6;
 /// Steps of an attacker's program that take as long as one of a whole master, about.
 const MASTERED: u64 = 2;
 
-/// Rows, and atoms that are no row, above which a single program over all of them takes seconds: where brackets are public,
-/// which split atoms, few needs are left by then, and each takes many programs.
+/// Rows, and atoms that are no row, above which a single program over all of them takes too long, however few needs there
+/// are.
 const MOVERS_MAX: usize = 6_000;
+
+/// Steps of all programs together after which a repair is given up, and with it the search: where public brackets tell each
+/// contributor much of the others, most needs take a program for each of many. The tables we know take half of it at most.
+const REPAIR_STEPS: u64 = 800_000;
 
 /// Rounds of repair at most; each withholds more or ends, so this only bounds a mistake of ours.
 const REPAIRS_MAX: usize = 50;
@@ -468,6 +472,9 @@ impl<'s, 'a> Search<'s, 'a> {
                     // Another's answer may have served it meanwhile.
                     if self.pool.unmet(self.system, need).is_some() {
                         self.widen(&wanted)?;
+                    }
+                    if self.steps() > REPAIR_STEPS {
+                        return Err(Hopeless::Row(need.row));
                     }
                 }
             }
