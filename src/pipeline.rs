@@ -25,8 +25,9 @@ use crate::steps::review::decisions::{Applied, Decisions, apply};
 use crate::steps::seal;
 use crate::steps::secrecy::{
     BadSpec, BothProfiles, Checks, Column, Counts, Earlier, EarlierTable, FaultKind, Leads, Microdata, NotAuditable,
-    NotProtected, Past, ProtectedAfter, ProtectedTables, ReleasedTables, Revision, Search, Spec, Years, examine, keep,
-    protect_in, protect_profiles, protect_revision, published_together, refuse_given_away, seen_by_partners,
+    NotProtected, Past, ProtectedAfter, ProtectedTables, ReleasedTables, Revision, SAME_RECORDS, Search, Spec, Years,
+    examine, keep, protect_in, protect_profiles, protect_revision, published_together, refuse_given_away,
+    seen_by_partners,
 };
 use geo::MultiPolygon;
 use ledger::Dossier;
@@ -638,7 +639,7 @@ fn vintage(
         Some(partner) => {
             let known: Vec<&Earlier> = shown_to_partners.iter().map(|(_, e)| *e).collect();
             let both = protect_profiles(&micro, spec, partner, &past, &known).map_err(|why| match why {
-                NotProtected::OtherMicrodata { release, .. } => refused(NotProtected::NotRevisable {
+                NotProtected::OtherMicrodata { release, expected: SAME_RECORDS, .. } => refused(NotProtected::NotRevisable {
                     release,
                     why: "other records, and a policy with `[partner]`, by which nothing published can be corrected",
                     cells: Vec::new(),

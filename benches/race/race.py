@@ -83,7 +83,8 @@ def version(tool, given):
     if tool.startswith("arpent"):
         return digest(given.arpent)
     scripts = given.shared / "peers" / "sdc"
-    runner = {"tauargus": scripts / "run_tauargus.py", "gauss": scripts / "run_gauss.R"}.get(tool.split(":")[0], HERE / "peer_secret_stat.py")
+    runners = {"tauargus": scripts / "run_tauargus.py", "gauss": scripts / "run_gauss.R"}
+    runner = runners.get(tool.split(":")[0], HERE / "peer_secret_stat.py")
     return f"{named(tool)} {digest(runner, HERE / 'pattern.py')}"
 
 

@@ -36,8 +36,8 @@ pub struct Args {
     /// the others were published before it, and which were made beside it, its `release.json` says
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     pub release: Vec<PathBuf>,
-    /// Verify this certificate, in whole numbers and without a solver; by default the one of the release named last, where
-    /// that was made after all the others and no more. Without a file: insist that there is one
+    /// Verify the certificate too, in whole numbers and without a solver; by default the one of the release named last,
+    /// which must have been made after all the others. A release alone that was made after no other is verified unasked
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub certificate: Option<Option<PathBuf>>,
     /// Check the rows and the certificate, and leave the attack out
@@ -88,7 +88,7 @@ fn judge(args: &Args, show_progress: bool) -> Result<Verdict, Vec<String>> {
     let last = args.release.last().map(|folder| folder.join(super::release::CERTIFICATE)).unwrap_or_default();
     let path = match &args.certificate {
         Some(named) => Some(named.clone().unwrap_or(last)),
-        None => Some(last).filter(|path| kinship.is_whole && path.exists()),
+        None => Some(last).filter(|path| kinship.is_by_itself && path.exists()),
     };
     let certificate = match path {
         None => None,
@@ -145,8 +145,9 @@ struct Kinship {
     after: Vec<Vec<usize>>,
     /// Whether it is alone, and corrects a release.
     is_correction: bool,
-    /// Whether those named are the last and all that it was made after, and nothing else.
-    is_whole: bool,
+    /// Whether it is alone, and its proof speaks of nothing else: of none published before, and of no public release beside
+    /// one for partners.
+    is_by_itself: bool,
 }
 
 impl Kinship {
@@ -156,8 +157,8 @@ impl Kinship {
             None => Value::Null,
         };
         let made_after = last["inputs"]["after"].as_array().map_or(&[][..], Vec::as_slice);
-        // A proof for partners speaks of the public release made with it too.
-        let is_whole = last["profile"] != "partner" && made_after.len() + 1 == folders.len();
+        let is_correction = folders.len() == 1 && last["inputs"]["revises"].is_string();
+        let is_first = folders.len() == 1 && made_after.is_empty() && last["profile"] != "partner";
         let digests = match made_after {
             [] => Vec::new(),
             _ => {
@@ -171,8 +172,8 @@ impl Kinship {
         };
         Ok(Self {
             after: made_after.iter().map(places).collect(),
-            is_correction: folders.len() == 1 && last["inputs"]["revises"].is_string(),
-            is_whole,
+            is_correction,
+            is_by_itself: is_correction || is_first,
         })
     }
 
@@ -376,8 +377,10 @@ fn text(verdict: &Verdict) -> String {
             c.witnesses, c.witnesses_true, c.ends, c.ends_proved, c.ends_whole
         );
     }
-    if v.certified.is_none() && v.insiders > 0 {
-        text.push_str("no certificate: how near insiders come to what they do not know exactly is not judged\n");
+    if v.certified.is_none() {
+        text.push_str(
+            "no certificate verified: how near insiders come to what they do not know exactly is not judged\n",
+        );
     }
     if let Some(m) = v.mutations {
         let _ = writeln!(

@@ -197,11 +197,13 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
             (both.public, Some((partner, both.partner)))
         }
         (Found::Both(both), None) => (both.public, None),
-        (Found::Public(protected), _) => (protected, None),
+        (Found::Public(protected), _) => (*protected, None),
     };
     let Work { earlier, revises, last_year, .. } = &*work;
-    let partners = for_partners.as_ref().map(|(_, protected)| (" (with what partners see)", protected));
-    for (seen, ProtectedAfter { told, dossier, .. }) in [("", &protected)].into_iter().chain(partners) {
+    let partners = for_partners.as_ref().map(|(of, protected)| (" (with what partners see)", &of.spec, protected));
+    for (seen, spec, ProtectedAfter { told, dossier, .. }) in
+        [("", &public.spec, &protected)].into_iter().chain(partners)
+    {
         if !told.is_empty() {
             let told = told.len();
             remarks.push(format!(
@@ -212,7 +214,7 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
         }
         let ends = dossier.in_fractions;
         if ends > 0 {
-            let who = match public.spec.protection.integrality {
+            let who = match spec.protection.integrality {
                 Integrality::Outsiders => "a contributor who",
                 Integrality::Nobody | Integrality::Everyone => "whoever",
             };
@@ -373,15 +375,16 @@ struct Work {
 
 /// Protected tables, for the public or for both profiles.
 enum Found {
-    Public(ProtectedAfter),
+    Public(Box<ProtectedAfter>),
     Both(Box<BothProfiles>),
 }
 
 impl Work {
-    fn protected(&self, search: Search) -> Result<Found, NotProtected> {
+    /// Searches as the specifications ask, or otherwise.
+    fn protected(&self, search: Option<Search>) -> Result<Found, NotProtected> {
         let with_search = |spec: &Spec| {
             let mut spec = spec.clone();
-            spec.protection.search = search;
+            spec.protection.search = search.unwrap_or(spec.protection.search);
             spec
         };
         let of = |partners_only: bool| {
@@ -391,8 +394,9 @@ impl Work {
         let past = Past { earlier: of(false), last_year: self.last_year.as_ref().map(|read| &read.earlier) };
         let spec = with_search(&self.public);
         match (&self.revises, &self.partner) {
-            (Some(read), _) => protect_revision(&self.records, &spec, &read.earlier, &of(false)).map(Found::Public),
-            (None, None) => protect_in(&self.records, &spec, &past).map(Found::Public),
+            (Some(read), _) => protect_revision(&self.records, &spec, &read.earlier, &of(false))
+                .map(|one| Found::Public(Box::new(one))),
+            (None, None) => protect_in(&self.records, &spec, &past).map(|one| Found::Public(Box::new(one))),
             (None, Some(partner)) => protect_profiles(&self.records, &spec, &with_search(partner), &past, &of(true))
                 .map(|both| Found::Both(Box::new(both))),
         }
@@ -401,26 +405,25 @@ impl Work {
     /// Searches as the specification asks, and for so many seconds at most where that is given: what a quick search found
     /// meanwhile is the answer then, however long that takes, since it is as safe. Whether it is.
     fn protected_within(self: &Arc<Self>, seconds: Option<u64>) -> Result<(Found, bool), NotProtected> {
-        let asked = self.public.protection.search;
-        let Some(seconds) = seconds.filter(|_| asked != Search::Quick) else {
-            return self.protected(asked).map(|found| (found, false));
+        let Some(seconds) = seconds else {
+            return self.protected(None).map(|found| (found, false));
         };
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let searched = |search: Search| {
+        let searched = |search: Option<Search>| {
             let (work, (sender, receiver)) = (Arc::clone(self), mpsc::channel());
             // Nobody waits for it when time has run out: it ends with the command.
             std::thread::spawn(move || sender.send(work.protected(search)));
             receiver
         };
-        let (quick, whole) = (searched(Search::Quick), searched(asked));
+        let (quick, whole) = (searched(Some(Search::Quick)), searched(None));
         match whole.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(found) => found.map(|found| (found, false)),
             Err(mpsc::RecvTimeoutError::Timeout) => match quick.recv() {
                 Ok(found) => found.map(|found| (found, true)),
-                Err(mpsc::RecvError) => self.protected(Search::Quick).map(|found| (found, true)),
+                Err(mpsc::RecvError) => self.protected(Some(Search::Quick)).map(|found| (found, true)),
             },
             // It panicked, and has said so: the same once more, for whoever waits here.
-            Err(mpsc::RecvTimeoutError::Disconnected) => self.protected(asked).map(|found| (found, false)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => self.protected(None).map(|found| (found, false)),
         }
     }
 }
@@ -586,7 +589,8 @@ fn remarks(spec: &Spec, earlier: &[ReadBack]) -> Vec<String> {
     for read in earlier {
         let name = &read.earlier.name;
         let missing = read.after.iter().filter(|d| earlier.iter().all(|known| known.digest != **d)).count();
-        if missing > 0 {
+        // A correction stands for what it corrects.
+        if missing > 0 && read.revises.is_none() {
             remarks.push(format!(
                 "{name}: found {missing} releases it was made after and which `--after` does not name, expected all of \
                  them: what they show is not taken into account"
@@ -898,10 +902,10 @@ mod tests {
             all.filter(|cell| cell.1 == Cell::Suppressed).map(|cell| cell.0).collect::<Vec<_>>()
         };
         let (whole, is_quick) = work.protected_within(Some(86_400)).unwrap();
-        assert!(!is_quick && withheld(whole) == withheld(work.protected(Search::Thorough).unwrap()));
-        let quick = withheld(work.protected(Search::Quick).unwrap());
+        assert!(!is_quick && withheld(whole) == withheld(work.protected(None).unwrap()));
+        let quick = withheld(work.protected(Some(Search::Quick)).unwrap());
         let (found, is_quick) = work.protected_within(Some(0)).unwrap();
-        let thorough = withheld(work.protected(Search::Thorough).unwrap());
+        let thorough = withheld(work.protected(None).unwrap());
         // The whole search may be over before anybody looks.
         assert_eq!(withheld(found), if is_quick { quick } else { thorough });
     }

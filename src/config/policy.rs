@@ -216,16 +216,26 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Whether a rule or a table names something that no release made by this policy has: it would be off in silence.
+    /// The zonings that it has tables or rules of.
+    fn zonings_named(&self) -> BTreeSet<&str> {
+        let of_partners = self.partner.iter().flat_map(|partner| partner.tables.keys());
+        let also = self.also.iter().chain(self.partner.iter().flat_map(|partner| &partner.also));
+        let of_rules = also.filter_map(|also| also.zoning.as_ref()).chain(self.population.keys());
+        self.tables.keys().chain(of_partners).chain(of_rules).map(String::as_str).collect()
+    }
+
+    /// Whether a rule or a table names something that no release made by this policy has: it would be off in silence. A rule
+    /// may name a zoning that the policy `before` does: it holds for what was published of it.
     ///
     /// # Errors
     /// The first name that stands for nothing.
-    pub fn check_names(&self) -> Result<(), BadSpec> {
+    pub fn check_names(&self, before: Option<&Self>) -> Result<(), BadSpec> {
         let of_partners = || self.partner.iter().flat_map(|partner| &partner.tables);
         let zonings: BTreeSet<&str> =
             self.tables.keys().chain(of_partners().map(|t| t.0)).map(String::as_str).collect();
+        let was_known = before.map(Self::zonings_named).unwrap_or_default();
         let listed = zonings.iter().copied().collect::<Vec<_>>().join(", ");
-        let known = |place: String, zoning: &str| match zonings.contains(zoning) {
+        let known = |place: String, zoning: &str| match zonings.contains(zoning) || was_known.contains(zoning) {
             true => Ok(()),
             false => Err(bad(place, format!("`{zoning}`"), format!("a zoning that has tables: {listed}"))),
         };
@@ -509,7 +519,7 @@ mod tests {
     #[test]
     fn a_name_that_stands_for_nothing_is_refused_and_so_is_a_number_out_of_range() {
         let parsed = |more: &str| Policy::parse(&format!("{POLICY}\n{more}")).unwrap();
-        Policy::parse(POLICY).unwrap().check_names().unwrap();
+        Policy::parse(POLICY).unwrap().check_names(None).unwrap();
         for (more, place) in [
             ("[population.irris]\nleast = 100", "population"),
             ("[fallback.irris]\nleast = 5", "fallback"),
@@ -520,10 +530,17 @@ mod tests {
             ),
             ("[partner]\nrules = { min_contributors = 3 }\ntables = { iris = [['naf_sektion']] }", "tables.iris"),
         ] {
-            assert_eq!(parsed(more).check_names().unwrap_err().place, place, "{more}");
+            assert_eq!(parsed(more).check_names(None).unwrap_err().place, place, "{more}");
         }
+        // Iris has no tables any more, and a rule for what was published of it.
+        let dropped = POLICY.replace("iris = [[]]", "");
+        let dropped = format!("{dropped}\n[[also]]\nzoning = 'iris'\nrules = {{ min_count = 5 }}");
+        let dropped = Policy::parse(&dropped).unwrap();
+        assert_eq!(dropped.check_names(None).unwrap_err().place, "also.zoning");
+        dropped.check_names(Some(&Policy::parse(POLICY).unwrap())).unwrap();
+        dropped.check_names(Some(&dropped)).unwrap();
         parsed("[population.iris]\nleast = 100\n[[also]]\nowner = 'caf'\nrules = { min_count = 5 }")
-            .check_names()
+            .check_names(None)
             .unwrap();
         for (from, to, place) in [
             ("width = 0.10", "width = -3", "protection.width"),
@@ -535,9 +552,9 @@ mod tests {
             assert_eq!(Policy::parse(&POLICY.replace(from, to)).unwrap_err().place, place, "{to}");
         }
         let weighed = POLICY.replace("totals = 200", "totals = 200\nweights = { commune = 5 }");
-        assert_eq!(Policy::parse(&weighed).unwrap().check_names().unwrap_err().place, "protection.weights");
+        assert_eq!(Policy::parse(&weighed).unwrap().check_names(None).unwrap_err().place, "protection.weights");
         let weighed = Policy::parse(&weighed.replace("commune =", "communes =")).unwrap();
-        weighed.check_names().unwrap();
+        weighed.check_names(None).unwrap();
         // A release without communes has nothing to weigh.
         assert!(weighed.spec(Profile::Public, &about(), &["iris"]).unwrap().protection.weights.is_empty());
         assert_eq!(weighed.spec(Profile::Public, &about(), &["communes"]).unwrap().protection.weights["communes"], 5.0);

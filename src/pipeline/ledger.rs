@@ -232,8 +232,9 @@ pub async fn policy_in_force(store: &dyn Store) -> Result<Option<Policy>, NotInF
 /// See [`NotInForce`]; then the policy in force stays.
 pub async fn put_in_force(store: &dyn Store, text: &str, key: Option<&str>, by: &Stamp) -> Result<Policy, NotInForce> {
     let policy = Policy::parse(text).map_err(|e| NotInForce::Wrong(e.to_string()))?;
-    policy.check_names().map_err(|e| NotInForce::Wrong(e.to_string()))?;
-    if let Some(known) = policy_in_force(store).await? {
+    let known = policy_in_force(store).await?;
+    policy.check_names(known.as_ref()).map_err(|e| NotInForce::Wrong(e.to_string()))?;
+    if let Some(known) = known {
         let looser = policy.looser_than(&known);
         if !looser.is_empty() && !key.is_some_and(|key| known.opens(key)) {
             return Err(NotInForce::Looser { version: known.version, looser });

@@ -605,6 +605,19 @@ fn a_correction_tells_of_no_few_by_subtraction_nor_by_what_it_takes_back() {
     assert_eq!(back.status.code(), Some(1), "{}", said(&back));
     desk.done("protect --micro more.csv --spec s.toml --out third --revises second --after first");
 
+    // That records lie elsewhere is a change too, for a policy that wants none.
+    let elsewhere = corrected(&[]).replacen(",B,", ",C,", 1);
+    desk.put("elsewhere.csv", &elsewhere);
+    desk.put(
+        "never.toml",
+        &format!("history = {{ revision = 'refuse' }}\n{}", spec("v1", "rules = { min_contributors = 1 }")),
+    );
+    desk.done("protect --micro first.csv --spec never.toml --out fixed");
+    for (spec, release) in [("never.toml", "fixed"), ("s.toml", "first")] {
+        let refused = desk.run(&format!("protect --micro elsewhere.csv --spec {spec} --out no --revises {release}"));
+        assert_eq!(refused.status.code(), Some(1), "{spec}: {}", said(&refused));
+    }
+
     // Nothing says how many must change at once.
     desk.done("protect --micro first.csv --spec dominance.toml --out other");
     let refused = desk.run("protect --micro three.csv --spec dominance.toml --out no --revises other");

@@ -505,7 +505,8 @@ struct Records<'a> {
     row_in: Vec<Vec<Option<u32>>>,
 }
 
-const SAME_RECORDS: &str = "the same contributor and weight for each establishment of both releases";
+/// What is expected of the records of releases that are protected together.
+pub const SAME_RECORDS: &str = "the same contributor and weight for each establishment of both releases";
 
 fn join<'a>(micro: &'a Microdata, earlier: &[&'a Earlier]) -> Result<Records<'a>, NotProtected> {
     let mut records = Records { ids: vec![], contributors: vec![], weight: vec![], row_in: vec![] };

@@ -26,9 +26,9 @@ pub use audit::{
 };
 pub use certificate::Certificate;
 pub use history::{
-    BothProfiles, Change, Earlier, EarlierTable, Leads, NotProtected, Past, ProtectedAfter, protect_after, protect_in,
-    protect_profiles, protect_revision, published_together, refuse_given_away, seen_by_partners,
-    seen_by_partners_alone,
+    BothProfiles, Change, Earlier, EarlierTable, Leads, NotProtected, Past, ProtectedAfter, SAME_RECORDS,
+    protect_after, protect_in, protect_profiles, protect_revision, published_together, refuse_given_away,
+    seen_by_partners, seen_by_partners_alone,
 };
 pub use kept::{earlier_of, keep};
 pub use microdata::{Column, Microdata};

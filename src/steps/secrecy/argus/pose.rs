@@ -39,13 +39,14 @@ impl<'a> Dimension<'a> {
             Above::Flat => Ok(Some(self.total)),
             Above::Listed(above) => above.get(code).copied().map(Some).ok_or("a code that its hierarchy does not have"),
             Above::Digits(digits) => {
-                let mut length = 0;
-                for step in *digits {
-                    if code.len() == length + step {
-                        let prefix = code.get(..length).ok_or("a code of other characters than digits stand for")?;
+                let mut length = 0_usize;
+                for &step in *digits {
+                    let above = length;
+                    length = length.saturating_add(step);
+                    if code.len() == length {
+                        let prefix = code.get(..above).ok_or("a code of other characters than digits stand for")?;
                         return Ok(Some(if prefix.is_empty() { self.total } else { prefix }));
                     }
-                    length += step;
                 }
                 Err("a code of another length than its levels have")
             }
@@ -123,7 +124,14 @@ pub fn pose(
     };
     let values: Vec<i64> =
         cells.iter().map(|cell| whole(&cell.codes, &cell.value, places)).collect::<Result<_, _>>()?;
-    let farthest = 10 * (values.iter().map(|value| value.abs()).max().unwrap_or(0) + 1);
+    // Beyond whatever is asked of any cell.
+    let mut farthest = 10 * (values.iter().map(|value| value.abs()).max().unwrap_or(0) + 1);
+    for (cell, value) in cells.iter().zip(&values) {
+        if let Some((_, upper)) = &cell.levels {
+            farthest = farthest.max(value.saturating_add(whole(&cell.codes, upper, places)?));
+        }
+    }
+    let farthest = farthest;
     let mut posed = Vec::with_capacity(cells.len());
     for (cell, &value) in cells.iter().zip(&values) {
         let status = match cell.fate {
@@ -134,13 +142,17 @@ pub fn pose(
             Some(Fate::Safe) | None => Status::Safe,
         };
         let (lower, upper) = match (status, &cell.levels) {
-            (Status::Unsafe, Some((lower, upper))) => {
-                let of = |text: &String| whole(&cell.codes, text, places).map(|level| level.max(0));
-                (of(lower)?, of(upper)?)
-            }
-            (Status::Unsafe, None) => {
-                let expected = "fields with its lower and upper protection level, or a line `PL` of an a-priori file";
-                return Err(refuse(&cell.codes, "an unsafe cell without levels", expected));
+            (Status::Unsafe, levels) => {
+                let whole = |text: &String| whole(&cell.codes, text, places);
+                let levels = levels.as_ref().map(|(lower, upper)| Ok((whole(lower)?, whole(upper)?))).transpose()?;
+                match levels {
+                    Some((lower, upper)) if lower >= 0 && upper >= 0 && lower + upper > 0 => (lower, upper),
+                    _ => {
+                        let expected = "its lower and upper protection level, in fields of their own or in a line `PL` of an \
+                                        a-priori file, and one of them above zero";
+                        return Err(refuse(&cell.codes, "an unsafe cell without levels", expected));
+                    }
+                }
             }
             (_, _) => (0, 0),
         };

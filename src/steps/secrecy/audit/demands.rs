@@ -28,12 +28,13 @@ pub(super) fn levels(puzzle: &Puzzle, micro: &Microdata, spec: &Spec) -> Result<
     Ok(levels)
 }
 
-/// The rules of each table of the puzzle beside those that hold everywhere; of one that the specification does not name, those
-/// of every table.
+/// The rules of each table of the puzzle beside those that hold everywhere. Where one release is judged, those of every
+/// table hold for one that the specification does not name; other releases may have been made by other specifications.
 pub(super) fn rules_of_tables<'s>(puzzle: &Puzzle, spec: &'s Spec) -> Vec<Vec<&'s Rules>> {
     let of_one = |t: u32| match spec.tables.iter().find(|table| table.name == puzzle.table(t).1) {
         Some(table) => table.rules.iter().collect(),
-        None => spec.tables.iter().flat_map(|table| &table.rules).collect(),
+        None if puzzle.is_one_release() => spec.tables.iter().flat_map(|table| &table.rules).collect(),
+        None => Vec::new(),
     };
     (0..puzzle.tables()).map(of_one).collect()
 }

@@ -158,6 +158,11 @@ impl Puzzle {
         self.tables[table as usize].release_at
     }
 
+    /// Whether all tables are of one release.
+    pub fn is_one_release(&self) -> bool {
+        self.tables.iter().all(|table| table.release_at == self.tables[0].release_at)
+    }
+
     pub fn tables(&self) -> u32 {
         self.tables.len() as u32
     }

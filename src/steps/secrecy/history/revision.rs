@@ -6,7 +6,7 @@
 //! from shown differences ([`changes`]). What was withheld stays withheld, so that the two releases show the same sums and
 //! their difference has the freedom that each of them has.
 
-use super::super::microdata::Microdata;
+use super::super::microdata::{Column, Microdata};
 use super::super::policy::{Revision, Spec};
 use super::super::protect::{Cell, Coordinate, protect_knowing};
 use super::super::secondary;
@@ -169,9 +169,14 @@ fn changed(now: (&RawTables, Option<u32>, &Microdata), then: (&RawTables, Option
     (now.iter().filter(differs).count() + gone) as u64
 }
 
+/// Whether records, or the places they lie in, are others.
 fn micro_differs(one: &Microdata, other: &Microdata) -> bool {
     let rows = |m: &Microdata| {
-        let row = |r: usize| (m.ids[r].clone(), m.contributors[m.contributor[r] as usize].clone(), m.weight[r]);
+        let code = |column: &Column, r: usize| column.codes[r].map(|code| column.labels[code as usize].clone());
+        let row = |r: usize| {
+            let codes: Vec<_> = m.columns.iter().map(|column| (column.name.clone(), code(column, r))).collect();
+            (m.ids[r].clone(), m.contributors[m.contributor[r] as usize].clone(), m.weight[r], codes)
+        };
         (0..m.len()).map(row).collect::<std::collections::BTreeSet<_>>()
     };
     rows(one) != rows(other)
