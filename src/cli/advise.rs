@@ -93,7 +93,7 @@ fn ranked(args: &Args, show_progress: bool) -> Result<Report, Refusal> {
         tries: args.tries as usize,
     };
     let earlier = args.after.iter().map(|folder| release::read(folder)).collect::<Result<Vec<ReadBack>, _>>()?;
-    if let Some(read) = earlier.iter().find(|read| read.partners_only) {
+    if let Some(read) = earlier.iter().find(|read| read.earlier.for_partners) {
         let found = "a release for partners";
         return Err(Unreadable::file("partner_release", &read.earlier.name, found, "releases for the public").into());
     }

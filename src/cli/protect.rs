@@ -170,7 +170,7 @@ fn protect(args: &ProtectArgs) -> Result<Report, Refusal> {
             earlier.push(read);
         }
     }
-    if let Some(read) = earlier.iter().find(|read| read.partners_only).filter(|_| partner.is_none()) {
+    if let Some(read) = earlier.iter().find(|read| read.earlier.for_partners).filter(|_| partner.is_none()) {
         let expected = "`--partner` with what partners may see: what is published now must be safe from them too";
         return Err(Unreadable::file("partner_missing", &read.earlier.name, "a release for partners", expected).into());
     }
@@ -387,9 +387,9 @@ impl Work {
             spec.protection.search = search.unwrap_or(spec.protection.search);
             spec
         };
-        let of = |partners_only: bool| {
-            let of_profile = self.earlier.iter().filter(move |read| read.partners_only == partners_only);
-            of_profile.map(|read| &read.earlier).collect::<Vec<&Earlier>>()
+        let of = |for_partners: bool| {
+            let all = self.earlier.iter().map(|read| &read.earlier);
+            all.filter(|earlier| earlier.for_partners == for_partners).collect::<Vec<&Earlier>>()
         };
         let past = Past { earlier: of(false), last_year: self.last_year.as_ref().map(|read| &read.earlier) };
         let spec = with_search(&self.public);
@@ -893,9 +893,8 @@ mod tests {
         let public = Spec::parse(SPEC).unwrap();
         let bytes = release::bytes_of(&desk.path("m.csv")).unwrap();
         let records = release::records(&release::micro_of(&desk.path("m.csv"), bytes, &public).unwrap());
-        let none = || (Vec::new(), None, None);
-        let (earlier, revises, last_year) = none();
-        let work = Arc::new(Work { records, public, partner: None, earlier, revises, last_year });
+        let (partner, revises, last_year) = (None, None, None);
+        let work = Arc::new(Work { records, public, partner, earlier: Vec::new(), revises, last_year });
         let withheld = |found: Found| {
             let Found::Public(protected) = found else { panic!("one profile") };
             let all = protected.tables.iter().flat_map(|table| table.cells().map(|(at, cell)| (at.to_vec(), cell)));

@@ -258,8 +258,6 @@ pub struct ReadBack {
     pub after: Vec<String>,
     /// The fingerprint of its policy.
     pub policy: String,
-    /// Whether it is for partners alone.
-    pub partners_only: bool,
     /// The digest of the release that it corrects.
     pub revises: Option<String>,
 }
@@ -319,7 +317,6 @@ pub fn read(folder: &Path) -> Result<ReadBack, Vec<Reject>> {
         digest: digest(&release_bytes),
         after: texts(&json["inputs"]["after"]),
         policy: json["policy"]["fingerprint"].as_str().unwrap_or_default().to_owned(),
-        partners_only: json["profile"] == "partner",
         revises: json["inputs"]["revises"].as_str().map(str::to_owned),
     })
 }

@@ -2,8 +2,8 @@
 
 use crate::steps::bytes::sha256_hex;
 use crate::steps::secrecy::{
-    BadSpec, CountRules, Dimension, Fallback, HistoryRules, Integrality, Population, Protection, Rules, Spec, Table,
-    Terms, check_bounds,
+    BadSpec, CountRules, Dimension, Fallback, HistoryRules, Population, Protection, Rules, Spec, Table, Terms,
+    check_bounds,
 };
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -216,12 +216,17 @@ impl Policy {
         Ok(policy)
     }
 
+    /// The zonings that it has tables of.
+    fn zonings_cut(&self) -> BTreeSet<&str> {
+        let of_partners = self.partner.iter().flat_map(|partner| partner.tables.keys());
+        self.tables.keys().chain(of_partners).map(String::as_str).collect()
+    }
+
     /// The zonings that it has tables or rules of.
     fn zonings_named(&self) -> BTreeSet<&str> {
-        let of_partners = self.partner.iter().flat_map(|partner| partner.tables.keys());
         let also = self.also.iter().chain(self.partner.iter().flat_map(|partner| &partner.also));
         let of_rules = also.filter_map(|also| also.zoning.as_ref()).chain(self.population.keys());
-        self.tables.keys().chain(of_partners).chain(of_rules).map(String::as_str).collect()
+        self.zonings_cut().into_iter().chain(of_rules.map(String::as_str)).collect()
     }
 
     /// Whether a rule or a table names something that no release made by this policy has: it would be off in silence. A rule
@@ -230,9 +235,7 @@ impl Policy {
     /// # Errors
     /// The first name that stands for nothing.
     pub fn check_names(&self, before: Option<&Self>) -> Result<(), BadSpec> {
-        let of_partners = || self.partner.iter().flat_map(|partner| &partner.tables);
-        let zonings: BTreeSet<&str> =
-            self.tables.keys().chain(of_partners().map(|t| t.0)).map(String::as_str).collect();
+        let zonings = self.zonings_cut();
         let was_known = before.map(Self::zonings_named).unwrap_or_default();
         let listed = zonings.iter().copied().collect::<Vec<_>>().join(", ");
         let known = |place: String, zoning: &str| match zonings.contains(zoning) || was_known.contains(zoning) {
@@ -253,7 +256,8 @@ impl Policy {
             known(format!("{place}.zoning"), zoning)?;
         }
         let dimensions: BTreeSet<&str> = DIMENSIONS.into_iter().chain(zonings.iter().copied()).collect();
-        for (zoning, tables) in self.tables.iter().chain(of_partners()) {
+        let of_partners = self.partner.iter().flat_map(|partner| &partner.tables);
+        for (zoning, tables) in self.tables.iter().chain(of_partners) {
             if let Some(stray) = tables.iter().flatten().find(|name| !dimensions.contains(name.as_str())) {
                 let expected = format!("one of {}", dimensions.iter().copied().collect::<Vec<_>>().join(", "));
                 return Err(bad(format!("tables.{zoning}"), format!("`{stray}`"), expected));
@@ -394,8 +398,7 @@ impl Policy {
             "protection Protection {{ width: {width:?}, insiders: {insiders:?}, zeros: {zeros:?}, cost: {cost:?}, \
              totals: {totals:?}, search: {search:?} }}"
         ));
-        let lenient = *integrality != Integrality::default();
-        lines.extend(lenient.then(|| format!("integrality {}", integrality.name())));
+        lines.extend(integrality.line());
         lines.extend(weights.iter().map(|(level, factor)| format!("weight {level:?} {factor}")));
         lines.push(format!("population {:?}", self.population));
         lines.push(format!("fallback {:?}", self.fallback));

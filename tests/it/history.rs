@@ -510,25 +510,25 @@ fn zones(parts: &[(u32, u32, &str, &str)]) -> String {
     text
 }
 
-/// One table over a perimeter, with rules of its own.
-fn with_rules_of_the_table(perimeter: &str, rules: &str) -> String {
-    format!(
-        "contributor = 'siren'\nweight = 'headcount'\nprotection = {{ insiders = false }}\n\
-         [dimensions.zone]\nlevels = ['{perimeter}']\n[[tables]]\nname = 't'\ndimensions = ['zone']\nrules = [{rules}]"
-    )
+/// Two perimeters of one table with rules of its own, of which the first is published as `one`.
+fn two_perimeters(micro: &str, rules: &str) -> Desk {
+    let of = |perimeter: &str| {
+        format!(
+            "contributor = 'siren'\nweight = 'headcount'\nprotection = {{ insiders = false }}\n\
+             [dimensions.zone]\nlevels = ['{perimeter}']\n[[tables]]\nname = 't'\ndimensions = ['zone']\n\
+             rules = [{rules}]"
+        )
+    };
+    let desk = Desk::new(&[("m.csv", micro), ("v1.toml", &of("v1")), ("v2.toml", &of("v2"))]);
+    desk.done("protect --micro m.csv --spec v1.toml --out one");
+    desk
 }
 
 #[test]
 fn what_rules_of_a_table_withheld_stays_withheld_beside_another_perimeter() {
     // X and Y count three persons each; P is X and Z, Q is Y and W.
     let micro = zones(&[(3, 1, "X", "P"), (3, 1, "Y", "Q"), (5, 10, "Z", "P"), (5, 10, "W", "Q"), (5, 10, "V", "V")]);
-    let rules = "{ min_count = 5, min_count_of = 'persons' }";
-    let desk = Desk::new(&[
-        ("m.csv", &micro),
-        ("v1.toml", &with_rules_of_the_table("v1", rules)),
-        ("v2.toml", &with_rules_of_the_table("v2", rules)),
-    ]);
-    desk.done("protect --micro m.csv --spec v1.toml --out one");
+    let desk = two_perimeters(&micro, "{ min_count = 5, min_count_of = 'persons' }");
     let first = desk.cells("one/tables/t.csv");
     let status = |cells: &BTreeMap<Vec<String>, (String, String)>, code: &str| cells[&vec![code.to_owned()]].1.clone();
     assert_eq!(
@@ -549,13 +549,7 @@ fn what_rules_of_a_table_withheld_stays_withheld_beside_another_perimeter() {
 fn what_two_perimeters_isolate_is_judged_by_rules_of_tables_too() {
     // One firm passes from A to B.
     let micro = zones(&[(5, 10, "A", "A"), (1, 77, "A", "B"), (5, 10, "B", "B"), (5, 10, "C", "C")]);
-    let rules = "{ min_contributors = 3 }";
-    let desk = Desk::new(&[
-        ("m.csv", &micro),
-        ("v1.toml", &with_rules_of_the_table("v1", rules)),
-        ("v2.toml", &with_rules_of_the_table("v2", rules)),
-    ]);
-    desk.done("protect --micro m.csv --spec v1.toml --out one");
+    let desk = two_perimeters(&micro, "{ min_contributors = 3 }");
     let second = desk.run("protect --micro m.csv --spec v2.toml --out two --after one");
     assert!(second.status.success(), "{}", said(&second));
     let cells = desk.cells("two/tables/t.csv");

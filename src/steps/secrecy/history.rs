@@ -53,6 +53,13 @@ pub struct EarlierTable {
     pub cells: BTreeMap<Vec<Coordinate>, Cell>,
 }
 
+impl Earlier {
+    /// Its tables cut again, for their figures: least inhabitants decide nothing of these.
+    fn cut(&self) -> Result<RawTables, NotTabulable> {
+        tabulate(&self.micro, &Spec { population: BTreeMap::new(), ..self.spec.clone() })
+    }
+}
+
 impl EarlierTable {
     /// Released tables, as later ones reckon with them.
     pub fn of_all(tables: &ProtectedTables) -> Vec<Self> {

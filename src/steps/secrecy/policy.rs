@@ -299,6 +299,11 @@ impl Integrality {
             Self::Everyone => "everyone",
         }
     }
+
+    /// Its line in the fixed form of a policy: none, where everyone is meant.
+    pub fn line(self) -> Option<String> {
+        (self != Self::default()).then(|| format!("integrality {}", self.name()))
+    }
 }
 
 impl Default for Protection {
@@ -546,8 +551,7 @@ impl Spec {
         lines.push(format!("insiders {insiders}"));
         // What is at rest leaves no line, so that a policy keeps its fingerprint when arpent learns another rule.
         lines.extend((*zeros == Zeros::Protected).then(|| "zeros protected".to_owned()));
-        let lenient = *integrality != Integrality::default();
-        lines.extend(lenient.then(|| format!("integrality {}", integrality.name())));
+        lines.extend(integrality.line());
         for table in &self.tables {
             let of_table = table.rules.iter().flat_map(Rules::lines);
             lines.extend(of_table.map(|line| format!("table {} {line}", table.name)));

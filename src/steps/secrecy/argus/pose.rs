@@ -54,7 +54,7 @@ impl<'a> Dimension<'a> {
     }
 }
 
-/// Poses a table as an instance, and gives the codes of each of its cells. A cell of zero that nothing calls unsafe is
+/// Poses a table as an instance, cell by cell in its order. A cell of zero that nothing calls unsafe is
 /// taken to be known; the others an outsider takes for anything from zero to ten times the largest figure, unless they are
 /// below zero. Levels of the table give way to those of `known`.
 ///

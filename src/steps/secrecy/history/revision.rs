@@ -14,7 +14,7 @@ use super::super::tabulate::{RawTable, RawTables, tabulate};
 use super::changes::{self, State, Told};
 use super::years::least_contributors;
 use super::{Earlier, Leads, NotProtected, ProtectedAfter, locked, place, text_of, withhold};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 /// Cells named in a refusal; the rest are counted.
 const CELLS_NAMED: usize = 20;
@@ -53,7 +53,7 @@ pub fn protect_revision(
         return Err(refuse("other tables", "the tables of the release that is corrected"));
     }
     let raw = tabulate(micro, spec)?;
-    let before = tabulate(&published.micro, &Spec { population: BTreeMap::new(), ..published.spec.clone() })?;
+    let before = published.cut()?;
     locked(&before, 0, &[published])?;
 
     let least = u64::from(least_contributors(spec));
@@ -118,29 +118,23 @@ pub fn protect_revision(
     let shows_now =
         |t: usize, at: &[Coordinate]| tables.get(names[t]).and_then(|t| t.cell(at)) != Some(Cell::Suppressed);
     let now = State { raw: &raw, micro, shows: &shows_now };
-    for release in std::iter::once(&published).chain(older).filter(|release| shape(&release.spec) == shape(spec)) {
+    let told_since = |release: &Earlier, raw_then: &RawTables| {
         let cell = |t: usize, at: &[Coordinate]| {
             release.tables.iter().find(|table| table.name == names[t]).and_then(|table| table.cells.get(at))
         };
         let shown = |t: usize, at: &[Coordinate]| cell(t, at) != Some(&Cell::Suppressed);
-        let of_older;
-        let raw_then = match std::ptr::eq(*release, published) {
-            true => &before,
-            false => {
-                of_older = tabulate(&release.micro, &Spec { population: BTreeMap::new(), ..release.spec.clone() })?;
-                &of_older
-            }
-        };
         let then = State { raw: raw_then, micro: &release.micro, shows: &shown };
         match changes::told([&now, &then], least as usize) {
-            Told::Nothing => {}
+            Told::Nothing => Ok(()),
             Told::OfFew(cells) => {
-                return Err(why_not("changes that touch too few contributors once shown ones are subtracted", cells));
+                Err(why_not("changes that touch too few contributors once shown ones are subtracted", cells))
             }
-            Told::TooMany => {
-                return Err(why_not("more changes than can be looked at together", Vec::new()));
-            }
+            Told::TooMany => Err(why_not("more changes than can be looked at together", Vec::new())),
         }
+    };
+    told_since(published, &before)?;
+    for release in older.iter().filter(|release| shape(&release.spec) == shape(spec)) {
+        told_since(release, &release.cut()?)?;
     }
     let n_present = raw.tables.len();
     let plain_names = dossier.proof.levels().to_vec();

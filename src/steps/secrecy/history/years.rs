@@ -7,9 +7,9 @@
 use super::super::policy::{Rules, Spec};
 use super::super::primary::{self, judge_rows};
 use super::super::protect::Cell;
-use super::super::tabulate::{Demand, RawTables, tabulate};
+use super::super::tabulate::{Demand, RawTables};
 use super::{Earlier, NotProtected, place};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Adds what last year's release asks of the present tables, which come first. `names` are those of the contributors.
 pub(super) fn demand_last_year(
@@ -19,7 +19,7 @@ pub(super) fn demand_last_year(
     spec: &Spec,
     last: &Earlier,
 ) -> Result<(), NotProtected> {
-    let then = tabulate(&last.micro, &Spec { population: BTreeMap::new(), ..last.spec.clone() })?;
+    let then = last.cut()?;
     let verdicts = judge_rows(raw, &spec.rules, &spec.protection);
     let mut demands = Vec::new();
     for table in &raw.tables[..n_present] {

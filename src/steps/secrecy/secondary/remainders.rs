@@ -322,7 +322,7 @@ fn rests(system: &System<'_>, pool: &Pool, guard: Guard<'_>) -> Vec<Rest> {
                     // Left in another way too, by whose rules it may be kept farther.
                     Some(&at) => {
                         let known: &mut Rest = &mut found[at];
-                        known.verdict = std::mem::replace(&mut known.verdict, verdict.clone()).and(verdict);
+                        known.verdict = known.verdict.clone().and(verdict);
                     }
                     None => {
                         found_at.insert(print, found.len());
